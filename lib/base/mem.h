@@ -1,0 +1,21 @@
+/*
+ * mem - allocation that does not fail
+ *
+ * What a stranger can make a program allocate is bounded elsewhere, by limits that answer. When the
+ * machine itself has no memory left, the program logs and ends; master starts it again and the queue
+ * has lost nothing, since nothing is acknowledged before it is on stable storage.
+ */
+#ifndef POSTKEEP_BASE_MEM_H
+#define POSTKEEP_BASE_MEM_H
+
+#include <stddef.h>
+
+/* Zeroed memory of N bytes / COUNT objects of SIZE bytes; never NULL. free() it. */
+void *mem_alloc(size_t n);
+void *mem_array(size_t count, size_t size);
+void *mem_resize(void *p, size_t n);
+char *mem_strdup(const char *s);
+
+#define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
+
+#endif
