@@ -1,0 +1,67 @@
+/*
+ * route - address classes, transport and next hop
+ *
+ * Pure: a snapshot of the configuration plus table look-ups. smtpd asks whether to take a recipient;
+ * qmgr asks where a recipient goes, again at every activation.
+ *
+ * Classes are Postfix's, in its order of precedence: local (mydestination, inet_interfaces'
+ * addresses as literals), virtual alias, virtual mailbox, relay, default.
+ */
+#ifndef POSTKEEP_ROUTE_ROUTE_H
+#define POSTKEEP_ROUTE_ROUTE_H
+
+#include <stdbool.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/str.h"
+#include "lib/conf/conf.h"
+#include "lib/mail/address.h"
+
+enum route_class {
+	ROUTE_LOCAL,
+	ROUTE_VIRTUAL_ALIAS,
+	ROUTE_VIRTUAL_MAILBOX,
+	ROUTE_RELAY,
+	ROUTE_DEFAULT,
+};
+
+enum route_status {
+	ROUTE_OK,
+	ROUTE_DEFER, /* a look-up failed: 451, try again; WHY says which table */
+	ROUTE_FAIL,  /* a complete, positive no; WHY has "5.x.x text" */
+};
+
+const char *route_class_name(enum route_class class);
+
+/*
+ * The class of DOMAIN (as in an address; empty counts as local). *AMBIGUOUS, unless NULL, is set when
+ * it stands in a second class too, with both places named in WHY: an unknown user then gets 451.
+ * ROUTE_DEFER when a list could not be read.
+ */
+enum route_status route_class_of(const struct conf *conf, struct str domain, enum route_class *class,
+    bool *ambiguous, struct buf *why);
+
+struct route {
+	struct str transport;   /* service name in master.cf: "local", "smtp", "error", … */
+	struct str nexthop;     /* as Postfix: recipient domain, relayhost, text for error: … */
+	struct str destination; /* what the scheduler groups by: the user for local, else the next hop */
+	enum route_class class;
+};
+
+/* Where mail for RECIPIENT goes now. Views live in A or in the snapshot. */
+enum route_status route_resolve(const struct conf *conf, const struct mail_address *recipient,
+    struct arena *a, struct route *route, struct buf *why);
+
+/*
+ * For local recipients: the names under which to look the user up, in order: the whole local part,
+ * then without its extension; "postmaster" (any case) that no user has means root.
+ */
+struct route_local_keys {
+	struct str keys[2];
+	size_t n;
+};
+void route_local_keys(const struct conf *conf, const struct mail_address *recipient, struct arena *a,
+    struct route_local_keys *keys);
+
+#endif

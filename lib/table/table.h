@@ -1,0 +1,55 @@
+/*
+ * table - look-up tables, "type:name"
+ *
+ * Built in so far: static:, inline:, texthash: (hash:, btree:, lmdb:, cdb:, dbm: read their text source
+ * the same way), unix:passwd.byname, unix:group.byname, proxy: (asks proxymap over a socket, on a
+ * fiber). Text tables are read whole, at most 64 MiB, and read again when the file has changed; a file
+ * that cannot be read or parsed gives TABLE_ERROR with the cause, never "not found".
+ */
+#ifndef POSTKEEP_TABLE_TABLE_H
+#define POSTKEEP_TABLE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/str.h"
+
+struct table;
+
+enum table_status {
+	TABLE_FOUND,
+	TABLE_NOT_FOUND,
+	TABLE_ERROR, /* no answer: the cause is in WHY; callers defer (451) */
+};
+
+/* SPEC: "type:name". NULL with WHY set for an unknown type or a spec that makes no sense. */
+struct table *table_open(struct str spec, struct buf *why);
+void table_close(struct table **t);
+
+/*
+ * Looks KEY up; keys are folded to lower case as Postfix does it for this type. VALUE gets the right
+ * hand side (appended). proxy: waits (fiber); unix: may block, so confined and fiber programs use it
+ * through proxy: or an offload. WHY names the table.
+ */
+enum table_status table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why);
+
+/* The type names there are, NULL-terminated: for postconf -m. */
+const char *const *table_types(void);
+
+/*
+ * Match lists: $mynetworks, $mydestination, $relay_domains, … Items: a pattern, "!pattern", "/file",
+ * "type:table". Compiled once per snapshot, matched often.
+ */
+struct match_list;
+enum match_kind {
+	MATCH_STRING,  /* to the letter, case ignored */
+	MATCH_DOMAIN,  /* name, or ".name" for what is below it; with PARENT also "name" for below */
+	MATCH_ADDRESS, /* host name and address: 192.0.2.0/24, [2001:db8::]/32, names as MATCH_DOMAIN */
+};
+struct match_list *match_list_new(enum match_kind kind, bool parent, struct str text, struct buf *why);
+void match_list_free(struct match_list **m);
+/* For MATCH_ADDRESS: KEY is the host name ("unknown"), ADDRESS the numeric address; else ADDRESS empty. */
+enum table_status match_list_has(struct match_list *m, struct str key, struct str address, struct buf *why);
+
+#endif
