@@ -332,8 +332,10 @@ struct msg_anvil_count {
 
 /* ---- Local submission: postdrop → pickup -----------------------------------------------------------
  *
- *   → drop_begin (an open maildrop file's descriptor comes with it is NOT done: content travels in
- *     frames), drop_rcpts …, content …, drop_commit      ← drop_done
+ *   → drop_begin, submit_rcpts …, content …, drop_commit                ← drop_done
+ *
+ * Content is what sendmail made of its input: CRLF line ends, nothing else changed. The submitter's uid
+ * comes from the kernel (SO_PEERCRED), never from a message.
  */
 struct msg_drop_begin {
 	struct str sender;    /* external form; "" = the null sender */
@@ -345,7 +347,8 @@ struct msg_drop_begin {
 	bool body_8bit;
 	bool verify_only;
 	bool verbose;
-	bool extract; /* -t was given: recipients come from the header (postdrop's caller has done it) */
+	bool remove_bcc; /* -t: Bcc: goes from the header */
+	bool gateway;    /* -G: not of local origin, no rewriting */
 };
 
 struct msg_drop_commit {

@@ -1,0 +1,100 @@
+/*
+ * endpoint - which program listens where, who may connect, and how a process is started
+ *
+ * One table for the whole suite, read by master (which binds the sockets and links them into chroots),
+ * by the service skeleton (which checks the caller's uid) and by the tests. doc/architecture.md shows
+ * the same table to people.
+ */
+#ifndef POSTKEEP_SERVICE_ENDPOINT_H
+#define POSTKEEP_SERVICE_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The identities of the suite. Started by an ordinary user, all of them are that user. */
+enum service_user {
+	SERVICE_USER_ROOT,    /* stays root: master, and the parent of local */
+	SERVICE_USER_QUEUE,   /* mail_owner: qmgr */
+	SERVICE_USER_WORK,    /* mail_work_user */
+	SERVICE_USER_NETWORK, /* mail_network_user */
+};
+
+/* Who may connect: a set of these. Root always may. */
+enum endpoint_peer {
+	PEER_QUEUE = 1,
+	PEER_WORK = 2,
+	PEER_NETWORK = 4,
+	PEER_POSTDROP = 8, /* effective group postdrop */
+	PEER_ANYONE = 16,
+	PEER_USERS = 32, /* delivery agents that have become a mailbox's user */
+};
+
+/*
+ * A socket that a program listens on beside the one of its master.cf line. PATH is relative to
+ * queue_directory: "private/qmgr-net". Index 0 of a service's endpoints is always the master.cf line's
+ * own socket; those of this table follow in its order.
+ */
+struct endpoint {
+	const char *program; /* "qmgr" */
+	const char *path;
+	unsigned peers; /* enum endpoint_peer bits */
+};
+
+/* NULL program at the end. */
+extern const struct endpoint endpoint_table[];
+
+/*
+ * What a program needs around it: as whom it runs, whether it lives in a chroot of its own
+ * (queue_directory/jail/<program>) when its chroot column says "-" or "y", and the sockets that are
+ * linked into it.
+ */
+struct program {
+	const char *name;
+	enum service_user user;
+	bool jail;
+	bool single;       /* never two of them: qmgr, postlogd, anvil, pickup; reloads in place */
+	bool event_driven; /* one process carries many sessions */
+	const char *const *reaches; /* paths like "private/qmgr-net", NULL at the end */
+	unsigned peers;    /* who may connect to the master.cf line's own socket (not inet) */
+};
+
+/* NULL when the program is not one of the suite's. */
+const struct program *program_find(const char *name);
+extern const struct program program_table[];
+
+/*
+ * The process interface between master and what it starts:
+ *
+ *   fd 0, 1, 2   /dev/null (fd 2: standard error until the log is open, with start-fg)
+ *   fd 3         status: a SOCK_SEQPACKET pair with master (struct service_status / service_order)
+ *   fd 4         log: a SOCK_SEQPACKET to postlogd, shared by all
+ *   fd 5 …       listening sockets, in the order of the -L arguments
+ *   cwd          queue_directory
+ *
+ *   argv: PROGRAM -n SERVICE -t TYPE -c CONFIG_DIRECTORY [-j (chroot into jail/PROGRAM)] [-u (run as the
+ *         unprivileged user of the table)] [-m MAXPROC] [-v] [-o name=value]… -L ENDPOINT… [ARGUMENT…]
+ *   ENDPOINT: "inet:127.0.0.1:25", "unix:private/qmgr-net"
+ *   Stand-alone: PROGRAM -S: the session on standard input and output; no master.
+ */
+#define SERVICE_FD_STATUS 3
+#define SERVICE_FD_LOG 4
+#define SERVICE_FD_LISTEN 5
+
+/* process → master */
+struct service_status {
+	unsigned sessions;  /* open now */
+	unsigned free;      /* how many more it would take: 0 = full */
+	unsigned load;      /* percent, as fiber_load() */
+	bool ready;         /* set from the first report on: start-up is complete */
+	bool leaving;       /* accepts no more, ends when its sessions do */
+};
+
+/* master → process: one byte */
+enum service_order {
+	SERVICE_ORDER_WAKEUP = 'W', /* the wakeup column's timer, or postkeep flush for pickup and qmgr */
+	SERVICE_ORDER_RELOAD = 'R', /* single programs: read the configuration again, in place */
+	SERVICE_ORDER_DRAIN = 'D',  /* accept no more; end when the sessions have ended */
+	SERVICE_ORDER_FLUSH = 'F',  /* qmgr: everything deferred is due now */
+};
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * service - the one skeleton of all daemons
+ *
+ *	int main(int argc, char **argv) { return service_run(&smtpd_service, argc, argv); }
+ *
+ * Always in this order: arguments, configuration, log, privileged opens (before_confinement), chroot,
+ * groups and user (verified), no_new_privs, limits, non-dumpable, seccomp, loop. Then start() on a first
+ * fiber, and session() on a fiber of its own for each client that connects. Which user, chroot and
+ * sockets a program has is in endpoint.c's table, found by .name.
+ */
+#ifndef POSTKEEP_SERVICE_SERVICE_H
+#define POSTKEEP_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "lib/base/str.h"
+#include "lib/conf/conf.h"
+#include "lib/fiber/stream.h"
+#include "lib/service/endpoint.h"
+
+/* A client that has connected. */
+struct service_client {
+	struct stream *stream; /* closed by the skeleton after session() has returned, unless set to NULL */
+	size_t endpoint;       /* index: 0 = the master.cf line's socket, then endpoint_table's order */
+	bool inet;
+	struct sockaddr_storage peer, local; /* inet */
+	uid_t uid;                           /* UNIX sockets: the kernel's word (SO_PEERCRED) */
+	gid_t gid;
+	pid_t pid;
+};
+
+/* What beyond the common set of system calls a program may make. */
+enum service_sandbox {
+	SANDBOX_NETWORK,   /* the narrowest: no open, no socket but UNIX connect, no exec */
+	SANDBOX_INTERNAL,  /* the same, for programs no stranger reaches */
+	SANDBOX_FILES,     /* opens and changes files: qmgr, local's workers, postlogd, proxymap */
+	SANDBOX_NONE,      /* the parent of local: forks and changes user */
+};
+
+struct service {
+	const char *name; /* as in program_table */
+	enum service_sandbox sandbox;
+	enum param session_limit; /* the parameter: sessions at once in one process */
+
+	/* Privileged opens; files that will be out of reach later. Not on a fiber. False: exit. */
+	bool (*before_confinement)(void);
+	/* On the first fiber, confined. False: exit. May spawn fibers that live as long as the process. */
+	bool (*start)(void);
+	/* One client; on a fiber of its own. */
+	void (*session)(struct service_client *client);
+	/* Instead of session: the program reads its sockets itself (postlogd). On a fiber of its own. */
+	void (*datagrams)(int fd, size_t endpoint);
+	/* master's wakeup (and flush) orders; may wait. */
+	void (*wakeup)(void);
+	void (*flush)(void);
+	/* Single programs: conf_get() is the new snapshot; the old one is kept until the process ends. */
+	void (*reload)(void);
+	/* The process is to end: finish what is in progress; returns when that is done. May wait. */
+	void (*drain)(void);
+	/*
+	 * For a privileged parent (local): instead of all of the above but before_confinement. Runs without
+	 * fibers and threads, as root, and accepts on the descriptors itself.
+	 */
+	int (*parent)(const int *listen_fds, size_t n);
+};
+
+/* Runs the program; the return value is main()'s. */
+int service_run(const struct service *service, int argc, char **argv);
+
+/* What master said: the service's name in master.cf ("smtp", "submission"), and arguments left over. */
+const char *service_name(void);
+char **service_args(size_t *n);
+/* Is the suite run by an ordinary user, whole as that user? */
+bool service_unprivileged(void);
+/* The process is draining: new work is refused. */
+bool service_leaving(void);
+
+/* Is CLIENT (a UNIX socket's) one that the endpoint table lets in? The skeleton has asked already. */
+bool service_peer_allowed(const struct service_client *client);
+
+/*
+ * For the workers that a privileged parent forks: becomes UID and GID with the supplementary groups
+ * GROUPS for good (verified: cannot switch back), no_new_privs, non-dumpable, limits, seccomp. When UID
+ * is 0: all capabilities but CAP_DAC_OVERRIDE-free file access are dropped. False with WHY set.
+ */
+bool service_become(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups,
+    enum service_sandbox sandbox, struct buf *why);
+/* A worker's loop: fibers on one connected descriptor, until FN returns. */
+void service_worker(void (*fn)(void *arg), void *arg);
+
+#endif
