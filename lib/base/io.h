@@ -33,7 +33,7 @@ int io_set_cloexec(int fd, bool on);
  * writes PATH.tmp.<pid>, syncs it, renames it, syncs the directory. MODE as for open().
  */
 int io_replace_file(const char *path, const void *data, size_t n, mode_t mode);
-/* Makes the directory entry changes of PATH durable. */
+/* Makes the changes of entries in the directory PATH durable. */
 int io_sync_dir(const char *path);
 
 #endif

@@ -5,8 +5,9 @@
  * postlogd (daemons), syslog (tools, and daemons before master is up), or standard error. Writing
  * never blocks; lines that could not be written are counted, and the count is logged when it can be.
  *
- * Every byte of a finished line that is not printable is shown as '?', valid UTF-8 excepted, and a
- * line is cut at LOG_LINE_MAX: callers need not clean what strangers sent, only name it.
+ * Every byte of a finished line that is not printable is shown as '?', valid UTF-8 excepted (but not
+ * its control characters), and a line is cut at LOG_LINE_MAX: callers need not clean what strangers
+ * sent, only name it. For the main thread only. errno is kept.
  */
 #ifndef POSTKEEP_BASE_LOG_H
 #define POSTKEEP_BASE_LOG_H

@@ -7,6 +7,7 @@
 #ifndef POSTKEEP_BASE_STR_H
 #define POSTKEEP_BASE_STR_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@ struct str {
 /* A view of a string literal; of nothing; and the two arguments that printf's "%.*s" takes. */
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 #define STR_EMPTY ((struct str){"", 0})
-#define STR_ARG(s) (int)(s).len, (s).data
+#define STR_ARG(s) (int)((s).len > INT_MAX ? INT_MAX : (s).len), (s).data
 
 /* The view of a NUL-terminated string; NULL gives the empty one. */
 struct str str_c(const char *s);
