@@ -8,6 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
+#include "lib/ipc/messages.h"
 
 /* class.subject.detail; class 0: there is none. */
 struct dsn {
@@ -40,17 +41,7 @@ void dsn_split(struct str s, struct dsn_split *split);
 void dsn_xtext_encode(struct str s, struct buf *out);
 bool dsn_xtext_decode(struct str s, struct buf *out);
 
-enum dsn_notify {
-	DSN_NOTIFY_NEVER = 1, /* stands alone */
-	DSN_NOTIFY_SUCCESS = 2,
-	DSN_NOTIFY_FAILURE = 4,
-	DSN_NOTIFY_DELAY = 8,
-};
-enum dsn_ret {
-	DSN_RET_NONE, /* was not asked for */
-	DSN_RET_FULL,
-	DSN_RET_HDRS,
-};
+/* enum dsn_notify and enum dsn_ret are the wire's: lib/ipc/messages.h. */
 
 /* NOTIFY=: "NEVER" or a list of the others; *NOTIFY gets the bits. */
 bool dsn_notify_parse(struct str s, unsigned *notify);
