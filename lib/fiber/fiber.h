@@ -46,7 +46,7 @@ void fiber_stop(void);
 bool fiber_running(void); /* is the caller on a fiber? */
 
 /*
- * A new fiber, that begins at the next turn. NAME (a literal) is for diagnostics. The struct is gone
+ * A new fiber, that begins when the caller waits. NAME (a literal) is for diagnostics. The struct is gone
  * when FN returns; nobody may use the pointer after that.
  */
 struct fiber *fiber_spawn(const char *name, void (*fn)(void *arg), void *arg);
@@ -99,9 +99,9 @@ void fiber_wake_all(struct fiber_waitq *q);
  * lib/fiber. The pools are separate so that a few long jobs never stop the short ones.
  */
 enum fiber_pool {
-	FIBER_POOL_SYNC,  /* small writes with their sync */
-	FIBER_POOL_BULK,  /* large writes and their sync */
-	FIBER_POOL_READ,  /* reads, look-ups */
+	FIBER_POOL_SYNC, /* small writes with their sync */
+	FIBER_POOL_BULK, /* large writes and their sync */
+	FIBER_POOL_READ, /* reads, look-ups */
 	FIBER_POOLS,
 };
 void fiber_offload(enum fiber_pool pool, void (*fn)(void *arg), void *arg);

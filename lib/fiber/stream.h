@@ -24,8 +24,8 @@ struct stream;
 
 enum stream_status {
 	STREAM_OK = 0,
-	STREAM_EOF,      /* the peer is done (or, for a line, ended in the middle of one) */
-	STREAM_TIMEOUT,  /* a single read or write took longer than the timeout, or the total deadline passed */
+	STREAM_EOF, /* the peer is done (or, for a line, ended in the middle of one) */
+	STREAM_TIMEOUT, /* a single read or write took longer than the timeout, or the total deadline passed */
 	STREAM_TOO_LONG, /* a line longer than allowed; the rest of it is still to be read */
 	STREAM_ERROR,    /* see stream_errno() */
 	STREAM_CANCELED, /* the fiber was canceled */
@@ -58,6 +58,9 @@ int stream_get_fd(const struct stream *s);
 /* Puts another layer in place of plain read/write. Input already buffered is thrown away (and its
  * length returned): what came in clear does not survive into TLS. */
 size_t stream_set_io(struct stream *s, const struct stream_io *io, void *ctx);
+/* Waits until the descriptor is ready for one of EVENTS (FIBER_READ, FIBER_WRITE): for a layer's
+ * handshake. The limits of time are those of a read. */
+enum stream_status stream_wait(struct stream *s, int events);
 
 /* Milliseconds a single read or flush may wait; 0 = no such limit. The start value is 5 minutes. */
 void stream_timeout(struct stream *s, int64_t ms);
@@ -65,8 +68,9 @@ void stream_timeout(struct stream *s, int64_t ms);
 void stream_deadline(struct stream *s, fiber_deadline deadline);
 
 /*
- * One line with its LF, at most MAX bytes (both counted). *LINE is a view, good until the next read.
- * STREAM_TOO_LONG: *LINE holds the first MAX bytes, which are consumed. Waits.
+ * One line with its LF, at most MAX bytes (both counted; at most 64 KiB + 64). *LINE is a view, good
+ * until the next read. STREAM_TOO_LONG: *LINE holds the first MAX bytes, which are consumed.
+ * STREAM_EOF: *LINE holds what came after the last LF. Waits.
  */
 enum stream_status stream_read_line(struct stream *s, size_t max, struct str *line);
 /*
@@ -106,8 +110,9 @@ int stream_errno(const struct stream *s);
 struct stream *stream_connect_unix(const char *path, fiber_deadline deadline);
 
 /*
- * Sends FD with the bytes now buffered (at least one; flushes). Receives: *FD is -1 when none came with
- * what was read since the last call; the caller closes it. UNIX sockets only.
+ * Sends FD with the bytes now buffered (at least one; flushes). UNIX sockets only.
+ * Receiving has to be allowed; descriptors are kept in the order they came, at most 4, the rest is
+ * closed. stream_take_fd() hands over the first, the caller's to close, or -1.
  */
 enum stream_status stream_send_fd(struct stream *s, int fd);
 void stream_accept_fds(struct stream *s, bool on);

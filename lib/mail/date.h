@@ -6,7 +6,6 @@
 #ifndef POSTKEEP_MAIL_DATE_H
 #define POSTKEEP_MAIL_DATE_H
 
-#include <stdbool.h>
 #include <time.h>
 
 #include "lib/base/buf.h"

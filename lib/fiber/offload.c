@@ -1,0 +1,192 @@
+/*
+ * offload - work that may block, in worker threads
+ *
+ * Each pool has its own queue and threads, started when there is work and no idle thread. What is done
+ * goes into one list, and the loop is woken once for all that is in it. A job lies on the stack of the
+ * fiber that waits for it; no lock is held while it runs.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/fiber/internal.h"
+
+/* Name service modules and database libraries run here. */
+#define THREAD_STACK ((size_t)512 * 1024)
+
+struct job {
+	struct job *next;
+	void (*fn)(void *arg);
+	void *arg;
+	struct fiber *fiber;
+};
+
+struct pool {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct job *head, *tail;
+	unsigned queued; /* jobs that no thread has taken */
+	unsigned idle;   /* threads that wait for work, or are on their way to it */
+	unsigned threads;
+	unsigned max;
+};
+
+#define POOL_INIT(n)                                                                               \
+	{                                                                                          \
+		.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .max = (n)    \
+	}
+
+static struct {
+	struct pool pools[FIBER_POOLS];
+	_Atomic(struct job *) done; /* the last one first */
+	uv_async_t wake;
+	bool initialized;
+} offload = {
+    .pools =
+	{
+	    [FIBER_POOL_SYNC] = POOL_INIT(32),
+	    [FIBER_POOL_BULK] = POOL_INIT(4),
+	    [FIBER_POOL_READ] = POOL_INIT(8),
+	},
+};
+
+/* On the loop: lets the fibers whose jobs are done go on, in the order of their ends. */
+static void
+on_wake(uv_async_t *async)
+{
+	struct job *job = atomic_exchange(&offload.done, NULL), *first = NULL;
+
+	(void)async;
+	while (job) {
+		struct job *next = job->next;
+
+		job->next = first;
+		first = job;
+		job = next;
+	}
+	for (; first; first = first->next)
+		fiber_ready(first->fiber, FIBER_OK);
+}
+
+static void
+job_done(struct job *job)
+{
+	struct job *head = atomic_load(&offload.done);
+
+	do
+		job->next = head;
+	while (!atomic_compare_exchange_weak(&offload.done, &head, job));
+	/* JOB may be gone by now. Who found the list empty wakes the loop, for all that follow. */
+	if (!head)
+		uv_async_send(&offload.wake);
+}
+
+static struct job *
+next_job(struct pool *pool, bool fresh)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&pool->lock);
+	if (!fresh)
+		pool->idle++;
+	while (!pool->head)
+		pthread_cond_wait(&pool->work, &pool->lock);
+	pool->idle--;
+	pool->queued--;
+	job = pool->head;
+	pool->head = job->next;
+	pthread_mutex_unlock(&pool->lock);
+	return job;
+}
+
+static void *
+worker(void *arg)
+{
+	struct job *job = next_job(arg, true);
+
+	for (;;) {
+		job->fn(job->arg);
+		job_done(job);
+		job = next_job(arg, false);
+	}
+	return NULL;
+}
+
+/* Signals are for the loop's thread. False: the system gives no thread. */
+static bool
+start_thread(struct pool *pool)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	err = pthread_create(&thread, &attr, worker, pool);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err != 0) {
+		log_warning("cannot start a worker thread: %s", strerror(err));
+		return false;
+	}
+	pool->threads++;
+	pthread_mutex_lock(&pool->lock);
+	pool->idle++;
+	pthread_mutex_unlock(&pool->lock);
+	return true;
+}
+
+static void
+submit(struct pool *pool, struct job *job)
+{
+	bool short_of_threads;
+
+	pthread_mutex_lock(&pool->lock);
+	if (pool->head)
+		pool->tail->next = job;
+	else
+		pool->head = job;
+	pool->tail = job;
+	pool->queued++;
+	short_of_threads = pool->queued > pool->idle;
+	pthread_mutex_unlock(&pool->lock);
+	if (short_of_threads && pool->threads < pool->max)
+		start_thread(pool);
+	else
+		pthread_cond_signal(&pool->work);
+}
+
+void
+fiber_offload(enum fiber_pool which, void (*fn)(void *arg), void *arg)
+{
+	struct pool *pool = &offload.pools[which];
+	struct fiber *self = fiber_self();
+	struct job job = {.fn = fn, .arg = arg, .fiber = self};
+
+	if (!offload.initialized) {
+		if (uv_async_init(fiber_loop(), &offload.wake, on_wake) != 0)
+			log_fatal("cannot set up the waking of the event loop");
+		offload.initialized = true;
+	}
+	if (pool->threads == 0 && !start_thread(pool)) {
+		/* Late is better than never. */
+		fn(arg);
+		return;
+	}
+	self->uncancelable = true;
+	submit(pool, &job);
+	fiber_block(self, FIBER_FOREVER);
+	self->uncancelable = false;
+}
+
+void
+fiber_pool_size(enum fiber_pool which, unsigned threads)
+{
+	offload.pools[which].max = threads > 0 ? threads : 1;
+}

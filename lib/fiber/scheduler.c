@@ -1,0 +1,338 @@
+/*
+ * scheduler - which fiber runs
+ *
+ * The loop stays on the process's own stack: it asks libuv for events, whose callbacks make fibers
+ * ready, runs these, and sleeps when none is left. A fiber that is woken runs in the same turn, so
+ * fibers that work for each other do so without a system call in between; one that yields comes back
+ * in the next turn, after events were looked at.
+ */
+#include "lib/fiber/annotate.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/fiber/internal.h"
+#include "lib/fiber/switch.h"
+
+/* Fibers that keep waking each other do not keep events out for longer than this many rounds. */
+#define ROUNDS_MAX 64
+#define TURN_END_MAX 4
+
+static struct {
+	bool initialized;
+	bool turning; /* fiber_main() runs: the loop's clock is fresh */
+	bool stop;
+	struct fiber *current;
+	void *loop_sp;
+	struct list ready;   /* run in this turn */
+	struct list yielded; /* run in the next one */
+	size_t count;
+	void (*turn_end[TURN_END_MAX])(void);
+	unsigned turn_ends;
+	const void *loop_stack; /* for AddressSanitizer */
+	size_t loop_stack_size;
+	void *loop_fake_stack;
+	uv_loop_t uv;
+} sched;
+
+uv_loop_t *
+fiber_loop(void)
+{
+	int err;
+
+	if (sched.initialized)
+		return &sched.uv;
+	err = uv_loop_init(&sched.uv);
+	if (err != 0)
+		log_fatal("cannot set up the event loop: %s", uv_strerror(err));
+	list_init(&sched.ready);
+	list_init(&sched.yielded);
+	sched.initialized = true;
+	return &sched.uv;
+}
+
+int64_t
+fiber_now(void)
+{
+	return sched.turning ? (int64_t)uv_now(&sched.uv) : clock_mono_ms();
+}
+
+fiber_deadline
+fiber_after(int64_t ms)
+{
+	int64_t now = fiber_now();
+
+	return ms >= FIBER_FOREVER - now ? FIBER_FOREVER : now + ms;
+}
+
+struct fiber *
+fiber_self(void)
+{
+	return sched.current;
+}
+
+bool
+fiber_running(void)
+{
+	return sched.current != NULL;
+}
+
+size_t
+fiber_count(void)
+{
+	return sched.count;
+}
+
+/* From the current fiber to the loop. */
+static void
+leave(struct fiber *f)
+{
+	annotate_leave(f->state == FIBER_STATE_DONE ? NULL : &f->fake_stack, sched.loop_stack,
+	    sched.loop_stack_size);
+	fiber_switch(&f->sp, sched.loop_sp);
+	annotate_arrive(f->fake_stack, NULL, NULL);
+}
+
+/* From the loop to F, until it waits or ends. */
+static void
+enter(struct fiber *f)
+{
+	f->state = FIBER_STATE_RUNNING;
+	sched.current = f;
+	annotate_leave(&sched.loop_fake_stack, f->stack_low, fiber_stack_size());
+	fiber_switch(&sched.loop_sp, f->sp);
+	annotate_arrive(sched.loop_fake_stack, NULL, NULL);
+	sched.current = NULL;
+}
+
+static void
+begin(void *arg)
+{
+	struct fiber *f = arg;
+
+	annotate_arrive(NULL, &sched.loop_stack, &sched.loop_stack_size);
+	f->fn(f->arg);
+	f->state = FIBER_STATE_DONE;
+	leave(f);
+}
+
+struct fiber *
+fiber_spawn(const char *name, void (*fn)(void *arg), void *arg)
+{
+	struct fiber *f;
+
+	fiber_loop();
+	f = fiber_stack_get();
+	f->name = name;
+	f->fn = fn;
+	f->arg = arg;
+	f->deadline = FIBER_FOREVER;
+	f->sp = fiber_context(f->stack_low, f, begin, f);
+	f->state = FIBER_STATE_READY;
+	list_append(&sched.ready, &f->link);
+	sched.count++;
+	return f;
+}
+
+static void
+reap(struct fiber *f)
+{
+	fiber_timeout_forget(f);
+	fiber_sweep_forget(f);
+	fiber_stack_put(f);
+	sched.count--;
+}
+
+enum fiber_result
+fiber_block(struct fiber *self, fiber_deadline deadline)
+{
+	self->state = FIBER_STATE_WAITING;
+	self->since = fiber_now();
+	self->deadline = deadline;
+	if (deadline != FIBER_FOREVER)
+		fiber_timeout_set(self, deadline);
+	if (!self->dirty)
+		fiber_sweep_add(self);
+	leave(self);
+	return self->result;
+}
+
+void
+fiber_ready(struct fiber *f, enum fiber_result result)
+{
+	if (f->state != FIBER_STATE_WAITING)
+		return;
+	if (f->queue) {
+		list_remove(&f->queue->waiters, &f->link);
+		f->queue = NULL;
+	}
+	f->state = FIBER_STATE_READY;
+	f->result = result;
+	f->deadline = FIBER_FOREVER;
+	list_append(&sched.ready, &f->link);
+}
+
+void
+fiber_yield(void)
+{
+	struct fiber *f = sched.current;
+
+	f->state = FIBER_STATE_READY;
+	list_append(&sched.yielded, &f->link);
+	leave(f);
+}
+
+enum fiber_result
+fiber_sleep(int64_t ms)
+{
+	struct fiber *f = sched.current;
+
+	if (f->canceled)
+		return FIBER_CANCELED;
+	if (ms > 0)
+		return fiber_block(f, fiber_after(ms));
+	fiber_yield();
+	return f->canceled ? FIBER_CANCELED : FIBER_TIMEOUT;
+}
+
+void
+fiber_cancel(struct fiber *f)
+{
+	f->canceled = true;
+	if (!f->uncancelable)
+		fiber_ready(f, FIBER_CANCELED);
+}
+
+bool
+fiber_canceled(void)
+{
+	return sched.current && sched.current->canceled;
+}
+
+void
+fiber_waitq_init(struct fiber_waitq *q)
+{
+	list_init(&q->waiters);
+}
+
+enum fiber_result
+fiber_wait(struct fiber_waitq *q, fiber_deadline deadline)
+{
+	struct fiber *f = sched.current;
+
+	if (f->canceled)
+		return FIBER_CANCELED;
+	if (deadline <= fiber_now())
+		return FIBER_TIMEOUT;
+	f->queue = q;
+	list_append(&q->waiters, &f->link);
+	return fiber_block(f, deadline);
+}
+
+void
+fiber_wake_one(struct fiber_waitq *q)
+{
+	struct list_link *l = list_first(&q->waiters);
+
+	if (l)
+		fiber_ready(LIST_ITEM(l, struct fiber, link), FIBER_OK);
+}
+
+void
+fiber_wake_all(struct fiber_waitq *q)
+{
+	while (!list_empty(&q->waiters))
+		fiber_wake_one(q);
+}
+
+void
+fiber_at_turn_end(void (*fn)(void))
+{
+	if (sched.turn_ends == TURN_END_MAX)
+		log_panic("fiber_at_turn_end: more than %d functions", TURN_END_MAX);
+	sched.turn_end[sched.turn_ends++] = fn;
+}
+
+void
+fiber_stop(void)
+{
+	sched.stop = true;
+}
+
+/* Moves those that yielded to the ready ones. */
+static void
+take_yielded(void)
+{
+	struct list_link *l;
+
+	while ((l = list_shift(&sched.yielded)) != NULL)
+		list_append(&sched.ready, l);
+}
+
+/* Runs who is ready; the result is how many runs that were. */
+static unsigned
+run_ready(const char **last)
+{
+	unsigned runs = 0;
+
+	for (unsigned round = 0; round < ROUNDS_MAX && !list_empty(&sched.ready); round++)
+		for (size_t n = sched.ready.count; n > 0; n--) {
+			struct fiber *f = LIST_ITEM(list_shift(&sched.ready), struct fiber, link);
+
+			*last = f->name;
+			runs++;
+			enter(f);
+			if (f->state == FIBER_STATE_DONE)
+				reap(f);
+		}
+	return runs;
+}
+
+static void
+run_turn(void)
+{
+	bool busy = !list_empty(&sched.ready) || !list_empty(&sched.yielded);
+	const char *last = "none";
+	unsigned runs;
+
+	uv_run(&sched.uv, busy ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+	fiber_turn_begin();
+	take_yielded();
+	runs = run_ready(&last);
+	for (unsigned i = 0; i < sched.turn_ends; i++)
+		sched.turn_end[i]();
+	fiber_turn_end(last, runs);
+}
+
+struct first {
+	void (*fn)(void *arg);
+	void *arg;
+	bool done;
+};
+
+static void
+run_first(void *arg)
+{
+	struct first *first = arg;
+
+	first->fn(first->arg);
+	first->done = true;
+}
+
+void
+fiber_main(void (*fn)(void *arg), void *arg)
+{
+	struct first first = {fn, arg, false};
+
+	fiber_loop();
+	signal(SIGPIPE, SIG_IGN);
+	sched.stop = false;
+	sched.turning = true;
+	uv_update_time(&sched.uv);
+	fiber_spawn("main", run_first, &first);
+	while (!first.done && !sched.stop)
+		run_turn();
+	sched.turning = false;
+}
