@@ -25,7 +25,8 @@ void *arena_array(struct arena *a, size_t count, size_t size);
 /* A copy, with a NUL behind it that does not count. */
 struct str arena_str(struct arena *a, struct str s);
 char *arena_cstr(struct arena *a, struct str s);
-struct str arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct str arena_printf(struct arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Bytes handed out since the last reset, for limits. */
 size_t arena_used(const struct arena *a);

@@ -12,8 +12,8 @@
 #ifndef POSTKEEP_BASE_LOG_H
 #define POSTKEEP_BASE_LOG_H
 
-#include <stdbool.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define LOG_LINE_MAX 2000
@@ -41,7 +41,8 @@ void log_to_syslog(void);
  * FD: a connected SOCK_SEQPACKET or SOCK_DGRAM socket. One datagram carries one or more records, each
  * "<level digit><text>\n", with text "postkeep/smtpd[pid]: …". With DEFER lines are gathered and
  * written by log_flush() (the loop calls it once a turn), at the latest when 8 KiB have come together
- * or a line is an error or worse.
+ * or a line is an error or worse. What FD does not take is kept, up to that size, for the next flush or
+ * for the socket of the next call.
  */
 void log_to_socket(int fd, bool defer);
 void log_flush(void);

@@ -12,8 +12,8 @@
 
 struct siphash {
 	uint64_t v[4];
-	uint64_t tail;    /* bytes not yet mixed in, low byte first */
-	uint64_t length;  /* bytes seen */
+	uint64_t tail;   /* bytes not yet mixed in, low byte first */
+	uint64_t length; /* bytes seen */
 };
 
 void siphash_init(struct siphash *h, const uint64_t key[2]);

@@ -7,7 +7,11 @@
  *
  * The first frame each side sends is the hello: protocol version and service name. A peer that sends
  * anything else first, a bad frame, an unknown type or one that is not expected here has its channel
- * closed and a line in the log; nothing else happens to the receiver.
+ * closed and a line in the log; nothing else happens to the receiver. After a failure every later call
+ * of the same direction fails too.
+ *
+ * At most one fiber sends and one receives on a channel at a time; these may be two. Nothing flushes
+ * but ipc_flush() and ipc_call(). Envelope and content of a small message leave in one write.
  */
 #ifndef POSTKEEP_IPC_CHANNEL_H
 #define POSTKEEP_IPC_CHANNEL_H
@@ -18,23 +22,10 @@
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
 #include "lib/fiber/stream.h"
+#include "lib/ipc/frame.h"
 #include "lib/ipc/schema.h"
 
-#define IPC_VERSION 1
-#define IPC_HEADER 8
-#define IPC_FRAME_MAX 65536
-#define IPC_TYPE_HELLO 0xfffe
-#define IPC_TYPE_CONTENT 0xffff
-
 struct ipc_channel;
-
-enum ipc_status {
-	IPC_OK = 0,
-	IPC_CLOSED, /* the peer is gone, in between frames or within one */
-	IPC_TIMED_OUT,
-	IPC_BAD,     /* the peer broke the rules; logged */
-	IPC_INVALID, /* our own message does not fit its schema; logged, nothing was sent */
-};
 
 /*
  * Takes over STREAM. NAME is what we say in our hello (the program), PEER what the other side is called
@@ -51,26 +42,22 @@ struct stream *ipc_stream(struct ipc_channel *ch);
 struct str ipc_peer_name(const struct ipc_channel *ch);
 
 /* Buffered until ipc_flush(). */
-enum ipc_status ipc_send(struct ipc_channel *ch, const struct ipc_schema *schema, const void *message);
+enum ipc_status ipc_send(
+    struct ipc_channel *ch, const struct ipc_schema *schema, const void *message);
 /* Any length: cut into frames; sent as the buffer fills. May wait. */
 enum ipc_status ipc_send_content(struct ipc_channel *ch, struct str content);
 enum ipc_status ipc_flush(struct ipc_channel *ch);
 
-struct ipc_message {
-	const struct ipc_schema *schema; /* NULL for content */
-	void *body;                      /* the struct, in the arena; NULL for content */
-	struct str content;              /* a view, good until the next call on the channel */
-};
-
 /*
  * The next frame. ACCEPT lists the schemas allowed now (NULL at the end); CONTENT allows content
- * frames. Message structs live in A. Waits.
+ * frames. Message structs live in A. Content comes in pieces of at least one byte that need not be the
+ * frames it was sent in, and is not copied: MESSAGE->content shows the stream's buffer. Waits.
  */
 enum ipc_status ipc_recv(struct ipc_channel *ch, struct arena *a,
     const struct ipc_schema *const *accept, bool content, struct ipc_message *message);
 /* The same for the one schema that may come; the struct is copied to *BODY. */
-enum ipc_status ipc_recv_one(struct ipc_channel *ch, struct arena *a, const struct ipc_schema *schema,
-    void *body);
+enum ipc_status ipc_recv_one(
+    struct ipc_channel *ch, struct arena *a, const struct ipc_schema *schema, void *body);
 
 /* A request and its one answer. */
 enum ipc_status ipc_call(struct ipc_channel *ch, struct arena *a, const struct ipc_schema *ask,

@@ -62,6 +62,8 @@ struct ipc_schema {
 
 /* Appends MESSAGE to OUT. False when a field exceeds its limit (OUT is as before); WHY names it. */
 bool ipc_pack(const struct ipc_schema *schema, const void *message, struct buf *out, struct buf *why);
+/* Bytes that MESSAGE takes on the wire: what fills a list has to keep it below IPC_FRAME_MAX. */
+size_t ipc_packed_size(const struct ipc_schema *schema, const void *message);
 /* Fills *MESSAGE (schema->size bytes); text and lists live in A. False: WHY says what is wrong. */
 bool ipc_unpack(const struct ipc_schema *schema, struct str data, struct arena *a, void *message,
     struct buf *why);

@@ -26,11 +26,12 @@ struct mail_address {
 };
 
 enum address_flags {
-	ADDRESS_NULL_OK = 1,   /* <> (MAIL FROM) */
-	ADDRESS_BARE_OK = 2,   /* no domain: "postmaster", and local users where policy allows */
-	ADDRESS_UTF8_OK = 4,   /* SMTPUTF8 was asked for */
-	ADDRESS_LOOSE = 8,     /* missing <>, blanks around the path: unless strict_rfc821_envelopes */
-	ADDRESS_LONG_LOCAL = 16, /* local parts up to the path limit (Postfix does not enforce 64) */
+	ADDRESS_NULL_OK = 1, /* <> (MAIL FROM) */
+	ADDRESS_BARE_OK = 2, /* no domain: "postmaster", and local users where policy allows */
+	ADDRESS_UTF8_OK = 4, /* SMTPUTF8 was asked for */
+	ADDRESS_LOOSE = 8, /* missing <>, blanks around the path: unless strict_rfc821_envelopes */
+	ADDRESS_LONG_LOCAL =
+	    16, /* local parts up to the path limit (Postfix does not enforce 64) */
 };
 
 /*
@@ -38,8 +39,8 @@ enum address_flags {
  * (recognised and dropped), address literal. *REST is what follows. The result lives in A. False: WHY
  * gets one line for people; nothing else is touched.
  */
-bool address_parse_path(struct str text, unsigned flags, struct arena *a, struct mail_address *address,
-    struct str *rest, struct buf *why);
+bool address_parse_path(struct str text, unsigned flags, struct arena *a,
+    struct mail_address *address, struct str *rest, struct buf *why);
 /* The whole of TEXT is an address, without <>, as on a command line or in a file: user@domain, user. */
 bool address_parse(struct str text, unsigned flags, struct arena *a, struct mail_address *address,
     struct buf *why);
@@ -60,10 +61,11 @@ bool address_is_literal(struct str domain);
 bool address_valid_domain(struct str domain, bool utf8);
 
 /*
- * Splits "user+ext" at the first byte of DELIMITERS (recipient_delimiter) that is not the first byte of
- * the local part; "owner-x" and "x-request" as Postfix does it when '-' is a delimiter; never for
- * MAILER-DAEMON, postmaster, double-bounce.
+ * Splits "user+ext" at the first byte that stands in DELIMITERS (recipient_delimiter) and returns
+ * "user"; LOCAL itself when there is none or it is the first byte. Never split, as in Postfix:
+ * MAILER-DAEMON, postmaster, double-bounce and, when '-' is a delimiter, "owner-x" and "x-request".
  */
-struct str address_without_extension(struct str local, struct str delimiters, struct str *extension);
+struct str address_without_extension(
+    struct str local, struct str delimiters, struct str *extension);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef POSTKEEP_MAIL_DATE_H
 #define POSTKEEP_MAIL_DATE_H
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "lib/base/buf.h"

@@ -2,7 +2,7 @@
  * header - header fields (RFC 5322) in a buffer, and the addresses in them
  *
  * Fields are views of the buffer. Lines end in CRLF or in LF alone. Cost is linear in the size of what
- * is looked at; nesting of comments is bounded, and what nests deeper is treated as plain text.
+ * is looked at; comments may nest to any depth, which is counted and costs neither stack nor memory.
  */
 #ifndef POSTKEEP_MAIL_HEADER_H
 #define POSTKEEP_MAIL_HEADER_H
@@ -58,12 +58,14 @@ struct header_addresses {
  * "Name <>" gives nothing). Appends at most MAX - addresses->n to ADDRESSES (zeroed before the first
  * call), all in A. What is no address is taken as it can be, as sendmail does: nothing is an error.
  */
-void header_addresses(struct str value, struct arena *a, size_t max, struct header_addresses *addresses);
+void header_addresses(
+    struct str value, struct arena *a, size_t max, struct header_addresses *addresses);
 /*
  * The recipients sendmail -t takes from HEADER: To, Cc and Bcc, or, when a Resent-To, Resent-Cc or
  * Resent-Bcc stands there, those alone (RFC 5322 section 3.6.6).
  */
-void header_recipients(struct str header, struct arena *a, size_t max, struct header_addresses *addresses);
+void header_recipients(
+    struct str header, struct arena *a, size_t max, struct header_addresses *addresses);
 
 /* What is added to addresses that are not complete; an empty str adds nothing. */
 struct header_qualify {

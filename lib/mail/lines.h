@@ -9,9 +9,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 
-/* Ready when zeroed. */
+/* One direction of one text. Ready when zeroed. */
 struct lines {
-	bool cr; /* the last byte was a CR that has not been written yet */
+	bool cr;   /* the last byte was a CR */
+	bool held; /* and it has not been written yet */
 };
 
 /* LF and CRLF both become CRLF; other CRs stay. Appends to OUT. */

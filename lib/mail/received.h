@@ -19,13 +19,13 @@ struct received {
 	struct str queue_id;
 	time_t time;
 	/* By SMTP. */
-	struct str helo;       /* as the client said it; empty if it did not */
-	struct str name;       /* verified name or "unknown" */
-	struct str address;    /* numeric, "192.0.2.1" or "2001:db8::1" (then written "IPv6:…") */
-	struct str with;       /* received_with() */
-	struct str tls;        /* "using TLSv1.3 with cipher …", empty without TLS */
-	struct str login;      /* authenticated user, if to be shown */
-	struct str recipient;  /* "user@domain" when there is exactly one, else empty */
+	struct str helo;      /* as the client said it; empty if it did not */
+	struct str name;      /* verified name or "unknown" */
+	struct str address;   /* numeric, "192.0.2.1" or "2001:db8::1" (then written "IPv6:…") */
+	struct str with;      /* received_with() */
+	struct str tls;       /* "using TLSv1.3 with cipher …", empty without TLS */
+	struct str login;     /* authenticated user, if to be shown */
+	struct str recipient; /* "user@domain" when there is exactly one, else empty */
 };
 
 enum received_protocol {

@@ -29,29 +29,29 @@ enum dots_mode {
 
 struct dots {
 	enum dots_mode mode;
-	bool plain;           /* no dots and no end in the stream: BDAT */
+	bool plain; /* no dots and no end in the stream: BDAT */
 	unsigned char state;
 	bool bare_lf, bare_cr; /* seen so far */
 	bool ended;
-	uint64_t consumed;    /* bytes of the stream taken */
+	uint64_t consumed; /* bytes of the stream taken */
 };
 
 void dots_init(struct dots *d, enum dots_mode mode);
 /* For the chunks of BDAT: line ends as above, dots left alone; the caller knows where the end is. */
 void dots_init_plain(struct dots *d, enum dots_mode mode);
 /*
- * Takes bytes of IN, appends content to OUT (never more than two bytes more than it took). Returns how
- * many were taken: all, or up to and with the end of the message; then d->ended is set.
+ * Takes bytes of IN, appends content to OUT (at most twice as much as it took, plus two bytes). Returns
+ * how many were taken: all, or up to and with the end of the message; then d->ended is set.
  */
 size_t dots_decode(struct dots *d, struct str in, struct buf *out);
 /* After the last chunk of BDAT: writes what was held back. */
 void dots_finish_plain(struct dots *d, struct buf *out);
 
 struct dots_encoder {
-	size_t line_max;  /* smtp_line_length_limit: longer lines are broken with CRLF and a blank; 0: never */
-	size_t column;
-	bool cr;          /* a CR was the last byte in */
-	bool middle;      /* something stands on the current line */
+	size_t
+	    line_max; /* smtp_line_length_limit: longer lines are broken with CRLF and a blank; 0: never */
+	size_t column; /* bytes that stand on the current line */
+	bool cr;       /* a CR was the last byte in */
 };
 
 void dots_encoder_init(struct dots_encoder *e, size_t line_max);

@@ -32,8 +32,9 @@ void smtp_reply_text(struct buf *out, struct str text, int code, const char *dsn
 /* A reply as it is being read. Ready when zeroed. */
 struct smtp_reply {
 	int code;
-	struct dsn dsn;   /* class 0 when the peer sends none, or one of another class */
-	struct buf text;  /* without codes; lines joined by LF; printable; at most SMTP_REPLY_TEXT_MAX */
+	struct dsn dsn; /* class 0 when the peer sends none, or one of another class */
+	struct buf
+	    text; /* without codes; lines joined by LF; printable; at most SMTP_REPLY_TEXT_MAX */
 	size_t lines;
 	bool more; /* a line with '-' was the last */
 };
