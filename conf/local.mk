@@ -1,1 +1,2 @@
-# conf
+# conf: the parameter table and what is installed
+EXTRA_DIST += conf/params.tsv conf/params.awk

@@ -45,8 +45,8 @@ struct conf_problems {
 	size_t errors;
 };
 
-void conf_problem(struct conf_problems *p, enum conf_severity severity, const char *file, size_t line,
-    const char *format, ...) __attribute__((format(printf, 5, 6)));
+void conf_problem(struct conf_problems *p, enum conf_severity severity, const char *file,
+    size_t line, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void conf_problems_free(struct conf_problems *p);
 
 /* name=value from a command line or master.cf (-o); applied over main.cf, before defaults. */
@@ -71,19 +71,33 @@ void conf_set(struct conf *c);
 /* config_directory as given; the path of main.cf. */
 const char *conf_dir(const struct conf *c);
 
+/* The snapshot of an empty main.cf in DIR. For postconf -d. */
+struct conf *conf_defaults(const char *dir);
+const char *conf_file(const struct conf *c);
+
 /*
  * The value, with everything expanded. The type must be that of the table; views live as long as the
  * snapshot.
  */
-struct str conf_str(const struct conf *c, enum param p);      /* any type, as text */
-const char *conf_cstr(const struct conf *c, enum param p);    /* the same, NUL-terminated */
-bool conf_bool(const struct conf *c, enum param p);           /* yes | no */
-int64_t conf_int(const struct conf *c, enum param p);         /* integer, or size in bytes */
-int64_t conf_time(const struct conf *c, enum param p);        /* seconds */
+struct str conf_str(const struct conf *c, enum param p);   /* any type, as text */
+const char *conf_cstr(const struct conf *c, enum param p); /* the same, NUL-terminated */
+bool conf_bool(const struct conf *c, enum param p);        /* yes | no */
+int64_t conf_int(const struct conf *c, enum param p);      /* integer, or size in bytes */
+int64_t conf_time(const struct conf *c, enum param p);     /* seconds */
 /* Which of the words the table lists for it ("a|b|c"), counted from 0. */
 int conf_enum(const struct conf *c, enum param p);
 /* Is it set in main.cf or by an override (not a default)? Where: file and line, line 0 for -o. */
 bool conf_is_set(const struct conf *c, enum param p, const char **file, size_t *line);
+
+/* The value as written, or the default as written: before expansion. */
+struct str conf_raw(const struct conf *c, enum param p);
+
+/*
+ * Walks what is set under names that are not in the table: user-defined and per-transport parameters.
+ * Start with *CURSOR = 0. LINE is 0 for an override.
+ */
+bool conf_user_next(
+    const struct conf *c, size_t *cursor, struct str *name, struct str *raw, size_t *line);
 
 /*
  * A user-defined or per-transport parameter by name ("local_destination_concurrency_limit",
@@ -105,6 +119,12 @@ bool conf_expand(const struct conf *c, struct str text, struct buf *out, struct 
  * spaces (the braces are taken off). False at the end.
  */
 bool conf_list_next(struct str *rest, struct str *item);
+
+/*
+ * Splits "name = value", a logical line of main.cf (not empty). False: *WHY, a constant, says what is
+ * wrong.
+ */
+bool conf_split(struct str line, struct str *name, struct str *value, const char **why);
 
 /* Numbers as configuration writes them: "3d", "1h", "90" with UNIT ('s', 'm', 'h', 'd', 'w') as default. */
 bool conf_parse_time(struct str s, char unit, int64_t *seconds);

@@ -29,8 +29,8 @@ enum master_flag {
 };
 
 struct master_entry {
-	size_t line;   /* where it begins in the file */
-	char *name;    /* "smtp", "127.0.0.1:2525", "qmgr" */
+	size_t line; /* where it begins in the file */
+	char *name;  /* "smtp", "127.0.0.1:2525", "qmgr" */
 	enum master_type type;
 	enum master_flag private_service;
 	enum master_flag unprivileged;
@@ -39,7 +39,7 @@ struct master_entry {
 	bool wakeup_if_used; /* "N?" */
 	int maxproc;         /* 0 = no limit, -1 = default_process_limit */
 	char *command;       /* program name, first word of the last column */
-	char **args;         /* the words behind it, without -o and what belongs to it; NULL at the end */
+	char **args; /* the words behind it, without -o and what belongs to it; NULL at the end */
 	size_t n_args;
 	struct conf_override *overrides; /* from -o */
 	size_t n_overrides;
