@@ -80,6 +80,12 @@ ipc_blocking_connect(const char *path, const char *name, int timeout_ms)
 }
 
 void
+ipc_blocking_timeout(struct ipc_blocking *b, int timeout_ms)
+{
+	b->timeout_ms = timeout_ms;
+}
+
+void
 ipc_blocking_free(struct ipc_blocking **b)
 {
 	if (*b == NULL)

@@ -26,6 +26,8 @@ struct ipc_blocking *ipc_blocking_connect(const char *path, const char *name, in
 /* The same over a connected socket, which is taken over (closed at the end) and made non-blocking. */
 struct ipc_blocking *ipc_blocking_new(int fd, const char *name, int timeout_ms);
 void ipc_blocking_free(struct ipc_blocking **b);
+/* Another bound for the waits to come. */
+void ipc_blocking_timeout(struct ipc_blocking *b, int timeout_ms);
 
 /* Buffered until ipc_blocking_flush(), or 64 KiB. */
 enum ipc_status ipc_blocking_send(struct ipc_blocking *b, const struct ipc_schema *schema,
