@@ -1,0 +1,407 @@
+/*
+ * options - Sendmail's options as Postfix understands them
+ *
+ * A row per letter. What has no meaning here is accepted and ignored, so that programs written for
+ * Sendmail go on working; what would change where mail goes, and is not done, is refused.
+ */
+#include "sendmail/options.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+
+typedef bool handler(struct options *o, const char *value, struct buf *why);
+
+static void
+warn(struct options *o, const char *text)
+{
+	buf_printf(&o->warnings, "%s\n", text);
+}
+
+static bool
+opt_ignored(struct options *o, const char *value, struct buf *why)
+{
+	(void)o;
+	(void)value;
+	(void)why;
+	return true;
+}
+
+static bool
+opt_body(struct options *o, const char *value, struct buf *why)
+{
+	if (str_eq_nocase(str_c(value), STR("8BITMIME")))
+		o->body_8bit = true;
+	else if (str_eq_nocase(str_c(value), STR("7BIT")))
+		o->body_8bit = false;
+	else
+		buf_puts(why, "-B option needs 8BITMIME or 7BIT");
+	return why->len == 0;
+}
+
+/* A directory, or the path of the main.cf in it. */
+static bool
+opt_config(struct options *o, const char *value, struct buf *why)
+{
+	const char *slash = strrchr(value, '/');
+	size_t len = strlen(value);
+
+	(void)why;
+	free(o->config_dir);
+	if (strcmp(slash ? slash + 1 : value, "main.cf") != 0)
+		o->config_dir = str_dup(str_n(value, len));
+	else if (slash == NULL)
+		o->config_dir = mem_strdup(".");
+	else
+		o->config_dir = str_dup(str_n(value, slash == value ? 1 : (size_t)(slash - value)));
+	return true;
+}
+
+static bool
+opt_full_name(struct options *o, const char *value, struct buf *why)
+{
+	(void)why;
+	o->full_name = value;
+	return true;
+}
+
+static bool
+opt_gateway(struct options *o, const char *value, struct buf *why)
+{
+	(void)value;
+	(void)why;
+	o->gateway = true;
+	return true;
+}
+
+static bool
+opt_newaliases(struct options *o, const char *value, struct buf *why)
+{
+	(void)value;
+	(void)why;
+	o->mode = MODE_NEWALIASES;
+	return true;
+}
+
+static bool
+opt_notify(struct options *o, const char *value, struct buf *why)
+{
+	struct buf packed = {0};
+
+	(void)why;
+	for (const char *p = value; *p; p++) /* "failure, delay" is a usual spelling */
+		if (*p != ' ' && *p != '\t')
+			buf_putc(&packed, *p);
+	if (!dsn_notify_parse(buf_view(&packed), &o->notify))
+		warn(o, "bad -N option value -- ignored");
+	buf_free(&packed);
+	return true;
+}
+
+static bool
+opt_return(struct options *o, const char *value, struct buf *why)
+{
+	(void)why;
+	if (!dsn_ret_parse(str_c(value), &o->ret))
+		warn(o, "bad -R option value -- ignored");
+	return true;
+}
+
+static bool
+opt_envid(struct options *o, const char *value, struct buf *why)
+{
+	(void)why;
+	for (const char *p = value; *p; p++) {
+		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~') {
+			warn(o, "bad syntax in -V option value -- ignored");
+			return true;
+		}
+	}
+	if (strlen(value) > DSN_ENVID_MAX)
+		warn(o, "too long -V option value -- ignored");
+	else
+		o->envid = value;
+	return true;
+}
+
+/* Sendmail's long options. Two of them are ours as well; the rest are main.cf's business. */
+static bool
+opt_long(struct options *o, const char *value, struct buf *why)
+{
+	struct str s = str_c(value);
+	size_t eq = str_chr(s, '=');
+	struct str name = str_trim(str_sub(s, 0, eq));
+	struct str what = eq == STR_NPOS ? STR_EMPTY : str_trim(str_from(s, eq + 1));
+
+	if (str_eq_nocase(name, STR("smtputf8"))) {
+		o->smtputf8 = str_eq_nocase(what, STR("yes"));
+		if (!o->smtputf8 && !str_eq_nocase(what, STR("no")))
+			buf_puts(why, "-O smtputf8 needs yes or no");
+	} else if (str_eq_nocase(name, STR("requiretls")) && !str_eq_nocase(what, STR("no"))) {
+		buf_puts(why, "-O requiretls is not supported");
+	}
+	return why->len == 0;
+}
+
+static bool
+opt_sender(struct options *o, const char *value, struct buf *why)
+{
+	(void)why;
+	o->sender = value;
+	return true;
+}
+
+static bool
+opt_ignore_dots(struct options *o, const char *value, struct buf *why)
+{
+	(void)value;
+	(void)why;
+	o->ignore_dots = true;
+	return true;
+}
+
+static bool
+opt_old(struct options *o, const char *value, struct buf *why)
+{
+	(void)why;
+	if (*value == 'i')
+		o->ignore_dots = true;
+	return true;
+}
+
+static bool
+opt_mode(struct options *o, const char *value, struct buf *why)
+{
+	switch (*value) {
+	case 'd':
+	case 'l':
+		if (o->mode == MODE_FLUSH)
+			warn(o, "ignoring -q option in daemon mode");
+		o->mode = MODE_DAEMON;
+		break;
+	case 'h':
+	case 'H':
+		o->mode = MODE_NOTHING;
+		break;
+	case 'i':
+		o->mode = MODE_NEWALIASES;
+		break;
+	case 'm':
+		o->mode = MODE_ENQUEUE;
+		break;
+	case 'p':
+		o->mode = MODE_MAILQ;
+		break;
+	case 's':
+		o->mode = MODE_SMTP;
+		break;
+	case 'v':
+		o->verify = true;
+		break;
+	default:
+		buf_printf(why, "unsupported: -b%c", *value);
+		return false;
+	}
+	return true;
+}
+
+/* VALUE is empty for -q alone. */
+static bool
+opt_queue(struct options *o, const char *value, struct buf *why)
+{
+	if (*value == '\0' && o->mode == MODE_DAEMON)
+		warn(o, "ignoring -q option in daemon mode");
+	else if (*value == '\0')
+		o->mode = MODE_FLUSH;
+	else if (isdigit((unsigned char)*value))
+		o->interval = true;
+	else if (*value == 'R' && value[1])
+		o->flush_site = value + 1;
+	else if (*value == 'I' && value[1])
+		o->flush_id = value + 1;
+	else if (*value == 'R' || *value == 'I')
+		buf_printf(
+		    why, "-q%c needs a %s behind it", *value, *value == 'R' ? "site" : "queue ID");
+	else
+		buf_printf(why, "-q%c is not implemented", *value);
+	return why->len == 0;
+}
+
+static bool
+opt_extract(struct options *o, const char *value, struct buf *why)
+{
+	(void)value;
+	(void)why;
+	o->extract = true;
+	return true;
+}
+
+static bool
+opt_verbose(struct options *o, const char *value, struct buf *why)
+{
+	(void)value;
+	(void)why;
+	o->verbose++;
+	return true;
+}
+
+static bool
+opt_traffic(struct options *o, const char *value, struct buf *why)
+{
+	(void)o;
+	buf_printf(why, "unsupported: -X%c", *value);
+	return false;
+}
+
+enum argument { ARG_NONE, ARG_REQUIRED, ARG_ATTACHED /* in the same word, or none */ };
+
+struct row {
+	char letter;
+	enum argument argument;
+	handler *run;
+};
+
+static const struct row rows[] = {
+    {'A', ARG_REQUIRED, opt_ignored}, /* -Ac, -Am: there is one configuration */
+    {'B', ARG_REQUIRED, opt_body},
+    {'C', ARG_REQUIRED, opt_config},
+    {'F', ARG_REQUIRED, opt_full_name},
+    {'G', ARG_NONE, opt_gateway},
+    {'I', ARG_NONE, opt_newaliases},
+    {'L', ARG_REQUIRED, opt_ignored}, /* syslog_name does this */
+    {'N', ARG_REQUIRED, opt_notify},
+    {'O', ARG_REQUIRED, opt_long},
+    {'R', ARG_REQUIRED, opt_return},
+    {'U', ARG_NONE, opt_ignored},
+    {'V', ARG_REQUIRED, opt_envid},
+    {'X', ARG_REQUIRED, opt_traffic},
+    {'b', ARG_REQUIRED, opt_mode},
+    {'c', ARG_NONE, opt_ignored},
+    {'e', ARG_REQUIRED, opt_ignored},
+    {'f', ARG_REQUIRED, opt_sender},
+    {'h', ARG_REQUIRED, opt_ignored}, /* hopcount_limit does this */
+    {'i', ARG_NONE, opt_ignore_dots},
+    {'m', ARG_NONE, opt_ignored},
+    {'n', ARG_NONE, opt_ignored},
+    {'o', ARG_REQUIRED, opt_old},
+    {'p', ARG_REQUIRED, opt_ignored},
+    {'q', ARG_ATTACHED, opt_queue},
+    {'r', ARG_REQUIRED, opt_sender},
+    {'t', ARG_NONE, opt_extract},
+    {'v', ARG_NONE, opt_verbose},
+    {'x', ARG_NONE, opt_ignored},
+};
+
+static const struct row *
+find_row(char letter)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].letter == letter)
+			return &rows[i];
+	return NULL;
+}
+
+/* One word of options: "-oi", "-ti". *NEXT is the word behind it, taken when an argument needs it. */
+static bool
+parse_word(struct options *o, const char *word, char ***next, struct buf *why)
+{
+	for (const char *p = word + 1; *p; p++) {
+		const struct row *row = find_row(*p);
+		const char *value = "";
+
+		if (row == NULL) {
+			buf_printf(why, "unknown option -%c", *p);
+			return false;
+		}
+		if (row->argument == ARG_NONE) {
+			if (!row->run(o, value, why))
+				return false;
+			continue;
+		}
+		if (p[1] || row->argument == ARG_ATTACHED)
+			value = p + 1;
+		else if (**next)
+			value = *(*next)++;
+		else {
+			buf_printf(why, "option -%c needs an argument", *p);
+			return false;
+		}
+		return row->run(o, value, why);
+	}
+	return true;
+}
+
+static bool
+check_conflicts(struct options *o, struct buf *why)
+{
+	if (o->extract && o->verify)
+		buf_puts(why, "-t option cannot be used with -bv");
+	else if (o->notify && o->verify)
+		buf_puts(why, "-N option cannot be used with -bv");
+	else if (o->verbose == 1 && o->verify)
+		buf_puts(why, "-v option cannot be used with -bv");
+	else if (o->extract && o->mode != MODE_ENQUEUE)
+		buf_puts(why, "-t can be used only in delivery mode");
+	else if (o->flush_site && o->mode != MODE_ENQUEUE)
+		buf_puts(why, "-qR can be used only in delivery mode");
+	else if (o->flush_id && o->mode != MODE_ENQUEUE)
+		buf_puts(why, "-qI can be used only in delivery mode");
+	else if (o->n_recipients && (o->mode != MODE_ENQUEUE || o->flush_site || o->flush_id))
+		buf_puts(why, "recipients can be given only in delivery mode");
+	return why->len == 0;
+}
+
+static enum mode
+mode_by_name(const char *argv0)
+{
+	const char *slash = strrchr(argv0, '/');
+	const char *name = slash ? slash + 1 : argv0;
+
+	if (strcmp(name, "mailq") == 0)
+		return MODE_MAILQ;
+	if (strcmp(name, "newaliases") == 0)
+		return MODE_NEWALIASES;
+	return MODE_ENQUEUE;
+}
+
+bool
+options_parse(int argc, char **argv, struct options *o, struct buf *why)
+{
+	char **next = argv + 1;
+
+	memset(o, 0, sizeof(*o));
+	o->mode = mode_by_name(argc > 0 ? argv[0] : "");
+	o->recipients = mem_array((size_t)argc + 1, sizeof(*o->recipients));
+	while (argc > 0 && *next) {
+		char *word = *next++;
+
+		if (strcmp(word, "--") == 0) {
+			while (*next)
+				o->recipients[o->n_recipients++] = *next++;
+		} else if (word[0] != '-' || word[1] == '\0') {
+			o->recipients[o->n_recipients++] = word;
+		} else if (!parse_word(o, word, &next, why)) {
+			return false;
+		}
+	}
+	if (!check_conflicts(o, why))
+		return false;
+	if (o->verbose == 1 && o->mode == MODE_ENQUEUE) {
+		o->verbose = 0;
+		o->report = true;
+	}
+	return true;
+}
+
+void
+options_free(struct options *o)
+{
+	free(o->config_dir);
+	free(o->recipients);
+	buf_free(&o->warnings);
+	memset(o, 0, sizeof(*o));
+}

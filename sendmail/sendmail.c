@@ -1,0 +1,179 @@
+/*
+ * sendmail - the interface that programs know: mail by standard input
+ *
+ * Also mailq and newaliases, by the name it is called with. Runs as its caller, without privileges of
+ * any kind, and needs none: postdrop puts the message where pickup finds it. Exit status as sysexits.h:
+ * 0 only when the message is on stable storage, 75 when trying again may help.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/conf/conf.h"
+#include "sendmail/enqueue.h"
+#include "sendmail/fail.h"
+#include "sendmail/options.h"
+#include "sendmail/run.h"
+
+#define VERBOSE_MAX 4 /* more -v than this say nothing more */
+
+static void
+usage(const char *why)
+{
+	fprintf(stderr,
+	    "sendmail: %s\n"
+	    "usage: sendmail [-t] [-i] [-f sender] [-F full-name] [-N notify] [-R return] [-V "
+	    "envid]\n"
+	    "                [-B body-type] [-C config] [-bm|-bv|-bs|-bp|-bi|-bd] [-G] [-v] "
+	    "[recipient ...]\n"
+	    "       sendmail -q | -qIqueue-id | -qRsite\n"
+	    "       mailq\n"
+	    "       newaliases\n",
+	    why);
+	exit(EX_USAGE);
+}
+
+/* Standard descriptors are open, nothing else is: some callers leave theirs behind. */
+static void
+tidy_descriptors(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0 && open("/dev/null", O_RDWR) != fd)
+			_exit(EX_OSERR);
+	}
+	if (close_range(3, ~0u, 0) < 0)
+		for (int fd = 3; fd < 1024; fd++)
+			close(fd);
+}
+
+/* Somebody installed it set-user-id, or runs it from such a program: it is its caller's all the same. */
+static void
+drop_privileges(void)
+{
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+
+	if (geteuid() == uid && getegid() == gid)
+		return;
+	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0 || geteuid() != uid ||
+	    getegid() != gid) {
+		fprintf(stderr, "sendmail: cannot give up privileges it should not have\n");
+		_exit(EX_OSERR);
+	}
+}
+
+static void
+load_configuration(const struct options *o)
+{
+	struct conf_problems problems = {0};
+	struct conf *conf;
+	struct buf path = {0};
+
+	/* For this program and those it starts. */
+	if (o->config_dir && setenv("MAIL_CONFIG", o->config_dir, 1) < 0)
+		fail(EX_OSERR, "setenv: %s", strerror(errno));
+	conf = conf_load(NULL, NULL, 0, &problems);
+	buf_printf(&path, "%s/main.cf", conf_dir(conf));
+	if (access(buf_cstr(&path), R_OK) < 0)
+		fail(EX_TEMPFAIL, "open %s: %s", buf_cstr(&path), strerror(errno));
+	/* A mistake somewhere in the file is for `postkeep check` to tell; mail is taken all the same. */
+	for (size_t i = 0; i < problems.count; i++)
+		log_debug("%s, line %zu: %s", problems.list[i].file ? problems.list[i].file : "",
+		    problems.list[i].line, problems.list[i].text);
+	conf_problems_free(&problems);
+	buf_free(&path);
+	conf_set(conf);
+	log_name(conf_cstr(conf, P_syslog_name), "sendmail");
+}
+
+/* Becomes DIR/NAME [A1 [A2]] with as many -v as were given. */
+static void
+become(const struct options *o, const char *dir, const char *name, const char *a1, const char *a2)
+{
+	char *argv[4 + VERBOSE_MAX];
+	size_t n = 0;
+
+	argv[n++] = str_dup(str_c(name));
+	for (int i = 0; i < o->verbose && i < VERBOSE_MAX; i++)
+		argv[n++] = str_dup(STR("-v"));
+	if (a1)
+		argv[n++] = str_dup(str_c(a1));
+	if (a2)
+		argv[n++] = str_dup(str_c(a2));
+	argv[n] = NULL;
+	run_instead(dir, argv);
+	fail(EX_UNAVAILABLE, "unable to execute %s/%s: %s", dir, name, strerror(errno));
+}
+
+static void
+run_mode(const struct options *o)
+{
+	const char *commands = conf_cstr(conf_get(), P_command_directory);
+
+	switch (o->mode) {
+	case MODE_ENQUEUE:
+		if (o->flush_site)
+			become(o, commands, "postqueue", "-s", o->flush_site);
+		if (o->flush_id)
+			become(o, commands, "postqueue", "-i", o->flush_id);
+		enqueue(o);
+		break;
+	case MODE_MAILQ:
+		become(o, commands, "postqueue", "-p", NULL);
+		break;
+	case MODE_FLUSH:
+		become(o, commands, "postqueue", "-f", NULL);
+		break;
+	case MODE_DAEMON:
+		become(o, commands, "postkeep", "start", NULL);
+		break;
+	case MODE_SMTP:
+		check_submitter();
+		become(o, conf_cstr(conf_get(), P_daemon_directory), "smtpd", "-S", NULL);
+		break;
+	case MODE_NEWALIASES:
+		printf("newaliases: this version of Postkeep has no alias tables: nothing to "
+		       "rebuild\n");
+		break;
+	case MODE_NOTHING:
+		break;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct buf why = {0};
+
+	tidy_descriptors();
+	umask(022);
+	drop_privileges();
+	log_name("postkeep", "sendmail");
+	if (!options_parse(argc, argv, &o, &why))
+		usage(buf_cstr(&why));
+	log_verbose(o.verbose);
+	signal(SIGPIPE, SIG_IGN);
+	load_configuration(&o);
+	if (o.warnings.len)
+		caution("%.*s", STR_ARG(str_trim(buf_view(&o.warnings))));
+	/* -q30m belongs to a daemon; queue_run_delay does it. */
+	if (!o.interval || o.mode == MODE_DAEMON)
+		run_mode(&o);
+	if (fflush(stdout) != 0)
+		return EX_IOERR;
+	options_free(&o);
+	buf_free(&why);
+	return EX_OK;
+}
