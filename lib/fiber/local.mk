@@ -36,14 +36,24 @@ libpostkeep_la_SOURCES += lib/fiber/switch_ucontext.c
 endif
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_fiber tests/unit/test_stream tests/unit/test_stream_fds
+check_PROGRAMS += tests/unit/test_fiber \
+	tests/unit/test_fiber_loop \
+	tests/unit/test_stream \
+	tests/unit/test_stream_fds \
+	tests/unit/test_stream_layers
 tests_unit_test_fiber_SOURCES = tests/unit/test_fiber.c
 tests_unit_test_fiber_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_fiber_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_fiber_loop_SOURCES = tests/unit/test_fiber_loop.c
+tests_unit_test_fiber_loop_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_fiber_loop_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_stream_SOURCES = tests/unit/test_stream.c
 tests_unit_test_stream_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stream_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_stream_fds_SOURCES = tests/unit/test_stream_fds.c
 tests_unit_test_stream_fds_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stream_fds_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_stream_layers_SOURCES = tests/unit/test_stream_layers.c
+tests_unit_test_stream_layers_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_stream_layers_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
