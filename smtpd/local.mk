@@ -1,1 +1,22 @@
-# smtpd
+# smtpd: the SMTP server. All but main.c is a convenience library, so that tests and fuzzers run sessions.
+noinst_LTLIBRARIES += libsmtpd.la
+libsmtpd_la_SOURCES = \
+	smtpd/access.c smtpd/access.h \
+	smtpd/bdat.c \
+	smtpd/command.c smtpd/command.h \
+	smtpd/content.c smtpd/content.h \
+	smtpd/data.c smtpd/data.h \
+	smtpd/helo.c \
+	smtpd/limits.c smtpd/limits.h \
+	smtpd/mail.c \
+	smtpd/names.c \
+	smtpd/params.c smtpd/params.h \
+	smtpd/path.h \
+	smtpd/rcpt.c \
+	smtpd/recipients.c smtpd/recipients.h \
+	smtpd/reply.c smtpd/reply.h \
+	smtpd/server.c smtpd/server.h \
+	smtpd/session.c smtpd/session.h \
+	smtpd/sink.h \
+	smtpd/transaction.c smtpd/transaction.h
+libsmtpd_la_CFLAGS = $(AM_CFLAGS)

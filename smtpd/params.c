@@ -1,0 +1,160 @@
+/*
+ * params - the parameters of MAIL and RCPT, one row each
+ */
+#include "smtpd/params.h"
+
+#include "lib/base/buf.h"
+#include "lib/mail/dsn.h"
+#include "lib/smtp/command.h"
+#include "smtpd/reply.h"
+
+/* What the rows write to. */
+struct target {
+	struct session *session;
+	struct transaction *transaction;
+	struct msg_rcpt *rcpt;
+};
+
+struct param_row {
+	const char *key;
+	unsigned needs; /* enum ehlo_keyword: only where it is offered */
+	bool value;     /* must have one; otherwise must have none */
+	bool (*take)(const struct target *to, struct str value);
+};
+
+/* The decoded text in BUF becomes part of the transaction. */
+static struct str
+keep(const struct target *to, struct buf *buf)
+{
+	struct str s = arena_str(to->transaction->arena, buf_view(buf));
+
+	buf_free(buf);
+	return s;
+}
+
+static bool
+take_size(const struct target *to, struct str value)
+{
+	return smtp_size_parse(value, &to->transaction->size);
+}
+
+static bool
+take_body(const struct target *to, struct str value)
+{
+	to->transaction->body_8bit = str_eq_nocase(value, STR("8BITMIME"));
+	return to->transaction->body_8bit || str_eq_nocase(value, STR("7BIT"));
+}
+
+static bool
+take_smtputf8(const struct target *to, struct str value)
+{
+	(void)value;
+	to->transaction->smtputf8 = true;
+	return true;
+}
+
+static bool
+take_ret(const struct target *to, struct str value)
+{
+	enum dsn_ret ret;
+
+	if (!dsn_ret_parse(value, &ret))
+		return false;
+	to->transaction->ret = ret;
+	return true;
+}
+
+static bool
+take_envid(const struct target *to, struct str value)
+{
+	struct buf text = {0};
+
+	if (!dsn_envid_parse(value, &text)) {
+		buf_free(&text);
+		return false;
+	}
+	to->transaction->envid = keep(to, &text);
+	return true;
+}
+
+static bool
+take_notify(const struct target *to, struct str value)
+{
+	unsigned notify;
+
+	if (!dsn_notify_parse(value, &notify))
+		return false;
+	to->rcpt->notify = notify;
+	return true;
+}
+
+static bool
+take_orcpt(const struct target *to, struct str value)
+{
+	struct buf text = {0};
+
+	if (!dsn_orcpt_parse(value, to->transaction->smtputf8, &text)) {
+		buf_free(&text);
+		return false;
+	}
+	to->rcpt->orcpt = keep(to, &text);
+	return true;
+}
+
+static const struct param_row mail_rows[] = {
+    {"SIZE", EHLO_SIZE, true, take_size},
+    {"BODY", EHLO_8BITMIME, true, take_body},
+    {"SMTPUTF8", EHLO_SMTPUTF8, false, take_smtputf8},
+    {"RET", EHLO_DSN, true, take_ret},
+    {"ENVID", EHLO_DSN, true, take_envid},
+};
+
+static const struct param_row rcpt_rows[] = {
+    {"NOTIFY", EHLO_DSN, true, take_notify},
+    {"ORCPT", EHLO_DSN, true, take_orcpt},
+};
+
+static bool
+take_params(const struct target *to, const struct param_row *rows, size_t n, struct str rest)
+{
+	struct session *s = to->session;
+	const struct settings *st = &s->server->settings;
+	enum smtp_param_status status;
+	struct smtp_param p;
+	unsigned seen = 0;
+
+	while ((status = smtp_param_next(&rest, st->smtputf8, &p)) == SMTP_PARAM_OK) {
+		size_t i = 0;
+
+		while (i < n && !str_eq_nocase(p.key, str_c(rows[i].key)))
+			i++;
+		if (i == n || !(st->offered & rows[i].needs)) {
+			reply(s, 555, "5.5.4", "Unsupported option: %.*s", STR_ARG(p.key));
+			return false;
+		}
+		if (seen & 1U << i || p.has_value != rows[i].value || !rows[i].take(to, p.value)) {
+			reply(s, 501, "5.5.4", "Error: bad %s parameter", rows[i].key);
+			return false;
+		}
+		seen |= 1U << i;
+	}
+	if (status == SMTP_PARAM_BAD)
+		reply(s, 501, "5.5.4", "Error: bad parameter syntax");
+	return status == SMTP_PARAM_END;
+}
+
+bool
+mail_params(struct session *s, struct transaction *t, struct str rest)
+{
+	struct target to = {s, t, NULL};
+
+	return take_params(&to, mail_rows, sizeof(mail_rows) / sizeof(mail_rows[0]), rest);
+}
+
+bool
+rcpt_params(struct session *s, struct transaction *t, struct msg_rcpt *r, struct str rest)
+{
+	struct target to = {s, t, r};
+
+	return take_params(&to, rcpt_rows, sizeof(rcpt_rows) / sizeof(rcpt_rows[0]), rest);
+}
