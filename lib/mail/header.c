@@ -189,7 +189,8 @@ plain_phrase(struct str name)
 {
 	for (size_t i = 0; i < name.len; i++)
 		if (name.data[i] != ' ' &&
-		    (name.data[i] < 32 || strchr("()<>[]:;@\\,.\"", name.data[i])))
+		    (name.data[i] < 32 || name.data[i] == 127 ||
+			strchr("()<>[]:;@\\,.\"", name.data[i])))
 			return false;
 	return true;
 }

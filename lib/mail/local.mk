@@ -1,4 +1,4 @@
-# lib/mail: addresses, headers, dates, status codes. Needs lib/base alone.
+# lib/mail: addresses, headers, dates, status codes. Needs lib/base, and two enums of lib/ipc.
 libpostkeep_la_SOURCES += \
 	lib/mail/address.c lib/mail/address.h \
 	lib/mail/date.c lib/mail/date.h \
