@@ -6,11 +6,14 @@
  * header first, then the header completed and qualified, then the body byte for byte. Nothing but what
  * must be touched is touched; memory is bounded by header_size_limit; cost is linear.
  *
- * What is done to the header is what Postfix's cleanup does: Return-Path: (and Bcc: for local
- * submission, Content-Length:) removed; missing From:, Date:, Message-Id:, and To: of undisclosed
+ * What is done to the header is what Postfix's cleanup does: message_drop_headers (Return-Path:,
+ * Content-Length:, Bcc:) removed; a "From " line in front made X-Mailbox-Line:; missing From:, Date:, Message-Id:, and To: of undisclosed
  * recipients added; addresses qualified with myorigin and mydomain. Adding and qualifying apply to
  * local submission and to clients in local_header_rewrite_clients (always_add_missing_headers adds for
- * all; remote_header_rewrite_domain qualifies for strangers).
+ * all; remote_header_rewrite_domain qualifies for strangers). A CR or LF that is not part of a CRLF
+ * becomes a blank (cleanup_replace_stray_cr_lf). A header field longer than header_size_limit passes
+ * whole, but is not looked into (Postfix cuts it). Where no empty line parts header and body one is put
+ * in.
  */
 #ifndef POSTKEEP_INTAKE_INTAKE_H
 #define POSTKEEP_INTAKE_INTAKE_H
@@ -30,20 +33,22 @@ struct intake;
 struct intake_context {
 	const struct conf *conf;
 	struct str queue_id;
-	bool local;           /* local origin: header rewriting and completion in full */
-	bool remove_bcc;      /* sendmail submission */
-	bool internal;        /* the suite's own notices: no trace header unless trace is set */
+	bool local;      /* local origin: header rewriting and completion in full */
+	bool remove_bcc; /* sendmail submission */
+	bool internal;   /* the suite's own notices: no trace header unless trace is set */
 	struct mail_address sender;
-	struct str full_name; /* of the local submitter, for a From: that is missing; may be empty */
-	struct str received;  /* the whole trace header with its CRLFs ("Received: …"), built by the caller */
-	int64_t arrival_us;   /* wall time */
+	struct str
+	    full_name; /* of the local submitter, for a From: that is missing; may be empty */
+	struct str
+	    received; /* the whole trace header with its CRLFs ("Received: …"), built by the caller */
+	int64_t arrival_us; /* wall time */
 };
 
 enum intake_status {
 	INTAKE_OK,
 	INTAKE_SINK_FAILED,   /* the sink said no; its caller knows why */
 	INTAKE_TOO_MANY_HOPS, /* more Received: than hopcount_limit (554 5.4.0) */
-	INTAKE_REFUSED,       /* text in intake_why(), e.g. "552 5.3.4 …" as "code dsn text" */
+	INTAKE_REFUSED, /* larger than message_size_limit (552 5.3.4): content as it came, not internal */
 };
 
 /* Takes LEN bytes; false stops everything (INTAKE_SINK_FAILED). May wait. */
@@ -64,7 +69,7 @@ struct str intake_why(const struct intake *in);
 /* The content has bytes above 127 in header (body): decides SMTPUTF8 and 8BITMIME needs downstream. */
 bool intake_header_8bit(const struct intake *in);
 bool intake_body_8bit(const struct intake *in);
-/* Bytes handed to the sink so far. */
+/* Bytes of the content as it will be queued, so far (what waits for the next call of the sink too). */
 uint64_t intake_size(const struct intake *in);
 
 /*
