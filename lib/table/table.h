@@ -25,6 +25,12 @@ enum table_status {
 
 /* SPEC: "type:name". NULL with WHY set for an unknown type or a spec that makes no sense. */
 struct table *table_open(struct str spec, struct buf *why);
+/*
+ * The same for a table that stands in the value of the parameter PARAM ("local_recipient_maps"): proxy:
+ * names it to proxymap, which then need not find the table in proxy_read_maps. CONFINED: the caller is
+ * (or will be) out of reach of files, so that every table but static: and inline: goes through proxymap.
+ */
+struct table *table_open_for(struct str spec, const char *param, bool confined, struct buf *why);
 void table_close(struct table **t);
 
 /*
@@ -43,13 +49,26 @@ const char *const *table_types(void);
  */
 struct match_list;
 enum match_kind {
-	MATCH_STRING,  /* to the letter, case ignored */
-	MATCH_DOMAIN,  /* name, or ".name" for what is below it; with PARENT also "name" for below */
+	MATCH_STRING, /* to the letter, case ignored */
+	MATCH_DOMAIN, /* name, or ".name" for what is below it; with PARENT also "name" for below */
 	MATCH_ADDRESS, /* host name and address: 192.0.2.0/24, [2001:db8::]/32, names as MATCH_DOMAIN */
 };
-struct match_list *match_list_new(enum match_kind kind, bool parent, struct str text, struct buf *why);
+/*
+ * TEXT is the list. NULL with WHY for an item that makes no sense (a network with host bits set, an
+ * unknown table type). The first item that matches decides; "!" before it turns a match into "no". A
+ * "/file" holds items of the same kind, separated by white space, commas and line ends, "#" beginning a
+ * comment line; it is read again when it changes, and while it cannot be read or has a bad item a
+ * look-up that gets as far as it gives TABLE_ERROR.
+ */
+struct match_list *match_list_new(
+    enum match_kind kind, bool parent, struct str text, struct buf *why);
+/* The same for the value of the parameter PARAM. CONFINED as for a table; files are read now, and for
+ * good. */
+struct match_list *match_list_new_for(enum match_kind kind, bool parent, struct str text,
+    const char *param, bool confined, struct buf *why);
 void match_list_free(struct match_list **m);
 /* For MATCH_ADDRESS: KEY is the host name ("unknown"), ADDRESS the numeric address; else ADDRESS empty. */
-enum table_status match_list_has(struct match_list *m, struct str key, struct str address, struct buf *why);
+enum table_status match_list_has(
+    struct match_list *m, struct str key, struct str address, struct buf *why);
 
 #endif

@@ -1,0 +1,71 @@
+/*
+ * table_private - what the table types share. Nobody outside lib/table includes it.
+ */
+#ifndef POSTKEEP_TABLE_TABLE_PRIVATE_H
+#define POSTKEEP_TABLE_TABLE_PRIVATE_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "lib/base/hash.h"
+#include "lib/table/table.h"
+
+#define TABLE_FILE_MAX ((size_t)64 << 20) /* a text table; a list in a file */
+#define TABLE_KEY_MAX 1100 /* longer keys are in no table; what proxymap takes */
+
+struct table_type {
+	const char *name;
+	/* NAME is what stands behind "type:". State for look-ups, NULL with WHY. */
+	void *(*open)(struct str spec, struct str name, const char *param, struct buf *why);
+	enum table_status (*lookup)(
+	    void *state, struct str key, struct buf *value, struct buf *why);
+	void (*close)(void *state);
+	bool fold; /* keys are folded to lower case before the look-up */
+};
+
+extern const struct table_type table_type_static, table_type_inline, table_type_text,
+    table_type_unix, table_type_proxy;
+
+/* --- Files that may change (table_file.c) --- */
+
+/* One file and what it looked like when it was read last. Ready when zeroed, with path set. */
+struct table_file {
+	char *path;
+	int64_t next_look; /* clock_mono_ms(): not before */
+	bool known;        /* the rest is that of a file that was read */
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime, ctime;
+};
+
+enum table_file_status {
+	TABLE_FILE_SAME,
+	TABLE_FILE_NEW,   /* CONTENT has it */
+	TABLE_FILE_ERROR, /* WHY says why */
+};
+/* Looks at most once a second (unless the last look failed); reads the file if it has changed. */
+enum table_file_status table_file_look(struct table_file *f, struct buf *content, struct buf *why);
+
+/*
+ * Takes the next logical line off *REST: lines that begin with white space continue the one before,
+ * empty lines and those whose first byte that is no white space is '#' are left out. The line is
+ * appended to LINE (reset first), continuations joined by their white space. *NUMBER counts all lines
+ * read; *FIRST is where the logical line began.
+ */
+bool table_text_line(struct str *rest, struct buf *line, size_t *number, size_t *first);
+
+/* --- Entries (table_text.c) --- */
+
+struct table_entries;
+struct table_entries *table_entries_new(void);
+void table_entries_free(struct table_entries **e);
+/* The key is folded. False when there is one already, which stays. */
+bool table_entries_add(struct table_entries *e, struct str key, struct str value);
+/* KEY folded already. */
+bool table_entries_get(const struct table_entries *e, struct str key, struct buf *value);
+
+/* Appends S in lower case (ASCII). */
+void table_fold(struct str s, struct buf *out);
+
+#endif
