@@ -35,17 +35,28 @@ enum route_status {
 const char *route_class_name(enum route_class class);
 
 /*
+ * The lists and tables of a snapshot are compiled at its first use and kept. A program that will be
+ * confined calls this before: it reads the list files and asks the system for its addresses; CONFINED
+ * sends look-ups in tables through proxymap from then on. False: WHY says what is wrong (the rest
+ * works, and what depends on it is deferred).
+ */
+bool route_prepare(const struct conf *conf, bool confined, struct buf *why);
+/* Before a snapshot is freed: lets go of what was compiled from it. */
+void route_forget(const struct conf *conf);
+
+/*
  * The class of DOMAIN (as in an address; empty counts as local). *AMBIGUOUS, unless NULL, is set when
  * it stands in a second class too, with both places named in WHY: an unknown user then gets 451.
  * ROUTE_DEFER when a list could not be read.
  */
-enum route_status route_class_of(const struct conf *conf, struct str domain, enum route_class *class,
-    bool *ambiguous, struct buf *why);
+enum route_status route_class_of(const struct conf *conf, struct str domain,
+    enum route_class *class, bool *ambiguous, struct buf *why);
 
 struct route {
-	struct str transport;   /* service name in master.cf: "local", "smtp", "error", … */
-	struct str nexthop;     /* as Postfix: recipient domain, relayhost, text for error: … */
-	struct str destination; /* what the scheduler groups by: the user for local, else the next hop */
+	struct str transport; /* service name in master.cf: "local", "smtp", "error", … */
+	struct str nexthop;   /* as Postfix: recipient domain, relayhost, text for error: … */
+	struct str
+	    destination; /* what the scheduler groups by: the user for local, else the next hop */
 	enum route_class class;
 };
 
@@ -61,7 +72,7 @@ struct route_local_keys {
 	struct str keys[2];
 	size_t n;
 };
-void route_local_keys(const struct conf *conf, const struct mail_address *recipient, struct arena *a,
-    struct route_local_keys *keys);
+void route_local_keys(const struct conf *conf, const struct mail_address *recipient,
+    struct arena *a, struct route_local_keys *keys);
 
 #endif

@@ -1,0 +1,245 @@
+/*
+ * compiled - the lists and tables of one configuration snapshot
+ *
+ * Kept in one place per process, by snapshot: a process has one, or during a reload two.
+ */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/base/mem.h"
+#include "lib/route/route_private.h"
+
+static struct route_cache {
+	struct route_compiled *first;
+} cache;
+
+/* --- Domain lists --------------------------------------------------------------------------- */
+
+static const struct {
+	enum param param;
+	const char *name;
+	enum match_kind kind;
+} list_params[ROUTE_LISTS] = {
+    [ROUTE_LOCAL] = {P_mydestination, "mydestination", MATCH_STRING},
+    [ROUTE_VIRTUAL_ALIAS] = {P_virtual_alias_domains, "virtual_alias_domains", MATCH_STRING},
+    [ROUTE_VIRTUAL_MAILBOX] = {P_virtual_mailbox_domains, "virtual_mailbox_domains", MATCH_STRING},
+    [ROUTE_RELAY] = {P_relay_domains, "relay_domains", MATCH_DOMAIN},
+};
+
+/* Does parent_domain_matches_subdomains name the parameter? */
+static bool
+parent_matches(const struct conf *conf, const char *param)
+{
+	struct str rest = conf_str(conf, P_parent_domain_matches_subdomains), item;
+
+	while (conf_list_next(&rest, &item))
+		if (str_eq_nocase(item, str_c(param)))
+			return true;
+	return false;
+}
+
+static void
+compile_lists(struct route_compiled *rc, bool confined)
+{
+	for (size_t i = 0; i < ROUTE_LISTS; i++) {
+		struct route_list *l = &rc->lists[i];
+		struct buf why = {0};
+
+		l->param = list_params[i].name;
+		l->list =
+		    match_list_new_for(list_params[i].kind, parent_matches(rc->conf, l->param),
+			conf_str(rc->conf, list_params[i].param), l->param, confined, &why);
+		if (!l->list)
+			buf_printf(&l->broken, "%s: %s", l->param, buf_cstr(&why));
+		buf_free(&why);
+	}
+}
+
+/* --- transport_maps ------------------------------------------------------------------------- */
+
+static void
+compile_transport_maps(struct route_compiled *rc, bool confined)
+{
+	struct str rest = conf_str(rc->conf, P_transport_maps), item;
+	struct buf why = {0};
+
+	while (rc->transport_broken.len == 0 && conf_list_next(&rest, &item)) {
+		struct table *t = table_open_for(item, "transport_maps", confined, &why);
+
+		if (!t) {
+			buf_printf(&rc->transport_broken, "transport_maps: %s", buf_cstr(&why));
+			break;
+		}
+		rc->transport_maps = mem_resize(
+		    rc->transport_maps, (rc->n_transport_maps + 1) * sizeof(struct table *));
+		rc->transport_maps[rc->n_transport_maps++] = t;
+	}
+	buf_free(&why);
+}
+
+/* --- Own addresses -------------------------------------------------------------------------- */
+
+/* Appends the address of SA to the list in TEXT. */
+static void
+add_address(const struct sockaddr *sa, struct buf *text)
+{
+	socklen_t len =
+	    sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	char host[NI_MAXHOST];
+	size_t n;
+
+	if (sa->sa_family != AF_INET && sa->sa_family != AF_INET6)
+		return;
+	if (getnameinfo(sa, len, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+		return;
+	/* A link-local address comes with its interface: "fe80::1%eth0". */
+	n = strcspn(host, "%");
+	buf_printf(text, sa->sa_family == AF_INET ? "%.*s " : "[%.*s] ", (int)n, host);
+}
+
+static bool
+add_interfaces(bool loopback_only, struct buf *text, struct buf *why)
+{
+	struct ifaddrs *all;
+
+	if (loopback_only) {
+		buf_puts(text, "127.0.0.1 [::1] ");
+		return true;
+	}
+	if (getifaddrs(&all) < 0) {
+		buf_printf(why, "the addresses of this machine: %s", strerror(errno));
+		return false;
+	}
+	for (struct ifaddrs *i = all; i; i = i->ifa_next)
+		if (i->ifa_addr)
+			add_address(i->ifa_addr, text);
+	freeifaddrs(all);
+	return true;
+}
+
+/* One word of inet_interfaces or proxy_interfaces. */
+static bool
+add_word(struct str word, struct buf *text, struct buf *why)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	struct buf host = {0};
+	int error;
+
+	if (str_eq_nocase(word, STR("all")))
+		return add_interfaces(false, text, why);
+	if (str_eq_nocase(word, STR("loopback-only")))
+		return add_interfaces(true, text, why);
+	if (word.len > 2 && word.data[0] == '[' && word.data[word.len - 1] == ']')
+		word = str_sub(word, 1, word.len - 2);
+	buf_str(&host, word);
+	error = getaddrinfo(buf_cstr(&host), NULL, &hints, &found);
+	buf_free(&host);
+	if (error != 0) {
+		buf_printf(why, "\"%.*s\": %s", STR_ARG(word), gai_strerror(error));
+		return false;
+	}
+	for (struct addrinfo *i = found; i; i = i->ai_next)
+		add_address(i->ai_addr, text);
+	freeaddrinfo(found);
+	return true;
+}
+
+static void
+compile_addresses(struct route_compiled *rc)
+{
+	static const enum param params[] = {P_inet_interfaces, P_proxy_interfaces};
+	struct buf text = {0}, why = {0};
+	bool ok = true;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct str rest = conf_str(rc->conf, params[i]), word;
+
+		while (ok && conf_list_next(&rest, &word))
+			ok = add_word(word, &text, &why);
+	}
+	if (ok)
+		rc->addresses = match_list_new(MATCH_ADDRESS, false, buf_view(&text), &why);
+	if (!rc->addresses)
+		buf_printf(&rc->addresses_broken, "inet_interfaces: %s", buf_cstr(&why));
+	buf_free(&text);
+	buf_free(&why);
+}
+
+/* --- The cache ------------------------------------------------------------------------------ */
+
+static struct route_compiled *
+compile(const struct conf *conf, bool confined)
+{
+	struct route_compiled *rc = MEM_NEW(struct route_compiled);
+
+	rc->conf = conf;
+	compile_lists(rc, confined);
+	compile_transport_maps(rc, confined);
+	compile_addresses(rc);
+	rc->next = cache.first;
+	cache.first = rc;
+	return rc;
+}
+
+static struct route_compiled *
+find(const struct conf *conf)
+{
+	struct route_compiled *rc = cache.first;
+
+	while (rc && rc->conf != conf)
+		rc = rc->next;
+	return rc;
+}
+
+struct route_compiled *
+route_compiled(const struct conf *conf)
+{
+	struct route_compiled *rc = find(conf);
+
+	return rc ? rc : compile(conf, false);
+}
+
+bool
+route_prepare(const struct conf *conf, bool confined, struct buf *why)
+{
+	struct route_compiled *rc;
+	const struct buf *broken;
+
+	route_forget(conf);
+	rc = compile(conf, confined);
+	broken = rc->addresses_broken.len > 0 ? &rc->addresses_broken : &rc->transport_broken;
+	for (size_t i = 0; i < ROUTE_LISTS; i++)
+		if (rc->lists[i].broken.len > 0)
+			broken = &rc->lists[i].broken;
+	buf_str(why, buf_view(broken));
+	return broken->len == 0;
+}
+
+void
+route_forget(const struct conf *conf)
+{
+	struct route_compiled **link = &cache.first, *rc;
+
+	while (*link && (*link)->conf != conf)
+		link = &(*link)->next;
+	rc = *link;
+	if (!rc)
+		return;
+	*link = rc->next;
+	for (size_t i = 0; i < ROUTE_LISTS; i++) {
+		match_list_free(&rc->lists[i].list);
+		buf_free(&rc->lists[i].broken);
+	}
+	for (size_t i = 0; i < rc->n_transport_maps; i++)
+		table_close(&rc->transport_maps[i]);
+	free(rc->transport_maps);
+	buf_free(&rc->transport_broken);
+	match_list_free(&rc->addresses);
+	buf_free(&rc->addresses_broken);
+	free(rc);
+}
