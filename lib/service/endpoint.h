@@ -10,6 +10,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/base/buf.h"
+#include "lib/conf/conf.h"
 
 /* The identities of the suite. Started by an ordinary user, all of them are that user. */
 enum service_user {
@@ -17,6 +21,7 @@ enum service_user {
 	SERVICE_USER_QUEUE,   /* mail_owner: qmgr */
 	SERVICE_USER_WORK,    /* mail_work_user */
 	SERVICE_USER_NETWORK, /* mail_network_user */
+	SERVICE_USERS,
 };
 
 /* Who may connect: a set of these. Root always may. */
@@ -26,7 +31,12 @@ enum endpoint_peer {
 	PEER_NETWORK = 4,
 	PEER_POSTDROP = 8, /* effective group postdrop */
 	PEER_ANYONE = 16,
-	PEER_USERS = 32, /* delivery agents that have become a mailbox's user */
+	/*
+	 * Delivery workers that have become a mailbox's user. Such a socket is root's alone (no name in the
+	 * file system can tell a worker from a stranger with the same uid): the root parent connects, and
+	 * a worker inherits the connection or is handed a new one.
+	 */
+	PEER_USERS = 32,
 };
 
 /*
@@ -63,6 +73,32 @@ const struct program *program_find(const char *name);
 extern const struct program program_table[];
 
 /*
+ * The path of a master.cf line's own socket, appended to OUT: "private/" or "public/" and its name.
+ */
+void endpoint_path(bool private_service, const char *name, struct buf *out);
+/* Row INDEX (1 is the first) of endpoint_table that belongs to PROGRAM; NULL behind the last. */
+const struct endpoint *endpoint_of(const char *program, size_t index);
+
+/* The identities of the configuration as numbers, looked up once while that is still possible. */
+struct service_ids {
+	bool unprivileged; /* the suite runs whole as the user that we are */
+	uid_t uid[SERVICE_USERS];
+	gid_t gid[SERVICE_USERS];
+	gid_t postdrop;
+};
+
+/*
+ * Looks up mail_owner, mail_work_user, mail_network_user and setgid_group; not when the effective user
+ * is not root: then all are that user. False with WHY: a user that does not exist, or is root.
+ */
+bool service_ids_load(const struct conf *c, struct service_ids *ids, struct buf *why);
+/* Owner and mode for master to give to a socket which lets in PEERS. */
+void endpoint_mode(unsigned peers, const struct service_ids *ids, uid_t *uid, gid_t *gid,
+    mode_t *mode);
+/* Does a socket that is for PEERS let in a caller with these effective IDs (SO_PEERCRED)? */
+bool endpoint_admits(unsigned peers, const struct service_ids *ids, uid_t uid, gid_t gid);
+
+/*
  * The process interface between master and what it starts:
  *
  *   fd 0, 1, 2   /dev/null (fd 2: standard error until the log is open, with start-fg)
@@ -75,6 +111,9 @@ extern const struct program program_table[];
  *         unprivileged user of the table)] [-m MAXPROC] [-v] [-o name=value]… -L ENDPOINT… [ARGUMENT…]
  *   ENDPOINT: "inet:127.0.0.1:25", "unix:private/qmgr-net"
  *   Stand-alone: PROGRAM -S: the session on standard input and output; no master.
+ *
+ * When fd 3 comes to its end, master is gone: the process leaves within a bound. SIGTERM makes it leave
+ * at once: sessions are canceled, what was begun is brought to an end within seconds.
  */
 #define SERVICE_FD_STATUS 3
 #define SERVICE_FD_LOG 4

@@ -1,1 +1,30 @@
-# lib/service
+# lib/service: the daemon skeleton, and the table of programs and sockets.
+libpostkeep_la_SOURCES += \
+	lib/service/about.c \
+	lib/service/arguments.c \
+	lib/service/become.c \
+	lib/service/configure.c \
+	lib/service/confine.c \
+	lib/service/endpoint.c lib/service/endpoint.h \
+	lib/service/internal.h \
+	lib/service/leave.c \
+	lib/service/listen.c \
+	lib/service/run.c \
+	lib/service/seccomp.c \
+	lib/service/service.h \
+	lib/service/session.c \
+	lib/service/standalone.c \
+	lib/service/status.c
+if SANITIZERS
+libpostkeep_la_SOURCES += lib/service/sandbox_sanitizers.c
+else
+libpostkeep_la_SOURCES += lib/service/sandbox_plain.c
+endif
+
+if HAVE_CMOCKA
+# The daemon that test_service starts under a master of its own.
+noinst_PROGRAMS += tests/unit/service_probe
+tests_unit_service_probe_SOURCES = tests/unit/service_probe.c
+tests_unit_service_probe_LDADD = libpostkeep.la
+tests_unit_service_probe_LDFLAGS = $(AM_LDFLAGS) -no-install
+endif

@@ -7,6 +7,14 @@
  * groups and user (verified), no_new_privs, limits, non-dumpable, seccomp, loop. Then start() on a first
  * fiber, and session() on a fiber of its own for each client that connects. Which user, chroot and
  * sockets a program has is in endpoint.c's table, found by .name.
+ *
+ * A process takes at most session_limit sessions at once. Unless the program is single it retires after
+ * max_use times that many (so that with a limit of one, max_use counts sessions as it does elsewhere),
+ * and ends when it had none for max_idle.
+ *
+ * When the process is to leave (order, retirement, master gone, SIGTERM) its sessions end by
+ * themselves, as soon as they look at service_leaving(). If that is not to wait for them, or takes too
+ * long, they are canceled: their next wait, or the present one, fails with STREAM_CANCELED.
  */
 #ifndef POSTKEEP_SERVICE_SERVICE_H
 #define POSTKEEP_SERVICE_SERVICE_H
@@ -30,6 +38,7 @@ struct service_client {
 	uid_t uid;                           /* UNIX sockets: the kernel's word (SO_PEERCRED) */
 	gid_t gid;
 	pid_t pid;
+	bool idle; /* see service_idle() */
 };
 
 /* What beyond the common set of system calls a program may make. */
@@ -70,6 +79,13 @@ struct service {
 /* Runs the program; the return value is main()'s. */
 int service_run(const struct service *service, int argc, char **argv);
 
+/* Run by -S, on standard input and output, without master: not confined, as whoever started it. */
+bool service_standalone(void);
+/* The maxproc column: how many at once, of what the program counts (local: workers); 0 = no limit. */
+unsigned service_maxproc(void);
+/* The identities of the suite, as looked up before confinement. */
+const struct service_ids *service_identities(void);
+
 /* What master said: the service's name in master.cf ("smtp", "submission"), and arguments left over. */
 const char *service_name(void);
 char **service_args(size_t *n);
@@ -77,6 +93,20 @@ char **service_args(size_t *n);
 bool service_unprivileged(void);
 /* The process is draining: new work is refused. */
 bool service_leaving(void);
+/*
+ * For sessions of other programs, that stay open between requests: IDLE true before waiting for the
+ * next one, false when it has begun to arrive. A session that is idle when the process begins to leave
+ * is canceled. False when the process is leaving already: end the session instead of waiting.
+ */
+bool service_idle(struct service_client *client, bool idle);
+
+/*
+ * For a parent(), which has no loop: tells master (ready has been told before parent() begins), and
+ * takes the next order from SERVICE_FD_STATUS without waiting: 0 when there is none, -1 when master is
+ * gone.
+ */
+void service_parent_report(const struct service_status *status);
+int service_parent_order(void);
 
 /* Is CLIENT (a UNIX socket's) one that the endpoint table lets in? The skeleton has asked already. */
 bool service_peer_allowed(const struct service_client *client);
@@ -84,11 +114,13 @@ bool service_peer_allowed(const struct service_client *client);
 /*
  * For the workers that a privileged parent forks: becomes UID and GID with the supplementary groups
  * GROUPS for good (verified: cannot switch back), no_new_privs, non-dumpable, limits, seccomp. When UID
- * is 0: all capabilities but CAP_DAC_OVERRIDE-free file access are dropped. False with WHY set.
+ * is 0 it stays uid 0 without any capability: files are open to it as to their owner, no more. When the
+ * suite is run by an ordinary user, UID must be that user; GID and GROUPS are ignored. False with WHY
+ * set: the process must end, it may be half way.
  */
 bool service_become(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups,
     enum service_sandbox sandbox, struct buf *why);
-/* A worker's loop: fibers on one connected descriptor, until FN returns. */
+/* A worker's loop: FN(ARG) on the first fiber, log lines written once a turn; until FN returns. */
 void service_worker(void (*fn)(void *arg), void *arg);
 
 #endif

@@ -1,0 +1,115 @@
+/*
+ * listen - a fiber per listening socket
+ *
+ * Accepts in batches, and not at all while the process has as many sessions as it may: then clients
+ * wait in the kernel's queue, or another process of the service takes them.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/service/internal.h"
+
+#define BATCH 16      /* clients accepted in one go: others get their turn in between */
+#define PAUSE_MS 1000 /* after the system refused another descriptor */
+
+/* False when the system has no more to give: the caller pauses. */
+static bool
+accept_batch(struct service_process *p, struct service_endpoint *e)
+{
+	for (int i = 0; i < BATCH && p->sessions < p->limit && !p->leaving; i++) {
+		int fd = accept4(e->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			service_open_session(p, (size_t)(e - p->args.endpoints), fd);
+			continue;
+		}
+		switch (errno) {
+		case EAGAIN:
+			return true;
+		case EMFILE:
+		case ENFILE:
+		case ENOBUFS:
+		case ENOMEM:
+			log_warning("%s: cannot accept: %s", e->text, strerror(errno));
+			return false;
+		default:
+			/* The client has gone in the meantime, or its network has: the next one. */
+			continue;
+		}
+	}
+	return true;
+}
+
+static enum fiber_result
+next_clients(struct service_process *p, struct service_endpoint *e, struct fiber_fd *ffd)
+{
+	enum fiber_result result = FIBER_OK;
+
+	if (p->sessions >= p->limit)
+		return fiber_wait(&p->room, FIBER_FOREVER);
+	result = fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER);
+	if (result == FIBER_OK && !accept_batch(p, e))
+		result = fiber_sleep(PAUSE_MS);
+	return result == FIBER_CANCELED ? FIBER_CANCELED : FIBER_OK;
+}
+
+static void
+acceptor(void *arg)
+{
+	struct service_endpoint *e = arg;
+	struct service_process *p = service_process();
+	struct fiber_fd *ffd = fiber_fd_new(e->fd);
+
+	while (!p->leaving && next_clients(p, e, ffd) == FIBER_OK)
+		fiber_yield();
+	fiber_fd_free(&ffd);
+	(void)io_close(&e->fd);
+	e->listener = NULL;
+	fiber_wake_all(&p->ended);
+}
+
+static void
+datagrams(void *arg)
+{
+	struct service_endpoint *e = arg;
+	struct service_process *p = service_process();
+
+	p->service->datagrams(e->fd, (size_t)(e - p->args.endpoints));
+	e->listener = NULL;
+	fiber_wake_all(&p->ended);
+}
+
+void
+service_listen(struct service_process *p)
+{
+	for (size_t i = 0; i < p->args.n_endpoints; i++) {
+		struct service_endpoint *e = &p->args.endpoints[i];
+
+		if (p->service->datagrams)
+			e->listener = fiber_spawn("datagrams", datagrams, e);
+		else if (p->service->session)
+			e->listener = fiber_spawn("listener", acceptor, e);
+	}
+}
+
+void
+service_stop_listening(struct service_process *p)
+{
+	for (size_t i = 0; i < p->args.n_endpoints; i++)
+		if (p->args.endpoints[i].listener)
+			fiber_cancel(p->args.endpoints[i].listener);
+}
+
+bool
+service_listening(const struct service_process *p)
+{
+	for (size_t i = 0; i < p->args.n_endpoints; i++)
+		if (p->args.endpoints[i].listener)
+			return true;
+	return false;
+}

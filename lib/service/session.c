@@ -1,0 +1,128 @@
+/*
+ * session - one client, on a fiber of its own
+ *
+ * Looks at who it is before the program does: a UNIX caller that the endpoint table does not let in is
+ * logged and hung up on.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/service/internal.h"
+
+struct service_session {
+	struct list_link link;
+	struct service_client client;
+	struct fiber *fiber;
+};
+
+static void
+close_session(struct service_process *p, struct service_session *s)
+{
+	stream_close(&s->client.stream);
+	list_remove(&p->open, &s->link);
+	free(s);
+	if (p->sessions-- == p->limit)
+		fiber_wake_all(&p->room);
+	if (p->sessions == 0)
+		p->idle_since = fiber_now();
+	if (p->leaving)
+		fiber_wake_all(&p->ended);
+}
+
+static void
+session_fiber(void *arg)
+{
+	struct service_session *s = arg;
+	struct service_process *p = service_process();
+
+	p->service->session(&s->client);
+	close_session(p, s);
+}
+
+static bool
+inet_client(struct service_client *client, int fd)
+{
+	socklen_t peer = sizeof(client->peer), local = sizeof(client->local);
+
+	client->inet = true;
+	/* A client that has gone already has no name any more: nothing to say about it. */
+	return getpeername(fd, (struct sockaddr *)&client->peer, &peer) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&client->local, &local) == 0;
+}
+
+static bool
+unix_client(struct service_client *client, int fd, const char *endpoint)
+{
+	struct ucred who;
+	socklen_t n = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
+		log_warning("%s: cannot tell who connects: %s", endpoint, strerror(errno));
+		return false;
+	}
+	client->uid = who.uid;
+	client->gid = who.gid;
+	client->pid = who.pid;
+	if (service_peer_allowed(client))
+		return true;
+	log_warning("%s: process %ld of user %ld, group %ld may not connect here", endpoint,
+	    (long)who.pid, (long)who.uid, (long)who.gid);
+	return false;
+}
+
+void
+service_open_session(struct service_process *p, size_t endpoint, int fd)
+{
+	struct service_session *s = MEM_NEW(struct service_session);
+	const struct service_endpoint *e = &p->args.endpoints[endpoint];
+
+	s->client.endpoint = endpoint;
+	if (!(e->inet ? inet_client(&s->client, fd) : unix_client(&s->client, fd, e->text))) {
+		free(s);
+		(void)io_close(&fd);
+		return;
+	}
+	s->client.stream = stream_fd(fd);
+	list_append(&p->open, &s->link);
+	p->sessions++;
+	p->served++;
+	s->fiber = fiber_spawn("session", session_fiber, s);
+	if (p->retire > 0 && p->served >= p->retire)
+		service_leave(p, "has served its number of sessions", -1);
+}
+
+void
+service_cancel_sessions(struct service_process *p, bool only_idle)
+{
+	for (struct list_link *l = list_first(&p->open); l; l = list_next(&p->open, l)) {
+		struct service_session *s = LIST_ITEM(l, struct service_session, link);
+
+		if (!only_idle || s->client.idle)
+			fiber_cancel(s->fiber);
+	}
+}
+
+bool
+service_idle(struct service_client *client, bool idle)
+{
+	client->idle = idle;
+	return !service_process()->leaving;
+}
+
+bool
+service_peer_allowed(const struct service_client *client)
+{
+	const struct service_process *p = service_process();
+
+	if (client->inet || client->endpoint >= p->args.n_endpoints)
+		return client->inet;
+	return endpoint_admits(
+	    p->args.endpoints[client->endpoint].peers, &p->ids, client->uid, client->gid);
+}
