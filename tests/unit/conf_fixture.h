@@ -1,0 +1,19 @@
+/* conf_fixture - a configuration directory of its own for each case of the tests of lib/conf. */
+#ifndef POSTKEEP_TESTS_CONF_FIXTURE_H
+#define POSTKEEP_TESTS_CONF_FIXTURE_H
+
+#include <stddef.h>
+
+#include "lib/base/buf.h"
+#include "lib/conf/conf.h"
+
+/* Makes an empty directory and returns its path; the caller hands it to fixture_remove(). */
+char *fixture_dir(void);
+/* Writes TEXT (of LEN bytes) to DIR/NAME. */
+void fixture_write(const char *dir, const char *name, const void *text, size_t len);
+/* Removes DIR with all files in it, and frees the path. */
+void fixture_remove(char *dir);
+/* "error 3: text\n…" with the severity and the line of each problem; without the file's directory. */
+void fixture_tell(const struct conf_problems *p, struct buf *out);
+
+#endif

@@ -1,0 +1,874 @@
+/*
+ * test_conf - main.cf: the syntax, the expansion language, the types, what is reported, and defaults
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "lib/conf/params.h"
+#include "tests/unit/conf_fixture.h"
+
+/* Loads TEXT as a main.cf; "told" gets the problems. */
+static struct conf *
+load(const char *text, size_t len, const struct conf_override *o, size_t n, struct buf *told)
+{
+	struct conf_problems problems = {0};
+	char *dir = fixture_dir();
+	struct conf *c;
+
+	fixture_write(dir, "main.cf", text, len);
+	c = conf_load(dir, o, n, &problems);
+	fixture_tell(&problems, told);
+	conf_problems_free(&problems);
+	fixture_remove(dir);
+	return c;
+}
+
+static void
+check_value(const struct conf *c, const char *name, const char *expected, const char *text)
+{
+	struct str value = STR_EMPTY;
+
+	if (!conf_lookup(c, str_c(name), &value) || !str_eq(value, str_c(expected)))
+		fail_msg(
+		    "%s is \"%.*s\", not \"%s\", with:\n%s", name, STR_ARG(value), expected, text);
+}
+
+struct value_case {
+	const char *text, *name, *value;
+};
+
+static const struct value_case syntax[] = {
+    {"mail_name = X", "mail_name", "X"},
+    {"mail_name=X", "mail_name", "X"},
+    {"mail_name   =   X  \t ", "mail_name", "X"},
+    {"mail_name = X\r\n", "mail_name", "X"},
+    {"mail_name =", "mail_name", ""},
+    {"mail_name = a = b", "mail_name", "a = b"},
+    {"mail_name = a\n b\n\tc\n", "mail_name", "a b c"},
+    {"mail_name = a\n# not part of it\n b", "mail_name", "a b"},
+    {"mail_name = a\n\n   \n b", "mail_name", "a b"},
+    {"mail_name = a\n  # a comment may be indented\n b", "mail_name", "a b"},
+    {"mail_name =\n a", "mail_name", "a"},
+    {"# mail_name = X\nmail_name = Y\n", "mail_name", "Y"},
+    {"mail_name = X\nmail_name = Y\n", "mail_name", "Y"},
+    {"mail_name = last line without end", "mail_name", "last line without end"},
+};
+
+static const struct value_case language[] = {
+    {"a = 1\nmail_name = $a", "mail_name", "1"},
+    {"a = 1\nmail_name = <$a>", "mail_name", "<1>"},
+    {"a = 1\nmail_name = ${a}b", "mail_name", "1b"},
+    {"a = 1\nmail_name = $(a)b", "mail_name", "1b"},
+    {"a = 1\nmail_name = $a.$a", "mail_name", "1.1"},
+    {"a_b = 1\nmail_name = $a_b-c", "mail_name", "1-c"},
+    {"mail_name = [$nothing]", "mail_name", "[]"},
+    {"mail_name = $$5", "mail_name", "$5"},
+    {"mail_name = $$a $${b}", "mail_name", "$a ${b}"},
+    {"a = 1\nmail_name = ${a?yes}", "mail_name", "yes"},
+    {"mail_name = [${nothing?yes}]", "mail_name", "[]"},
+    {"a = 1\nmail_name = [${a:no}]", "mail_name", "[]"},
+    {"mail_name = ${nothing:no}", "mail_name", "no"},
+    {"a = 1\nmail_name = ${a?x:y}", "mail_name", "x:y"},
+    {"a = 1\nmail_name = ${a??foo:{b}ar}", "mail_name", "?foo:{b}ar"},
+    {"a = 1\nmail_name = ${a?{x}}", "mail_name", "x"},
+    {"a = 1\nmail_name = ${a?{x}:{y}}", "mail_name", "x"},
+    {"mail_name = ${nothing?{x}:{y}}", "mail_name", "y"},
+    {"mail_name = ${nothing:{y}}", "mail_name", "y"},
+    {"a = 1\nmail_name = ${ a ? {x} : {y} }", "mail_name", "x"},
+    {"mail_name = ${nothing?{x}:y}", "mail_name", "y"},
+    {"a = 1\nb = 2\nmail_name = ${a?{$b}:{}}", "mail_name", "2"},
+    {"a = 1\nmail_name = ${a?{${a?{deep}}}}", "mail_name", "deep"},
+    {"mail_name = ${{a} == {a} ? {same} : {other}}", "mail_name", "same"},
+    {"mail_name = ${{a} == {b} ? {same} : {other}}", "mail_name", "other"},
+    {"mail_name = ${{a} != {b}?{other}}", "mail_name", "other"},
+    {"mail_name = [${{a} == {b}?{same}}]", "mail_name", "[]"},
+    {"mail_name = ${{a} == {b}:{other}}", "mail_name", "other"},
+    {"mail_name = ${{a}=={a}}", "mail_name", "bool:true"},
+    {"mail_name = [${{a}=={b}}]", "mail_name", "[]"},
+    {"mail_name = ${{9} < {10} ? {number} : {text}}", "mail_name", "number"},
+    {"mail_name = ${{9x} < {10x} ? {number} : {text}}", "mail_name", "text"},
+    {"mail_name = ${{10} <= {10} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{11} <= {10} ? {y} : {n}}", "mail_name", "n"},
+    {"mail_name = ${{10} > {9} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{9} >= {10} ? {y} : {n}}", "mail_name", "n"},
+    {"mail_name = ${{007} == {7} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{99999999999999999999999} > {1} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{3.6} <level {3.10} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{3.10} <=level {3.10} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{3.10.1} >level {3.10} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{2} >=level {2.0} ? {y} : {n}}", "mail_name", "y"},
+    {"mail_name = ${{3.9} ==level {3.10} ? {y} : {n}}", "mail_name", "n"},
+    {"mail_name = ${{3.9} !=level {3.10} ? {y} : {n}}", "mail_name", "y"},
+    {"a = x\nmail_name = ${{$a} == {x} ? {<$a>} : {}}", "mail_name", "<x>"},
+    {"mydomain = b.example\nmail_name = ${domain_to_ascii{$mydomain}}", "mail_name", "b.example"},
+    /* a reference in the branch not taken is no loop */
+    {"mail_name = ${nothing?$mail_name}ok", "mail_name", "ok"},
+    /* raw: expanded by who reads it */
+    {"forward_path = $home/.forward", "forward_path", "$home/.forward"},
+    {"mailbox_command = x \"$USER\" ${1}", "mailbox_command", "x \"$USER\" ${1}"},
+};
+
+static const struct value_case defaults[] = {
+    {"", "queue_run_delay", "300s"},
+    {"", "smtpd_timeout", "300s"},
+    {"stress = yes", "smtpd_timeout", "10s"},
+    {"", "compatibility_level", "0"},
+    {"", "append_dot_mydomain", "yes"},
+    {"compatibility_level = 1", "append_dot_mydomain", "no"},
+    {"compatibility_level = 3.6", "smtputf8_enable", "yes"},
+    {"", "smtputf8_enable", "no"},
+    {"", "mynetworks_style", "host"},
+    {"myhostname = a.b.example", "mydomain", "b.example"},
+    {"myhostname = a", "mydomain", "localdomain"},
+    {"myhostname = a.b.example\nmydomain = c.example", "mydomain", "c.example"},
+    {"myhostname = a.b.example", "mydestination", "a.b.example, localhost.b.example, localhost"},
+    {"myhostname = a.b.example", "myorigin", "a.b.example"},
+    {"myhostname = h.example", "smtpd_banner", "h.example ESMTP Postkeep"},
+    {"", "mail_owner", "postkeep"},
+    {"", "alias_maps", "hash:/etc/aliases"},
+    {"", "syslog_name", "postkeep"},
+    {"multi_instance_name = second", "syslog_name", "second"},
+    {"mynetworks = 127.0.0.0/8", "smtpd_forbid_bare_newline_exclusions", "127.0.0.0/8"},
+    {"", "queue_directory", DEFAULT_QUEUE_DIR},
+    {"", "daemon_directory", DEFAULT_DAEMON_DIR},
+    {"", "command_directory", DEFAULT_COMMAND_DIR},
+    {"", "data_directory", DEFAULT_DATA_DIR},
+    {"", "mail_version", PACKAGE_VERSION},
+    /* per transport: of the table, of a family, and through the default they share */
+    {"", "local_destination_recipient_limit", "1"},
+    {"", "smtp_destination_concurrency_limit", "20"},
+    {"default_destination_concurrency_limit = 7", "smtp_destination_concurrency_limit", "7"},
+    {"default_destination_concurrency_limit = 7", "mine_destination_concurrency_limit", "7"},
+    {"mine_destination_concurrency_limit = 8", "mine_destination_concurrency_limit", "8"},
+    {"", "mine_time_limit", "1000s"},
+    {"", "anvil_session_limit", "1000"},
+    {"", "smtpd_session_limit", "2000"},
+};
+
+static void
+expect_cases(const struct value_case *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct buf told = {0};
+		struct conf *c = load(cases[i].text, strlen(cases[i].text), NULL, 0, &told);
+
+		if (told.len >= 5 && strstr(buf_cstr(&told), "error"))
+			fail_msg("problems with:\n%s\n%s", cases[i].text, buf_cstr(&told));
+		check_value(c, cases[i].name, cases[i].value, cases[i].text);
+		conf_free(&c);
+		buf_free(&told);
+	}
+}
+
+static void
+test_syntax(void **state)
+{
+	(void)state;
+	expect_cases(syntax, sizeof(syntax) / sizeof(syntax[0]));
+}
+
+static void
+test_language(void **state)
+{
+	(void)state;
+	expect_cases(language, sizeof(language) / sizeof(language[0]));
+}
+
+static void
+test_defaults(void **state)
+{
+	(void)state;
+	expect_cases(defaults, sizeof(defaults) / sizeof(defaults[0]));
+}
+
+struct problem_case {
+	const char *text, *problems;
+};
+
+/* The full text of what is reported; "" for nothing. */
+static const struct problem_case reported[] = {
+    {"", ""},
+    {"myhostname = a.example\n", ""},
+    {"mail_name\n",
+	"error main.cf:1: \"=\" is missing; a line that continues the one before it must "
+	"begin with white space: \"mail_name\"\n"},
+    {"\n# x\n= y\n", "error main.cf:3: a parameter name is missing before \"=\": \"= y\"\n"},
+    {"mail name = y\n", "error main.cf:1: white space in the parameter name: \"mail name = y\"\n"},
+    {" mail_name = y\n",
+	"error main.cf:1: the first line of the file must not begin with white space: \" mail_name "
+	"= y\"\n"},
+    {"mail_name = a\nmail_name = b\n",
+	"warning main.cf:2: mail_name is set again, line 1 has no effect\n"},
+    {"x = 1\nx = 2\nmail_name = $x\n", "warning main.cf:2: x is set again, line 1 has no effect\n"},
+    {"smtpd_baner = x\n",
+	"warning main.cf:1: unknown parameter \"smtpd_baner\"; did you mean \"smtpd_banner\"?\n"},
+    {"myhostnmae = x\n",
+	"warning main.cf:1: unknown parameter \"myhostnmae\"; did you mean \"myhostname\"?\n"},
+    {"smtpd_recipient_restriction = x\n",
+	"warning main.cf:1: unknown parameter \"smtpd_recipient_restriction\"; "
+	"did you mean \"smtpd_recipient_restrictions\"?\n"},
+    {"zebra = x\n", "warning main.cf:1: unknown parameter \"zebra\", and no value uses it\n"},
+    {"zebra = x\nmail_name = ${zebra}\n", ""},
+    {"zebra = x\nmail_name = ${nothing?$zebra}\n", ""},
+    {"mail_name = x # y\n",
+	"warning main.cf:1: mail_name: \"#\" behind other text begins no comment: it is part of "
+	"the value; "
+	"put the comment on a line of its own\n"},
+    {"mail_name = # y\n",
+	"warning main.cf:1: mail_name: the value begins with \"#\"; put the comment on a "
+	"line of its own\n"},
+    {"mail_name = x#y\n", ""},
+    {"biff = no\n", "note main.cf:1: biff: this parameter has no effect yet\n"},
+    {"enable_long_queue_ids = no\n",
+	"note main.cf:1: enable_long_queue_ids has no purpose here: The long queue ID is the only "
+	"kind.\n"},
+    {"process_id = 5\n", "note main.cf:1: process_id cannot be set; the line has no effect\n"},
+    {"mail_name = $mail_name\n",
+	"error main.cf:1: mail_name = $mail_name: it leads back to itself: mail_name -> "
+	"mail_name\n"},
+    {"mail_name = $b\nb = ${c}\nc = $(b)\n",
+	"error main.cf:3: c = $(b): it leads back to itself: b -> c -> b\n"},
+    {"mail_name = ${a\n", "error main.cf:1: mail_name = ${a: \"${\" without \"}\": \"{a\"\n"},
+    {"mail_name = $(a\n", "error main.cf:1: mail_name = $(a: \"$(\" without \")\": \"(a\"\n"},
+    {"mail_name = 5 $ each\n",
+	"error main.cf:1: mail_name = 5 $ each: a name is expected behind \"$\" (for a "
+	"dollar sign write $$): \" each\"\n"},
+    {"mail_name = ${}\n", "error main.cf:1: mail_name = ${}: a name is expected: \"\"\n"},
+    {"mail_name = ${a!b}\n",
+	"error main.cf:1: mail_name = ${a!b}: \"?\" or \":\" is expected: \"!b\"\n"},
+    {"mail_name = ${a?{b}c}\n",
+	"error main.cf:1: mail_name = ${a?{b}c}: \":\" is expected: \"c\"\n"},
+    {"mail_name = ${a?{b}:{c}d}\n",
+	"error main.cf:1: mail_name = ${a?{b}:{c}d}: unexpected text behind \"{…}\": \"d\"\n"},
+    {"mail_name = ${{a} ~ {b}}\n",
+	"error main.cf:1: mail_name = ${{a} ~ {b}}: ==, !=, <, <=, >, >= or one of "
+	"these with \"level\" is expected: \"~ {b}\"\n"},
+    {"mail_name = ${{a} == b}\n",
+	"error main.cf:1: mail_name = ${{a} == b}: \"{…}\" is expected behind the "
+	"comparison: \"{a} == b\"\n"},
+    {"mail_name = ${{a} <level {1}?{x}}\n",
+	"error main.cf:1: mail_name = ${{a} <level {1}?{x}}: not a "
+	"compatibility level (N or N.N): \"a\"\n"},
+    {"mail_name = ${nofunction{x}}\n",
+	"error main.cf:1: mail_name = ${nofunction{x}}: unknown function: \"nofunction\"\n"},
+    {"myhostname = a b\n",
+	"error main.cf:1: myhostname = a b: must be a host name: letters, digits, \"-\" and "
+	"\".\"\n"},
+    {"compatibility_level = new\n",
+	"error main.cf:1: compatibility_level = new: must be a release such as 2 or 3.6\n"},
+    {"inet_interfaces =\n",
+	"error main.cf:1: inet_interfaces: empty; for none but this machine: loopback-only\n"},
+    {"mailbox_size_limit = 1000000\n",
+	"error main.cf:1: mailbox_size_limit: smaller than message_size_limit: "
+	"the largest message could never be delivered\n"},
+    {"queue_minfree = 1000\n",
+	"warning main.cf:1: queue_minfree: less than one and a half times "
+	"message_size_limit: a large message may fill the disk\n"},
+    {"minimal_backoff_time = 5000s\n",
+	"warning main.cf:1: minimal_backoff_time: longer than maximal_backoff_time\n"},
+    {"queue_directory = /var/spool/postfix\n",
+	"warning main.cf:1: queue_directory: this directory belongs to "
+	"Postfix; without this line the right one is taken\n"},
+    {"myorigin = /nonexistent/mailname\n",
+	"error main.cf:1: myorigin = /nonexistent/mailname: cannot read "
+	"/nonexistent/mailname: No such file or directory\n"},
+    /* all at once, in the order of lines */
+    {"smtpd_helo_required = maybe\nmail_owner = x\nqueue_run_delay = soon\n",
+	"error main.cf:1: smtpd_helo_required = maybe: must be yes or no\n"
+	"error main.cf:3: queue_run_delay = soon: must be a time: a number with s, m, h, d or w "
+	"behind it\n"},
+    /* a wrong value of a parameter without effect stops nothing */
+    {"biff = perhaps\n",
+	"warning main.cf:1: biff = perhaps: must be yes or no\n"
+	"note main.cf:1: biff: this parameter has no effect yet\n"},
+    {"mine_destination_recipient_limit = many\nmail_name = $mine_destination_recipient_limit\n",
+	"error main.cf:1: mine_destination_recipient_limit = many: must be a number\n"},
+};
+
+static void
+test_reported(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(reported) / sizeof(reported[0]); i++) {
+		struct buf told = {0};
+		struct conf *c = load(reported[i].text, strlen(reported[i].text), NULL, 0, &told);
+
+		if (strcmp(buf_cstr(&told), reported[i].problems) != 0)
+			fail_msg("with:\n%s\nexpected:\n%s\ntold:\n%s", reported[i].text,
+			    reported[i].problems, buf_cstr(&told));
+		conf_free(&c);
+		buf_free(&told);
+	}
+}
+
+/* VALUE of a parameter: is it taken, and as which number? */
+static const struct {
+	const char *name, *value;
+	int64_t number; /* -1: refused */
+} typed[] = {
+    {"smtpd_recipient_limit", "1", 1},
+    {"smtpd_recipient_limit", "0", -1},
+    {"smtpd_recipient_limit", "2147483647", 2147483647},
+    {"smtpd_recipient_limit", "2147483648", -1},
+    {"smtpd_recipient_limit", "99999999999999999999", -1},
+    {"smtpd_recipient_limit", "", -1},
+    {"smtpd_recipient_limit", "-5", -1},
+    {"smtpd_recipient_limit", "5x", -1},
+    {"smtpd_recipient_limit", "5k", -1},
+    {"smtpd_client_ipv4_prefix_length", "32", 32},
+    {"smtpd_client_ipv4_prefix_length", "33", -1},
+    {"message_size_limit", "0", 0},
+    {"message_size_limit", "10240000", 10240000},
+    {"message_size_limit", "10M", 10 << 20},
+    {"message_size_limit", "3k", 3 << 10},
+    {"message_size_limit", "8589934591G", (int64_t)8589934591 << 30},
+    {"message_size_limit", "8589934592G", -1},
+    {"message_size_limit", "9223372036854775807", INT64_MAX},
+    {"message_size_limit", "9223372036854775808", -1},
+    {"message_size_limit", "M", -1},
+    {"queue_slot_size", "4095", -1},
+    {"queue_slot_size", "4096", 4096},
+    {"queue_slot_size", "1048576", 1048576},
+    {"queue_slot_size", "1048577", -1},
+    {"queue_run_delay", "0", -1},
+    {"queue_run_delay", "1", 1},
+    {"queue_run_delay", "5m", 300},
+    {"queue_run_delay", "2h", 7200},
+    {"queue_run_delay", "3d", 259200},
+    {"queue_run_delay", "1w", 604800},
+    {"queue_run_delay", "3y", -1},
+    {"queue_run_delay", "m", -1},
+    {"queue_run_delay", "1.5h", -1},
+    {"queue_run_delay", "2147483647", 2147483647},
+    {"queue_run_delay", "2147483648", -1},
+    {"queue_run_delay", "9223372036854775807w", -1},
+    /* the unit of a bare number is the default's */
+    {"maximal_queue_lifetime", "5", 432000},
+    {"maximal_queue_lifetime", "100", 8640000},
+    {"maximal_queue_lifetime", "101", -1},
+    {"delay_warning_time", "4", 14400},
+    {"smtpd_helo_required", "yes", 1},
+    {"smtpd_helo_required", "no", 0},
+    {"smtpd_helo_required", "YES", 1},
+    {"smtpd_helo_required", "true", -1},
+    {"smtpd_helo_required", "", -1},
+    {"mynetworks_style", "class", 0},
+    {"mynetworks_style", "host", 2},
+    {"mynetworks_style", "hos", -1},
+    {"mynetworks_style", "", -1},
+    {"syslog_facility", "local7", 19},
+    {"inet_protocols", "ipv4, ipv6", 0},
+    {"inet_protocols", "ipv4, ipv5", -1},
+    {"mailbox_delivery_lock", "fcntl dotlock", 0},
+    {"mailbox_delivery_lock", "fcntl dotlok", -1},
+    {"queue_directory", "/x", 0},
+    {"queue_directory", "x", -1},
+    {"queue_directory", "", -1},
+};
+
+static int64_t
+number_of(const struct conf *c, enum param p)
+{
+	switch ((enum param_type)param_infos[p].type) {
+	case PARAM_BOOL:
+		return conf_bool(c, p);
+	case PARAM_INT:
+	case PARAM_SIZE:
+		return conf_int(c, p);
+	case PARAM_TIME:
+		return conf_time(c, p);
+	case PARAM_ENUM:
+		return conf_enum(c, p);
+	default:
+		return 0;
+	}
+}
+
+static void
+test_types(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {
+		struct buf text = {0}, told = {0}, wrong = {0};
+		struct conf *c;
+		enum param p;
+
+		buf_printf(
+		    &text, "mailbox_size_limit = 0\n%s = %s\n", typed[i].name, typed[i].value);
+		buf_printf(&wrong, "error main.cf:2: %s = %s: ", typed[i].name, typed[i].value);
+		c = load(text.data, text.len, NULL, 0, &told);
+		assert_true(param_find(str_c(typed[i].name), &p));
+		if (typed[i].number >= 0 &&
+		    (strstr(buf_cstr(&told), "error") || number_of(c, p) != typed[i].number))
+			fail_msg("%s = %s is %lld, told: %s", typed[i].name, typed[i].value,
+			    (long long)number_of(c, p), buf_cstr(&told));
+		if (typed[i].number < 0 && !strstr(buf_cstr(&told), buf_cstr(&wrong)))
+			fail_msg("%s = %s is taken; told: %s", typed[i].name, typed[i].value,
+			    buf_cstr(&told));
+		/* what is refused leaves the default */
+		if (typed[i].number < 0 && param_infos[p].type == PARAM_INT)
+			assert_int_not_equal(conf_int(c, p), 0);
+		conf_free(&c);
+		buf_free(&text);
+		buf_free(&told);
+		buf_free(&wrong);
+	}
+}
+
+static void
+test_overrides(void **state)
+{
+	static const char text[] =
+	    "mail_name = file\nx = 1\nmail_owner = $x\nmyhostname = a.example\n";
+	const struct conf_override o[] = {
+	    {STR("mail_name"), STR("override")},
+	    {STR("x"), STR("2")},
+	    {STR("smtpd_timeout"), STR("wrong")},
+	    {STR("smtpd_banner"), STR(" $myhostname ready ")},
+	};
+	struct buf told = {0};
+	struct conf *c = load(text, strlen(text), o, 4, &told);
+	const char *file = "";
+	size_t line = 99;
+
+	(void)state;
+	check_value(c, "mail_name", "override", text);
+	check_value(c, "mail_owner", "2", text);
+	check_value(c, "smtpd_banner", "a.example ready", text);
+	assert_string_equal(buf_cstr(&told),
+	    "error -:0: smtpd_timeout = wrong: must be a time: a number with s, "
+	    "m, h, d or w behind it\n");
+	assert_int_equal(conf_time(c, P_smtpd_timeout), 300);
+	assert_true(conf_is_set(c, P_mail_name, &file, &line));
+	assert_null(file);
+	assert_int_equal(line, 0);
+	assert_true(conf_is_set(c, P_mail_owner, &file, &line));
+	assert_int_equal(line, 3);
+	assert_false(conf_is_set(c, P_queue_run_delay, &file, &line));
+	conf_free(&c);
+	buf_free(&told);
+}
+
+static void
+test_lookup(void **state)
+{
+	static const char text[] =
+	    "mine_destination_rate_delay = 2m\nclass = permit, reject\nnumber = 17\n"
+	    "smtpd_restriction_classes = class\nx_time_limit = 1h\n"
+	    "mail_name = $mine_destination_rate_delay $number $x_time_limit\n";
+	struct buf told = {0};
+	struct conf *c = load(text, strlen(text), NULL, 0, &told);
+	struct str value;
+
+	(void)state;
+	assert_string_equal(buf_cstr(&told),
+	    "note main.cf:4: smtpd_restriction_classes: this parameter has no effect yet\n");
+	assert_int_equal(conf_lookup_time(c, STR("mine_destination_rate_delay"), 7), 120);
+	assert_int_equal(conf_lookup_time(c, STR("other_destination_rate_delay"), 7), 0);
+	assert_int_equal(conf_lookup_time(c, STR("x_time_limit"), 7), 3600);
+	assert_int_equal(conf_lookup_time(c, STR("y_time_limit"), 7), 1000);
+	assert_int_equal(conf_lookup_time(c, STR("queue_run_delay"), 7), 300);
+	assert_int_equal(conf_lookup_int(c, STR("number"), 7), 17);
+	assert_int_equal(conf_lookup_int(c, STR("class"), 7), 7);
+	assert_int_equal(conf_lookup_int(c, STR("nothing"), 7), 7);
+	assert_int_equal(conf_lookup_int(c, STR("mine_destination_recipient_limit"), 7), 50);
+	assert_true(conf_lookup(c, STR("class"), &value));
+	assert_true(str_eq(value, STR("permit, reject")));
+	assert_false(conf_lookup(c, STR("nothing"), &value));
+	assert_string_equal(conf_cstr(c, P_mail_name), "2m 17 1h");
+	conf_free(&c);
+	buf_free(&told);
+}
+
+static void
+test_expand(void **state)
+{
+	struct buf told = {0}, out = {0}, why = {0};
+	struct conf *c = load("a = 1\nmail_name = $a", 21, NULL, 0, &told);
+
+	(void)state;
+	assert_true(conf_expand(c, STR("<$a ${mail_name?{x}} $nothing>"), &out, &why));
+	assert_string_equal(buf_cstr(&out), "<1 x >");
+	assert_false(conf_expand(c, STR("${a"), &out, &why));
+	assert_string_equal(buf_cstr(&why), "\"${\" without \"}\": \"{a\"");
+	conf_free(&c);
+	buf_free(&told);
+	buf_free(&out);
+	buf_free(&why);
+}
+
+static void
+test_list(void **state)
+{
+	static const struct {
+		const char *text, *items;
+	} cases[] = {
+	    {"", ""},
+	    {" , \t ", ""},
+	    {"a", "<a>"},
+	    {"a, b\tc ,d", "<a><b><c><d>"},
+	    {"{ a b } c", "<a b><c>"},
+	    {"{a{b c}d}", "<a{b c}d>"},
+	    {"regexp:{{/a b/ c}, {d}} e", "<regexp:{{/a b/ c}, {d}}><e>"},
+	    {"{a}b c", "<{a}b><c>"},
+	    {"{}", "<>"},
+	    {"{a b", "<{a b>"},
+	    {"a} b", "<a}><b>"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct str rest = str_c(cases[i].text), item;
+		struct buf got = {0};
+
+		while (conf_list_next(&rest, &item))
+			buf_printf(&got, "<%.*s>", STR_ARG(item));
+		assert_string_equal(buf_cstr(&got), cases[i].items);
+		buf_free(&got);
+	}
+}
+
+/* N parameters that each refer to the next: the depth allowed, and one more. */
+static void
+expect_chain(size_t n, bool fits)
+{
+	struct buf text = {0}, told = {0};
+	struct conf *c;
+
+	buf_puts(&text, "mail_name = $p0\n");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&text, "p%zu = $p%zu\n", i, i + 1);
+	buf_printf(&text, "p%zu = end\n", n);
+	c = load(text.data, text.len, NULL, 0, &told);
+	if (fits)
+		assert_string_equal(conf_cstr(c, P_mail_name), "end");
+	assert_int_equal(strstr(buf_cstr(&told), "more than 100 levels deep") == NULL, fits);
+	conf_free(&c);
+	buf_free(&text);
+	buf_free(&told);
+}
+
+/* N levels of ${a?{…}} in one value. */
+static void
+expect_nesting(size_t n, bool fits)
+{
+	struct buf text = {0}, told = {0};
+	struct conf *c;
+
+	buf_puts(&text, "a = 1\nmail_name = ");
+	for (size_t i = 0; i < n; i++)
+		buf_puts(&text, "${a?{");
+	buf_puts(&text, "end");
+	for (size_t i = 0; i < n; i++)
+		buf_puts(&text, "}}");
+	c = load(text.data, text.len, NULL, 0, &told);
+	if (fits)
+		assert_string_equal(conf_cstr(c, P_mail_name), "end");
+	assert_int_equal(strstr(buf_cstr(&told), "nested more than 100 levels") == NULL, fits);
+	conf_free(&c);
+	buf_free(&text);
+	buf_free(&told);
+}
+
+static void
+test_depth(void **state)
+{
+	(void)state;
+	expect_chain(98, true);
+	expect_chain(150, false);
+	expect_nesting(100, true);
+	expect_nesting(101, false);
+}
+
+/* A value of 2^N bytes by doubling. */
+static void
+expect_growth(unsigned n, bool fits)
+{
+	struct buf text = {0}, told = {0};
+	struct conf *c;
+
+	buf_puts(&text, "p0 = x\n");
+	for (unsigned i = 1; i <= n; i++)
+		buf_printf(&text, "p%u = $p%u$p%u\n", i, i - 1, i - 1);
+	/* no default refers to this one, which would grow further */
+	buf_printf(&text, "home_mailbox = $p%u\n", n);
+	c = load(text.data, text.len, NULL, 0, &told);
+	assert_int_equal(conf_str(c, P_home_mailbox).len == (size_t)1 << n, fits);
+	assert_int_equal(strstr(buf_cstr(&told), "grows beyond 1 MiB") == NULL, fits);
+	conf_free(&c);
+	buf_free(&text);
+	buf_free(&told);
+}
+
+static void
+test_growth(void **state)
+{
+	(void)state;
+	expect_growth(20, true);
+	expect_growth(21, false);
+}
+
+/* Many values that are allowed one by one. */
+static void
+test_growth_together(void **state)
+{
+	struct buf text = {0}, told = {0};
+	struct conf *c;
+
+	(void)state;
+	buf_puts(&text, "p = ");
+	for (int i = 0; i < 1 << 20; i++)
+		buf_putc(&text, 'x');
+	buf_putc(&text, '\n');
+	for (int i = 0; i < 40; i++)
+		buf_printf(&text, "q%d = $p\n", i);
+	c = load(text.data, text.len, NULL, 0, &told);
+	assert_non_null(strstr(buf_cstr(&told), "all values together grow beyond 16 MiB"));
+	conf_free(&c);
+	buf_free(&text);
+	buf_free(&told);
+}
+
+static void
+expect_length(size_t len, const char *problems)
+{
+	struct buf told = {0};
+	char *text = mem_alloc(len);
+	struct conf *c;
+
+	memset(text, '#', len);
+	c = load(text, len, NULL, 0, &told);
+	assert_string_equal(buf_cstr(&told), problems);
+	conf_free(&c);
+	free(text);
+	buf_free(&told);
+}
+
+static void
+test_file_limits(void **state)
+{
+	(void)state;
+	expect_length((size_t)4 << 20, "");
+	expect_length(((size_t)4 << 20) + 1, "error main.cf:0: longer than 4 MiB\n");
+}
+
+static void
+test_nul(void **state)
+{
+	struct buf told = {0};
+	struct conf *c = load("mail_name = a\0b\n", 16, NULL, 0, &told);
+
+	(void)state;
+	assert_int_equal(
+	    strncmp(buf_cstr(&told), "error main.cf:1: a NUL byte in the line: ", 41), 0);
+	conf_free(&c);
+	buf_free(&told);
+}
+
+static void
+test_missing(void **state)
+{
+	struct conf_problems problems = {0};
+	struct buf told = {0};
+	char *dir = fixture_dir();
+	struct conf *c = conf_load(dir, NULL, 0, &problems);
+
+	(void)state;
+	fixture_tell(&problems, &told);
+	assert_string_equal(buf_cstr(&told),
+	    "error main.cf:0: cannot be read: No such file or directory; another "
+	    "configuration directory is named by -c or MAIL_CONFIG\n");
+	assert_int_equal(problems.errors, 1);
+	assert_int_equal(conf_time(c, P_queue_run_delay), 300);
+	conf_problems_free(&problems);
+	conf_free(&c);
+	buf_free(&told);
+	fixture_remove(dir);
+}
+
+static void
+test_directory(void **state)
+{
+	struct conf_problems problems = {0};
+	char *dir = fixture_dir(), here[4096];
+	struct conf *c;
+
+	(void)state;
+	fixture_write(dir, "main.cf", "mail_name = env\n", 16);
+	assert_int_equal(setenv("MAIL_CONFIG", dir, 1), 0);
+	c = conf_load(NULL, NULL, 0, &problems);
+	assert_string_equal(conf_cstr(c, P_mail_name), "env");
+	assert_string_equal(conf_cstr(c, P_config_directory), dir);
+	conf_free(&c);
+	assert_int_equal(unsetenv("MAIL_CONFIG"), 0);
+	c = conf_load(NULL, NULL, 0, &problems);
+	assert_string_equal(conf_dir(c), DEFAULT_CONFIG_DIR);
+	conf_free(&c);
+	conf_problems_free(&problems);
+	/* a relative directory is made absolute, since daemons change theirs */
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(dir), 0);
+	c = conf_load(".", NULL, 0, &problems);
+	assert_int_equal(problems.count, 0);
+	assert_int_equal(conf_dir(c)[0], '/');
+	conf_free(&c);
+	assert_int_equal(chdir(here), 0);
+	fixture_remove(dir);
+}
+
+static void
+test_origin_file(void **state)
+{
+	struct conf_problems problems = {0};
+	struct buf text = {0}, told = {0};
+	char *dir = fixture_dir();
+	struct conf *c;
+
+	(void)state;
+	fixture_write(dir, "mailname", "  mail.example \nmore\n", 21);
+	fixture_write(dir, "empty", "\n", 1);
+	buf_printf(&text, "myorigin = %s/mailname\n", dir);
+	fixture_write(dir, "main.cf", text.data, text.len);
+	c = conf_load(dir, NULL, 0, &problems);
+	assert_int_equal(problems.count, 0);
+	assert_string_equal(conf_cstr(c, P_myorigin), "mail.example");
+	conf_free(&c);
+	buf_reset(&text);
+	buf_printf(&text, "myorigin = %s/empty\nmyhostname = h.example\n", dir);
+	fixture_write(dir, "main.cf", text.data, text.len);
+	c = conf_load(dir, NULL, 0, &problems);
+	fixture_tell(&problems, &told);
+	assert_non_null(strstr(buf_cstr(&told), "the first line is empty"));
+	assert_string_equal(conf_cstr(c, P_myorigin), "h.example");
+	conf_free(&c);
+	conf_problems_free(&problems);
+	buf_free(&text);
+	buf_free(&told);
+	fixture_remove(dir);
+}
+
+/* Names that master.cf uses, and parameters of its services, are known. */
+static void
+test_names_of_master_cf(void **state)
+{
+	static const char master[] = "587 inet n - y - - smtpd\n  -o smtpd_banner=$mua_banner\n"
+				     "mine unix - n n - - pipe\n  flags=R user=x argv=/bin/true\n";
+	static const char main_cf[] =
+	    "mua_banner = x\nmine_time_limit = 5m\nmien_time_limit = 5m\n"
+	    "accounts_server_host = db\nvirtual_alias_maps = proxy:ldap:accounts\n";
+	struct conf_problems problems = {0};
+	struct buf told = {0};
+	char *dir = fixture_dir();
+	struct conf *c;
+
+	(void)state;
+	fixture_write(dir, "main.cf", main_cf, strlen(main_cf));
+	fixture_write(dir, "master.cf", master, strlen(master));
+	c = conf_load(dir, NULL, 0, &problems);
+	fixture_tell(&problems, &told);
+	assert_string_equal(buf_cstr(&told),
+	    "warning main.cf:3: mien_time_limit: there is no service \"mien\" in master.cf\n"
+	    "note main.cf:5: virtual_alias_maps: this parameter has no effect yet\n");
+	conf_problems_free(&problems);
+	conf_free(&c);
+	buf_free(&told);
+	fixture_remove(dir);
+}
+
+/* Every row of the table: its default fits its type, and it is found under its name. */
+static void
+test_table(void **state)
+{
+	struct conf *c = conf_defaults("/nonexistent");
+	enum param found;
+
+	(void)state;
+	for (size_t i = 0; i < PARAM_COUNT; i++) {
+		enum param p = (enum param)i;
+
+		assert_true(param_find(param_name(p), &found) && found == p);
+		assert_true(param_explanation(p).len > 0);
+		assert_true(param_readers(p).len > 0);
+		assert_true(conf_str(c, p).data[conf_str(c, p).len] == '\0');
+	}
+	assert_false(param_find(STR("zebra"), &found));
+	assert_false(param_find(STR(""), &found));
+	conf_free(&c);
+	/* with a plain file nothing at all is reported, so no default is at fault */
+	for (int level = 0; level < 2; level++) {
+		const char *text = level ? "compatibility_level = 3.11\n" : "";
+		struct buf told = {0};
+
+		c = load(text, strlen(text), NULL, 0, &told);
+		assert_string_equal(buf_cstr(&told), "");
+		conf_free(&c);
+		buf_free(&told);
+	}
+}
+
+static void
+test_suggestions(void **state)
+{
+	static const struct {
+		const char *name, *suggestion;
+	} cases[] = {
+	    {"relay_host", "relayhost"},
+	    {"mynetwork", "mynetworks"},
+	    {"my_destination", "mydestination"},
+	    {"smtpd_tls_secuirty_level", "smtpd_tls_security_level"},
+	    {"virtual_mailbox_domain", "virtual_mailbox_domains"},
+	    {"smtpd_client_conection_count_limt", "smtpd_client_connection_count_limit"},
+	    {"elephant", NULL},
+	    {"xy", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum param p = P_myhostname;
+		bool any = param_suggest(str_c(cases[i].name), &p);
+
+		assert_int_equal(any, cases[i].suggestion != NULL);
+		if (any && !str_eq(param_name(p), str_c(cases[i].suggestion)))
+			fail_msg("%s: %.*s", cases[i].name, STR_ARG(param_name(p)));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_syntax),
+	    cmocka_unit_test(test_language),
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_reported),
+	    cmocka_unit_test(test_types),
+	    cmocka_unit_test(test_overrides),
+	    cmocka_unit_test(test_lookup),
+	    cmocka_unit_test(test_expand),
+	    cmocka_unit_test(test_list),
+	    cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_growth),
+	    cmocka_unit_test(test_growth_together),
+	    cmocka_unit_test(test_file_limits),
+	    cmocka_unit_test(test_nul),
+	    cmocka_unit_test(test_missing),
+	    cmocka_unit_test(test_directory),
+	    cmocka_unit_test(test_origin_file),
+	    cmocka_unit_test(test_names_of_master_cf),
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_suggestions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
