@@ -16,3 +16,17 @@ tests_fuzz_fuzz_drop_SOURCES = tests/fuzz/fuzz_drop.c
 tests_fuzz_fuzz_drop_LDADD = libpostkeep.la
 tests_fuzz_fuzz_drop_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 endif
+
+# lib/queue: queue IDs, the slot format, the spool, and the submission client.
+libpostkeep_la_SOURCES += \
+	lib/queue/id.c lib/queue/id.h \
+	lib/queue/slot.c lib/queue/slot.h lib/queue/slot_envelope.c \
+	lib/queue/spool.c lib/queue/spool.h lib/queue/spool_read.c \
+	lib/queue/submit.c lib/queue/submit.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_queue_slot
+tests_unit_test_queue_slot_SOURCES = tests/unit/test_queue_slot.c
+tests_unit_test_queue_slot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_queue_slot_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif

@@ -1,0 +1,199 @@
+/*
+ * spool_read - what stands in a slot, and its marks: see spool.h
+ *
+ * Reading trusts nothing: sizes are compared with the file's before memory is taken for them.
+ */
+#include "lib/queue/spool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/io.h"
+#include "lib/base/mem.h"
+
+#define CHUNK 65536
+
+enum spool_status
+spool_peek(int fd, struct slot_header *h, struct slot_mark *m, bool *mark_valid)
+{
+	char head[SLOT_MARKS_OFFSET];
+	ssize_t n = io_pread_full(fd, head, sizeof(head), 0);
+
+	if (n == -1)
+		return SPOOL_IO_ERROR;
+	switch (slot_get_header(str_n(head, (size_t)n), h)) {
+	case SLOT_BLANK:
+		return SPOOL_FREE;
+	case SLOT_BAD:
+		return SPOOL_DAMAGED;
+	case SLOT_OK:
+		break;
+	}
+	*mark_valid = slot_get_mark(h->id, str_from(str_n(head, (size_t)n), SLOT_STATE_OFFSET), m);
+	return *mark_valid && m->state == SLOT_FREE ? SPOOL_FREE : SPOOL_OK;
+}
+
+/* Do the sizes the header claims fit into the file? */
+static bool
+sizes_fit(int fd, const struct slot_header *h, struct buf *why)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1) {
+		buf_printf(why, "stat: %s", strerror(errno));
+		return false;
+	}
+	uint64_t envelope_end = slot_content_offset(h);
+	if (envelope_end > (uint64_t)st.st_size ||
+	    h->content > (uint64_t)st.st_size - envelope_end) {
+		buf_puts(why, "the file is shorter than its header says");
+		return false;
+	}
+	return true;
+}
+
+/* Marks and envelope text, which stand one behind the other. */
+static enum spool_status
+load_envelope(
+    int fd, struct arena *a, struct spool_message *m, struct siphash *sum, struct buf *why)
+{
+	struct slot_header *h = &m->header;
+	size_t marks = (size_t)h->rcpts * SLOT_MARK_SIZE;
+	size_t size = marks + (size_t)h->envelope;
+	char *data = arena_alloc(a, size + 1);
+
+	if (io_pread_full(fd, data, size, SLOT_MARKS_OFFSET) != (ssize_t)size) {
+		buf_printf(why, "read envelope: %s", strerror(errno));
+		return SPOOL_IO_ERROR;
+	}
+	m->marks = arena_array(a, h->rcpts + 1, sizeof(*m->marks));
+	for (uint32_t i = 0; i < h->rcpts; i++)
+		slot_get_rcpt_mark(h->id, i,
+		    str_n(data + (size_t)i * SLOT_MARK_SIZE, SLOT_MARK_SIZE), &m->marks[i]);
+	siphash_update(sum, data + marks, (size_t)h->envelope);
+	if (!slot_get_envelope(
+		str_n(data + marks, (size_t)h->envelope), h->rcpts, a, &m->envelope, why))
+		return SPOOL_DAMAGED;
+	return SPOOL_OK;
+}
+
+/* The reasons that recipients point to; those that cannot be read stay empty. */
+static void
+load_reasons(int fd, struct arena *a, struct spool_message *m)
+{
+	char data[SLOT_REASON_SIZE];
+	bool used[SLOT_REASONS + 1] = {false};
+
+	for (uint32_t i = 0; i < m->header.rcpts; i++)
+		used[m->marks[i].reason] = true;
+	for (unsigned i = 0; i < SLOT_REASONS; i++) {
+		off_t at =
+		    (off_t)(slot_reasons_offset(&m->header) + (uint64_t)i * SLOT_REASON_SIZE);
+
+		if (used[i + 1] && io_pread_full(fd, data, sizeof(data), at) == sizeof(data))
+			slot_get_reason(
+			    m->header.id, i, str_n(data, sizeof(data)), a, &m->reasons[i]);
+	}
+}
+
+static enum spool_status
+verify_content(
+    int fd, const struct slot_header *h, struct siphash *sum, struct buf *content, struct buf *why)
+{
+	char *chunk = mem_alloc(CHUNK);
+	enum spool_status status = SPOOL_OK;
+	uint64_t done = 0;
+
+	while (done < h->content && status == SPOOL_OK) {
+		ssize_t n = spool_read_content(fd, h, done, chunk, CHUNK);
+
+		if (n <= 0) {
+			buf_printf(
+			    why, "read content: %s", n == 0 ? "file ends early" : strerror(errno));
+			status = SPOOL_IO_ERROR;
+			break;
+		}
+		siphash_update(sum, chunk, (size_t)n);
+		if (content)
+			buf_append(content, chunk, (size_t)n);
+		done += (uint64_t)n;
+	}
+	free(chunk);
+	if (status == SPOOL_OK && siphash_final(sum) != h->sum) {
+		buf_puts(why, "checksum of envelope and content does not match");
+		status = SPOOL_DAMAGED;
+	}
+	return status;
+}
+
+enum spool_status
+spool_load(int fd, bool verify, struct arena *a, struct spool_message *m, struct buf *content,
+    size_t keep, struct buf *why)
+{
+	enum spool_status status;
+	struct siphash sum;
+
+	memset(m, 0, sizeof(*m));
+	for (unsigned i = 0; i < SLOT_REASONS; i++)
+		m->reasons[i] = (struct slot_reason){STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
+	status = spool_peek(fd, &m->header, &m->mark, &m->mark_valid);
+	if (status != SPOOL_OK) {
+		buf_puts(why,
+		    status == SPOOL_DAMAGED ? "not a slot, or its header is damaged"
+					    : strerror(errno));
+		return status;
+	}
+	if (!sizes_fit(fd, &m->header, why))
+		return SPOOL_DAMAGED;
+	slot_sum_init(&sum);
+	status = load_envelope(fd, a, m, &sum, why);
+	if (status != SPOOL_OK)
+		return status;
+	load_reasons(fd, a, m);
+	if (!verify)
+		return SPOOL_OK;
+	return verify_content(
+	    fd, &m->header, &sum, m->header.content <= keep ? content : NULL, why);
+}
+
+ssize_t
+spool_read_content(int fd, const struct slot_header *h, uint64_t offset, void *data, size_t n)
+{
+	if (offset >= h->content)
+		return 0;
+	if (n > h->content - offset)
+		n = (size_t)(h->content - offset);
+	return io_pread_full(fd, data, n, (off_t)(slot_content_offset(h) + offset));
+}
+
+bool
+spool_write_mark(int fd, const char *id, const struct slot_mark *m)
+{
+	char data[SLOT_STATE_SIZE];
+
+	slot_put_mark(id, m, data);
+	return io_pwrite_all(fd, data, sizeof(data), SLOT_STATE_OFFSET) == 0;
+}
+
+bool
+spool_write_rcpt_mark(int fd, const char *id, uint32_t index, const struct slot_rcpt_mark *m)
+{
+	char data[SLOT_MARK_SIZE];
+
+	slot_put_rcpt_mark(id, index, m, data);
+	return io_pwrite_all(fd, data, sizeof(data),
+		   (off_t)(SLOT_MARKS_OFFSET + (uint64_t)index * SLOT_MARK_SIZE)) == 0;
+}
+
+bool
+spool_write_reason(int fd, const struct slot_header *h, unsigned index, const struct slot_reason *r)
+{
+	char data[SLOT_REASON_SIZE];
+	off_t at = (off_t)(slot_reasons_offset(h) + (uint64_t)index * SLOT_REASON_SIZE);
+
+	slot_put_reason(h->id, index, r, data);
+	return io_pwrite_all(fd, data, sizeof(data), at) == 0;
+}
