@@ -231,13 +231,13 @@ own_addresses(struct buf *out)
 }
 
 static bool
-compile(struct match_list **list, struct str text, const char *what, struct buf *why)
+compile(struct match_list **list, struct str text, const char *param, struct buf *why)
 {
 	struct buf cause = {0};
 
-	*list = match_list_new(MATCH_ADDRESS, false, text, &cause);
+	*list = match_list_new_for(MATCH_ADDRESS, false, text, param, true, &cause);
 	if (!*list)
-		buf_printf(why, "%s: %s", what, buf_cstr(&cause));
+		buf_printf(why, "%s: %s", param, buf_cstr(&cause));
 	buf_free(&cause);
 	return *list != NULL;
 }
@@ -264,7 +264,7 @@ access_new(const struct conf *conf, struct buf *why)
 		"smtpd_client_event_limit_exceptions", why) ||
 	    !compile(&a->newlines, conf_str(conf, P_smtpd_forbid_bare_newline_exclusions),
 		"smtpd_forbid_bare_newline_exclusions", why) ||
-	    !compile(&a->interfaces, buf_view(&own), "addresses of this machine", why))
+	    !compile(&a->interfaces, buf_view(&own), "inet_interfaces", why))
 		access_free(&a);
 	buf_free(&own);
 	return a;

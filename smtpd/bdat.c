@@ -88,8 +88,8 @@ chunk_last(struct session *s, struct content *c)
 	good = content_commit(c, &id);
 	if (good) {
 		limits_forgive(s);
-		reply(s, 250, "2.0.0", "Ok: %llu bytes queued as %s",
-		    (unsigned long long)content_size(c), buf_cstr(&id));
+		reply(s, 250, "2.0.0", "Ok: %llu bytes queued%s%s",
+		    (unsigned long long)content_size(c), id.len ? " as " : "", buf_cstr(&id));
 	} else {
 		data_refuse(s, content_id(c), content_refusal(c));
 	}

@@ -58,7 +58,7 @@ data_content(struct session *s, struct content *c)
 	s->where = "END-OF-MESSAGE";
 	if (complete && content_commit(c, &id)) {
 		limits_forgive(s);
-		reply(s, 250, "2.0.0", "Ok: queued as %s", buf_cstr(&id));
+		reply(s, 250, "2.0.0", "Ok: queued%s%s", id.len ? " as " : "", buf_cstr(&id));
 		good = true;
 	} else {
 		data_refuse(s, content_id(c), content_refusal(c));

@@ -20,3 +20,8 @@ libsmtpd_la_SOURCES = \
 	smtpd/sink.h \
 	smtpd/transaction.c smtpd/transaction.h
 libsmtpd_la_CFLAGS = $(AM_CFLAGS)
+
+daemon_PROGRAMS += smtpd/smtpd
+smtpd_smtpd_SOURCES = smtpd/main.c smtpd/sink_postdrop.c smtpd/sink_queue.c
+smtpd_smtpd_LDADD = libsmtpd.la libpostkeep.la
+smtpd_smtpd_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)

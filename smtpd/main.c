@@ -12,6 +12,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
+#include "lib/route/route.h"
 #include "lib/service/service.h"
 #include "smtpd/access.h"
 #include "smtpd/limits.h"
@@ -30,6 +31,10 @@ smtpd_open_resources(void)
 
 	tzset();
 	server_init(&server, conf_get());
+	if (!route_prepare(server.conf, !service_standalone(), &why)) {
+		log_warning("%s", buf_cstr(&why));
+		buf_reset(&why);
+	}
 	server.access = access_new(server.conf, &why);
 	if (server.access)
 		server.recipients = recipients_new(server.conf, &why);

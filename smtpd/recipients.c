@@ -42,12 +42,14 @@ struct found {
 static const struct {
 	enum route_class class;
 	enum param maps;
+	const char *param; /* its name */
 	const char *name;
 } class_maps[] = {
-    {ROUTE_LOCAL, P_local_recipient_maps, "local recipient table"},
-    {ROUTE_VIRTUAL_ALIAS, P_virtual_alias_maps, "virtual alias table"},
-    {ROUTE_VIRTUAL_MAILBOX, P_virtual_mailbox_maps, "virtual mailbox table"},
-    {ROUTE_RELAY, P_relay_recipient_maps, "relay recipient table"},
+    {ROUTE_LOCAL, P_local_recipient_maps, "local_recipient_maps", "local recipient table"},
+    {ROUTE_VIRTUAL_ALIAS, P_virtual_alias_maps, "virtual_alias_maps", "virtual alias table"},
+    {ROUTE_VIRTUAL_MAILBOX, P_virtual_mailbox_maps, "virtual_mailbox_maps",
+	"virtual mailbox table"},
+    {ROUTE_RELAY, P_relay_recipient_maps, "relay_recipient_maps", "relay recipient table"},
 };
 #define N_CLASSES (sizeof(class_maps) / sizeof(class_maps[0]))
 
@@ -71,22 +73,6 @@ stands_in(const struct conf *conf, enum param p, struct str item)
 	return false;
 }
 
-/* The table SPEC as a confined program reaches it. */
-static struct table *
-open_listing(struct str spec, struct buf *why)
-{
-	struct buf through = {0};
-	struct table *t;
-
-	if (!str_starts(spec, STR("proxy:")) && !str_starts(spec, STR("static:")) &&
-	    !str_starts(spec, STR("inline:")))
-		buf_puts(&through, "proxy:");
-	buf_str(&through, spec);
-	t = table_open(buf_view(&through), why);
-	buf_free(&through);
-	return t;
-}
-
 static bool
 open_class(struct recipients *r, size_t row, struct buf *why)
 {
@@ -100,7 +86,7 @@ open_class(struct recipients *r, size_t row, struct buf *why)
 		/* Aliases are not expanded yet: whoever exists only there does not exist. */
 		if (class_maps[row].class == ROUTE_LOCAL && stands_in(r->conf, P_alias_maps, item))
 			continue;
-		t = open_listing(item, why);
+		t = table_open_for(item, class_maps[row].param, true, why);
 		if (!t)
 			return false;
 		c->list = mem_resize(c->list, (c->n + 1) * sizeof(*c->list));

@@ -66,7 +66,7 @@ read_limits(struct settings *st, const struct conf *conf)
 	st->session_timeout_ms = conf_time(conf, P_smtpd_session_timeout) * MS;
 	st->begin_timeout_ms = BEGIN_TIMEOUT_MS;
 	st->error_sleep_ms = conf_time(conf, P_smtpd_error_sleep_time) * MS;
-	st->min_rate = (uint64_t)conf_int(conf, P_smtpd_min_data_rate);
+	st->min_rate = (uint64_t)conf_int(conf, P_smtpd_minimum_rate);
 	st->message_max = (uint64_t)conf_int(conf, P_message_size_limit);
 	st->line_max = (size_t)conf_int(conf, P_line_length_limit);
 	st->soft_errors = (unsigned)conf_int(conf, P_smtpd_soft_error_limit);

@@ -44,11 +44,11 @@ enum ehlo_keyword {
 /* main.cf, read once. */
 struct settings {
 	int64_t timeout_ms;         /* smtpd_timeout: one command, or one wait within content */
-	int64_t session_timeout_ms; /* smtpd_session_timeout, 0 = none */
+	int64_t session_timeout_ms; /* smtpd_session_timeout */
 	int64_t begin_timeout_ms;   /* how long a client is kept waiting for a queue ID */
 	int64_t error_sleep_ms;
 	uint64_t
-	    min_rate; /* smtpd_min_data_rate: bytes per second that extend the time allowed; 0 = none */
+	    min_rate; /* smtpd_minimum_rate: bytes per second that extend the time allowed; 0 = none */
 	uint64_t message_max; /* message_size_limit, 0 = none */
 	size_t line_max;
 	unsigned soft_errors, hard_errors, junk_max;

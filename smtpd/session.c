@@ -40,17 +40,12 @@ fiber_deadline
 session_deadline(const struct session *s, int64_t started, uint64_t bytes)
 {
 	const struct settings *st = &s->server->settings;
-	fiber_deadline end, whole;
+	fiber_deadline whole = s->started + st->session_timeout_ms;
+	fiber_deadline end = st->min_rate == 0
+	    ? fiber_after(st->timeout_ms)
+	    : started + st->timeout_ms + (int64_t)(bytes * 1000 / st->min_rate);
 
-	if (st->min_rate == 0) {
-		end = fiber_after(st->timeout_ms);
-		whole = s->started + st->session_timeout_ms;
-	} else {
-		end = started + st->timeout_ms + (int64_t)(bytes * 1000 / st->min_rate);
-		whole = s->started + st->session_timeout_ms +
-		    (int64_t)(stream_bytes_in(s->client) * 1000 / st->min_rate);
-	}
-	return st->session_timeout_ms > 0 && whole < end ? whole : end;
+	return whole < end ? whole : end;
 }
 
 void

@@ -69,7 +69,7 @@ void session_lost(struct session *s, enum stream_status status);
 bool session_pipelining(struct session *s);
 /*
  * Until when may the client take, who has sent BYTES since STARTED? smtpd_timeout, and longer for
- * what comes at smtpd_min_data_rate or faster; never beyond the session's own end.
+ * what comes at smtpd_minimum_rate or faster; never beyond the session's own end.
  */
 fiber_deadline session_deadline(const struct session *s, int64_t started, uint64_t bytes);
 

@@ -30,7 +30,7 @@ struct sink {
 	    const struct msg_rcpt *rcpts, size_t n);
 	bool (*content)(struct sink_message *m, struct str chunk);
 	/*
-	 * True: on stable storage; the queue ID is appended to ID. Frees M either way and sets it to NULL.
+	 * True: on stable storage; the queue ID, if it is known, is appended to ID. Frees M either way and sets it to NULL.
 	 */
 	bool (*commit)(struct sink_message **m, bool header_8bit, bool content_8bit, struct buf *id,
 	    struct submit_refusal *no);
@@ -40,7 +40,7 @@ struct sink {
 
 /* Submits to qmgr; the context is a struct submit_pool. */
 extern const struct sink sink_queue;
-/* Runs postdrop for each message; the context is a struct drop_context. */
+/* Runs postdrop for each message; the context is the struct server. */
 extern const struct sink sink_postdrop;
 
 #endif

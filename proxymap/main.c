@@ -1,0 +1,117 @@
+/*
+ * proxymap - table look-ups for programs that cannot open the tables themselves
+ *
+ * Its callers talk to strangers, so they are not trusted with more than an answer: a request names a
+ * table and the parameter it stands in, and is answered only if the administrator wrote that table
+ * there, or in proxy_read_maps. Read only. A table that fails gives an error, never a "no".
+ */
+#include <grp.h>
+#include <pwd.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/log.h"
+#include "lib/ipc/channel.h"
+#include "lib/ipc/messages.h"
+#include "lib/service/service.h"
+#include "proxymap/tables.h"
+
+/* Bytes of a value that can be answered: the limit of lookup_answer.value. */
+#define ANSWER_MAX 32000
+
+static struct {
+	struct tables *tables;
+} proxymap;
+
+/* The C library loads its name services at their first use: before confinement. */
+static bool
+proxymap_open_resources(void)
+{
+	if (!getpwnam("root"))
+		log_debug("the user database does not know root");
+	if (!getgrgid(0))
+		log_debug("the group database does not know group 0");
+	return true;
+}
+
+static bool
+proxymap_start(void)
+{
+	proxymap.tables = tables_new(conf_get());
+	return true;
+}
+
+static void
+answer_lookup(const struct msg_lookup *request, struct msg_lookup_answer *answer, struct buf *value,
+    struct buf *why)
+{
+	enum table_status status = TABLE_ERROR;
+
+	if (tables_allowed(proxymap.tables, request->table, request->param)) {
+		status = tables_lookup(proxymap.tables, request, value, why);
+		if (status == TABLE_ERROR)
+			log_warning("%s", buf_cstr(why));
+	} else {
+		buf_printf(why, "table %.*s stands neither in proxy_read_maps nor in %.*s",
+		    STR_ARG(request->table), STR_ARG(request->param));
+		log_warning("refused: %s", buf_cstr(why));
+	}
+	if (value->len > ANSWER_MAX && status == TABLE_FOUND) {
+		status = TABLE_ERROR;
+		buf_printf(why, "table %.*s: a value of %zu bytes is too long",
+		    STR_ARG(request->table), value->len);
+		log_warning("%s", buf_cstr(why));
+	}
+	buf_truncate(why, MSG_TEXT_MAX);
+	answer->status = status;
+	answer->value = status == TABLE_FOUND ? buf_view(value) : STR_EMPTY;
+	answer->why = status == TABLE_ERROR ? buf_view(why) : STR_EMPTY;
+}
+
+static bool
+serve_lookup(struct service_client *client, struct ipc_channel *ch, struct arena *a)
+{
+	struct msg_lookup request;
+	struct msg_lookup_answer answer = {0};
+	struct buf value = {0}, why = {0};
+	bool ok;
+
+	arena_reset(a);
+	if (!service_idle(client, true) || ipc_recv_one(ch, a, &msg_lookup, &request) != IPC_OK)
+		return false;
+	service_idle(client, false);
+	answer_lookup(&request, &answer, &value, &why);
+	ok = ipc_send(ch, &msg_lookup_answer, &answer) == IPC_OK && ipc_flush(ch) == IPC_OK;
+	buf_free(&value);
+	buf_free(&why);
+	return ok;
+}
+
+static void
+proxymap_session(struct service_client *client)
+{
+	struct ipc_channel *ch = ipc_channel_new(client->stream, "proxymap", "proxymap client");
+	struct arena *a = arena_new(0);
+
+	client->stream = NULL;
+	stream_timeout(ipc_stream(ch), 0); /* channels are kept for the next look-up */
+	while (serve_lookup(client, ch, a))
+		;
+	arena_free(&a);
+	ipc_channel_free(&ch);
+}
+
+static const struct service proxymap_service = {
+    .name = "proxymap",
+    .sandbox = SANDBOX_FILES,
+    .session_limit = P_default_session_limit,
+    .before_confinement = proxymap_open_resources,
+    .start = proxymap_start,
+    .session = proxymap_session,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_run(&proxymap_service, argc, argv);
+}
