@@ -1,1 +1,21 @@
-# master
+# master: starts, counts, reloads and restarts the others
+daemon_PROGRAMS += master/master
+master_master_SOURCES = \
+	master/children.c \
+	master/control.c \
+	master/environment.c \
+	master/failure.c \
+	master/jail.c \
+	master/listen.c \
+	master/loop.c \
+	master/main.c \
+	master/master.h \
+	master/orders.c \
+	master/overdue.c \
+	master/policy.c \
+	master/reload.c \
+	master/report.c \
+	master/services.c \
+	master/stop.c
+master_master_LDADD = libpostkeep.la
+master_master_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)

@@ -17,7 +17,7 @@
 #include "lib/ipc/blocking.h"
 #include "sendmail/postdrop.h"
 
-#define SOCKET_DIRECTORY "public/"
+#define SOCKET_PATH "public/pickup"
 #define RCPT_BYTES 32768 /* of recipients in a frame, well below its limit */
 #define ANSWER_MS 300000 /* the longest wait: a slow disk, a large message */
 
@@ -75,18 +75,14 @@ send_rcpts(struct pickup_link *link, const struct str *rcpts, size_t n)
 static struct ipc_blocking *
 connect_pickup(void)
 {
-	const struct conf *conf = conf_get();
-	int64_t patience_ms = conf_time(conf, P_trigger_timeout) * 1000;
-	struct buf path = {0};
+	int64_t patience_ms = conf_time(conf_get(), P_trigger_timeout) * 1000;
 	struct ipc_blocking *ipc;
 
 	if (patience_ms <= 0 || patience_ms > ANSWER_MS)
 		patience_ms = ANSWER_MS;
-	buf_printf(&path, SOCKET_DIRECTORY "%s", conf_cstr(conf, P_pickup_service_name));
-	ipc = ipc_blocking_connect(buf_cstr(&path), "postdrop", (int)patience_ms);
+	ipc = ipc_blocking_connect(SOCKET_PATH, "postdrop", (int)patience_ms);
 	if (ipc == NULL)
-		log_debug("connect to %s: %s", buf_cstr(&path), strerror(errno));
-	buf_free(&path);
+		log_debug("connect to " SOCKET_PATH ": %s", strerror(errno));
 	return ipc;
 }
 

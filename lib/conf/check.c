@@ -145,11 +145,25 @@ check_family_member(struct check *k, const struct conf_user *u)
 		    STR_ARG(u->setting.name), STR_ARG(service));
 }
 
+/* In Postfix's words, which people search for. */
+static void
+tell_unused(struct check *k, const struct conf_setting *s)
+{
+	struct str value = str_sub(s->raw, 0, 100);
+	struct buf hint = {0};
+	enum param similar;
+
+	if (k->suggestions++ < SUGGESTIONS_MAX && param_suggest(s->name, &similar))
+		buf_printf(&hint, " (did you mean \"%.*s\"?)", STR_ARG(param_name(similar)));
+	conf_problem(k->l->problems, CONF_WARNING, s->line ? k->l->c->file : NULL, s->line,
+	    "unused parameter: %.*s=%.*s%s", STR_ARG(s->name), STR_ARG(value), buf_cstr(&hint));
+	buf_free(&hint);
+}
+
 static void
 check_user(struct check *k, const struct conf_user *u)
 {
 	const struct conf_setting *s = &u->setting;
-	enum param similar;
 
 	if (u->referred)
 		return;
@@ -160,13 +174,7 @@ check_user(struct check *k, const struct conf_user *u)
 	(void)master_of(k);
 	if (u->referred || belongs_to_database(k, s->name))
 		return;
-	if (k->suggestions++ < SUGGESTIONS_MAX && param_suggest(s->name, &similar))
-		conf_problem(k->l->problems, CONF_WARNING, s->line ? k->l->c->file : NULL, s->line,
-		    "unknown parameter \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(s->name),
-		    STR_ARG(param_name(similar)));
-	else
-		conf_problem(k->l->problems, CONF_WARNING, s->line ? k->l->c->file : NULL, s->line,
-		    "unknown parameter \"%.*s\", and no value uses it", STR_ARG(s->name));
+	tell_unused(k, s);
 }
 
 /* "relayhost = [mx.example]  # our hub": the comment is part of the value. */

@@ -30,10 +30,14 @@ lib/conf/params.gen.c: conf/params.tsv conf/params.awk
 	$(AM_V_GEN)$(MAKE_PARAMS) -v out=c $(srcdir)/conf/params.tsv >$@.tmp && mv $@.tmp $@
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_conf tests/unit/test_master_cf
+check_PROGRAMS += tests/unit/test_conf tests/unit/test_conf_values tests/unit/test_master_cf
 tests_unit_test_conf_SOURCES = tests/unit/test_conf.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
 tests_unit_test_conf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_conf_LDADD = libcore.la $(CMOCKA_LIBS)
+tests_unit_test_conf_values_SOURCES = \
+	tests/unit/test_conf_values.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_conf_values_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_conf_values_LDADD = libcore.la $(CMOCKA_LIBS)
 tests_unit_test_master_cf_SOURCES = \
 	tests/unit/test_master_cf.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
 tests_unit_test_master_cf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

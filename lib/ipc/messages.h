@@ -319,7 +319,6 @@ struct msg_lookup_answer {
 /* ---- anvil --------------------------------------------------------------------------------------- */
 enum anvil_event { ANVIL_CONNECT, ANVIL_DISCONNECT, ANVIL_MAIL, ANVIL_RCPT, ANVIL_EVENTS };
 
-/* Answered by anvil_count; ANVIL_DISCONNECT is not answered. */
 struct msg_anvil {
 	uint64_t event;
 	struct str service; /* "smtp" */
@@ -333,8 +332,12 @@ struct msg_anvil_count {
 
 /* ---- Local submission: postdrop → pickup -----------------------------------------------------------
  *
- *   → drop_begin, submit_rcpts …, content …, drop_commit                ← drop_done
+ *   → drop_begin                                                        ← submit_id, or drop_done
+ *   → submit_rcpts …, content …, drop_commit                            ← drop_done
  *
+ * submit_id says that pickup wants the message now; a drop_done with status 75 in its place, or none
+ * within trigger_timeout, sends postdrop to maildrop/. drop_done may come early when it is a refusal.
+ * Until drop_commit was sent nothing is submitted.
  * Content is what sendmail made of its input: CRLF line ends, nothing else changed. The submitter's uid
  * comes from the kernel (SO_PEERCRED), never from a message.
  */

@@ -109,7 +109,9 @@ bool endpoint_admits(unsigned peers, const struct service_ids *ids, uid_t uid, g
  *
  *   argv: PROGRAM -n SERVICE -t TYPE -c CONFIG_DIRECTORY [-j (chroot into jail/PROGRAM)] [-u (run as the
  *         unprivileged user of the table)] [-m MAXPROC] [-v] [-o name=value]… -L ENDPOINT… [ARGUMENT…]
- *   ENDPOINT: "inet:127.0.0.1:25", "unix:private/qmgr-net"
+ *   ENDPOINT: "inet:127.0.0.1:25", "inet:[::1]:25", "unix:private/qmgr-net", "unix-dgram:public/postlog",
+ *         "fifo:…", "pass:…". postlogd gets one more behind its own: "log:", the reading end of what all
+ *         others (and it) write to as fd 4.
  *   Stand-alone: PROGRAM -S: the session on standard input and output; no master.
  *
  * When fd 3 comes to its end, master is gone: the process leaves within a bound. SIGTERM makes it leave

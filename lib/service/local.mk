@@ -15,6 +15,17 @@ libpostkeep_la_SOURCES += \
 	lib/service/session.c \
 	lib/service/standalone.c \
 	lib/service/status.c
+
+# What master and postkeep share.
+libpostkeep_la_SOURCES += \
+	lib/service/control.c lib/service/control.h \
+	lib/service/pidfile.c lib/service/pidfile.h \
+	lib/service/plan.c lib/service/plan.h \
+	lib/service/plan_bind.c \
+	lib/service/plan_inet.c lib/service/plan_inet.h \
+	lib/service/stock.c \
+	lib/service/tree.c lib/service/tree.h
+
 if SANITIZERS
 libpostkeep_la_SOURCES += lib/service/sandbox_sanitizers.c
 else

@@ -70,3 +70,19 @@ fixture_tell(const struct conf_problems *p, struct buf *out)
 		    file ? file + 1 : "-", problem->line, problem->text);
 	}
 }
+
+struct conf *
+fixture_load(
+    const char *text, size_t len, const struct conf_override *o, size_t n, struct buf *told)
+{
+	struct conf_problems problems = {0};
+	char *dir = fixture_dir();
+	struct conf *c;
+
+	fixture_write(dir, "main.cf", text, len);
+	c = conf_load(dir, o, n, &problems);
+	fixture_tell(&problems, told);
+	conf_problems_free(&problems);
+	fixture_remove(dir);
+	return c;
+}

@@ -15,5 +15,8 @@ void fixture_write(const char *dir, const char *name, const void *text, size_t l
 void fixture_remove(char *dir);
 /* "error 3: text\n…" with the severity and the line of each problem; without the file's directory. */
 void fixture_tell(const struct conf_problems *p, struct buf *out);
+/* Loads TEXT as a main.cf with N overrides O; TOLD gets the problems as fixture_tell() has them. */
+struct conf *fixture_load(
+    const char *text, size_t len, const struct conf_override *o, size_t n, struct buf *told);
 
 #endif

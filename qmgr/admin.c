@@ -1,0 +1,336 @@
+/*
+ * admin - what root's tools order: see admin.h
+ *
+ * What was ordered is durable before it is answered. A message that is being delivered cannot be taken
+ * back from its agents: its mark is written at once, and the rest follows when the round ends.
+ */
+#include "qmgr/admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/ipc/channel.h"
+#include "lib/ipc/messages.h"
+#include "qmgr/message.h"
+#include "qmgr/schedule.h"
+#include "qmgr/slots.h"
+
+#define SYNC_BATCH 64 /* slots whose orders are made durable together */
+
+static const char *const verb_log[] = {
+    [ADMIN_HOLD] = "placed on hold",
+    [ADMIN_RELEASE] = "released from hold",
+    [ADMIN_DELETE] = "removed",
+    [ADMIN_REQUEUE] = "requeued",
+    [ADMIN_EXPIRE] = "expired",
+};
+
+const char *
+admin_state_name(const struct slot *slot)
+{
+	if (slot->state == SLOT_HOLD)
+		return "hold";
+	if (slot->use == SLOT_USE_ACTIVE)
+		return "active";
+	return slot->state == SLOT_DEFERRED ? "deferred" : "incoming";
+}
+
+/* --- Orders --------------------------------------------------------------------------------------------- */
+
+/* The mark that VERB makes of MARK; false when it has nothing to do. */
+static bool
+change_mark(enum admin_verb verb, struct slot_mark *mark)
+{
+	switch (verb) {
+	case ADMIN_HOLD:
+		if (mark->state == SLOT_HOLD)
+			return false;
+		mark->state = SLOT_HOLD;
+		return true;
+	case ADMIN_RELEASE:
+		if (mark->state != SLOT_HOLD)
+			return false;
+		break;
+	case ADMIN_DELETE:
+		mark->state = SLOT_FREE;
+		return true;
+	case ADMIN_EXPIRE:
+		mark->expire = true;
+		break;
+	default:
+		break;
+	}
+	mark->state = SLOT_QUEUED;
+	mark->next = 0;
+	return true;
+}
+
+static bool
+order_active(struct slot *slot, enum admin_verb verb)
+{
+	struct message *msg = slot->message;
+	struct slot_mark mark;
+
+	if (!msg)
+		return false;
+	mark = msg->m.mark;
+	if (verb == ADMIN_RELEASE) {
+		if (!msg->want_hold)
+			return false;
+		msg->want_hold = false;
+		mark.state = SLOT_HOLD;
+	} else if (verb == ADMIN_REQUEUE) {
+		return true; /* it is on its way already */
+	}
+	if (!change_mark(verb, &mark))
+		return false;
+	if (verb == ADMIN_HOLD)
+		message_want_hold(msg);
+	else if (verb == ADMIN_DELETE)
+		message_want_delete(msg);
+	else if (verb == ADMIN_EXPIRE)
+		message_want_expire(msg);
+	msg->m.mark = mark;
+	slots_mark(slot, msg->m.header.id, &mark);
+	return slots_use(slot);
+}
+
+/* The message is not in memory: its mark is read, changed and written. Leaves the slot in use. */
+static bool
+order_waiting(struct slot *slot, enum admin_verb verb)
+{
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid;
+
+	if (!slots_use(slot))
+		return false;
+	if (spool_peek(slot->fd, &h, &mark, &valid) != SPOOL_OK || !change_mark(verb, &mark)) {
+		slots_unuse(slot);
+		return false;
+	}
+	slots_mark(slot, h.id, &mark);
+	if (mark.state == SLOT_HOLD || mark.state == SLOT_FREE)
+		slots_unschedule(slot);
+	return true;
+}
+
+/* Slots that were changed, until their sync. */
+struct changed {
+	struct slot *slots[SYNC_BATCH];
+	int errors[SYNC_BATCH];
+	size_t count;
+};
+
+static void
+sync_changed(void *arg)
+{
+	struct changed *c = arg;
+
+	for (size_t i = 0; i < c->count; i++)
+		c->errors[i] = fdatasync(c->slots[i]->fd) == 0 ? 0 : errno;
+}
+
+/* The order is durable: now it takes effect. */
+static void
+settle_order(struct slot *slot, enum admin_verb verb)
+{
+	char id[QUEUE_ID_SIZE];
+
+	slots_id(slot, id);
+	log_as("postsuper", LOG_LEVEL_INFO, "%s: %s", id, verb_log[verb]);
+	if (slot->use == SLOT_USE_WAITING && verb == ADMIN_DELETE) {
+		slots_release(slot);
+		return;
+	}
+	if (slot->use == SLOT_USE_WAITING && slot->state != SLOT_HOLD)
+		slots_schedule(slot, 0);
+	slots_unuse(slot);
+}
+
+/* Syncs what was gathered; counts what was done. Waits. */
+static void
+settle_batch(struct changed *c, enum admin_verb verb, struct msg_admin_done *done, struct buf *why)
+{
+	if (c->count == 0)
+		return;
+	fiber_offload(FIBER_POOL_BULK, sync_changed, c);
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->errors[i] == 0) {
+			settle_order(c->slots[i], verb);
+			done->count++;
+			continue;
+		}
+		buf_reset(why);
+		buf_printf(why, "sync queue slot: %s", strerror(c->errors[i]));
+		slots_unuse(c->slots[i]);
+	}
+	c->count = 0;
+}
+
+static void
+order_one(struct slot *slot, enum admin_verb verb, struct changed *c)
+{
+	bool changed = false;
+
+	if (slot->use == SLOT_USE_ACTIVE)
+		changed = order_active(slot, verb);
+	else if (slot->use == SLOT_USE_WAITING)
+		changed = order_waiting(slot, verb);
+	if (changed)
+		c->slots[c->count++] = slot;
+}
+
+static void
+order(const struct msg_admin *m, struct msg_admin_done *done, struct buf *why)
+{
+	enum admin_verb verb = (enum admin_verb)m->verb;
+	struct changed *c = MEM_NEW(struct changed);
+	struct slot *slot;
+	uint32_t at = 0;
+
+	if (m->verb >= ADMIN_VERBS) {
+		buf_puts(why, "unknown order");
+	} else if (!str_eq(m->id, STR("ALL"))) {
+		slot = slots_find(m->id);
+		if (slot && (m->state.len == 0 || str_eq(m->state, str_c(admin_state_name(slot)))))
+			order_one(slot, verb, c);
+		settle_batch(c, verb, done, why);
+	} else {
+		while ((slot = slots_next(&at))) {
+			if (m->state.len == 0 || str_eq(m->state, str_c(admin_state_name(slot))))
+				order_one(slot, verb, c);
+			if (c->count == SYNC_BATCH)
+				settle_batch(c, verb, done, why);
+		}
+		settle_batch(c, verb, done, why);
+	}
+	free(c);
+	done->why = buf_view(why);
+}
+
+/* --- A slot whole, for postcat --------------------------------------------------------------------------------- */
+
+struct cat_job {
+	int fd;
+	off_t at;
+	char data[32768];
+	size_t want;
+	ssize_t got;
+};
+
+static void
+cat_read(void *arg)
+{
+	struct cat_job *job = arg;
+
+	job->got = io_pread_full(job->fd, job->data, job->want, job->at);
+}
+
+static bool
+cat_bytes(struct ipc_channel *channel, int fd, uint64_t from, uint64_t size)
+{
+	struct cat_job *job = MEM_NEW(struct cat_job);
+	bool ok = true;
+
+	job->fd = fd;
+	while (ok && size > 0) {
+		job->at = (off_t)from;
+		job->want = size < sizeof(job->data) ? (size_t)size : sizeof(job->data);
+		fiber_offload(FIBER_POOL_READ, cat_read, job);
+		ok = job->got > 0 &&
+		    ipc_send_content(channel, str_n(job->data, (size_t)job->got)) == IPC_OK;
+		from += job->got > 0 ? (uint64_t)job->got : 0;
+		size -= job->got > 0 ? (uint64_t)job->got : 0;
+	}
+	free(job);
+	return ok;
+}
+
+static bool
+cat_slot(struct ipc_channel *channel, const struct msg_admin_cat *m)
+{
+	struct msg_admin_slot answer = {.why = STR_EMPTY};
+	struct slot *slot = slots_find(m->id);
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid, ok;
+
+	if (slot && !slots_use(slot))
+		slot = NULL;
+	if (slot && spool_peek(slot->fd, &h, &mark, &valid) == SPOOL_OK) {
+		answer.found = true;
+		answer.text_size = slot_content_offset(&h);
+		answer.size = answer.text_size + h.content;
+	} else {
+		answer.why = STR("no such message in the queue");
+	}
+	ok = ipc_send(channel, &msg_admin_slot, &answer) == IPC_OK;
+	if (ok && answer.found)
+		ok = cat_bytes(channel, slot->fd, 0, answer.size);
+	if (slot)
+		slots_unuse(slot);
+	return ok && ipc_flush(channel) == IPC_OK;
+}
+
+/* --- Sessions ------------------------------------------------------------------------------------------------------ */
+
+void
+admin_session(struct service_client *client)
+{
+	static const struct ipc_schema *const accept[] = {
+	    &msg_admin, &msg_admin_cat, &msg_flush, NULL};
+	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "administration");
+	struct arena *a = arena_new(1024);
+	struct buf why = {0};
+	struct ipc_message m;
+	bool ok = true;
+
+	client->stream = NULL;
+	while (ok && ipc_recv(channel, a, accept, false, &m) == IPC_OK) {
+		struct msg_admin_done done = {.why = STR_EMPTY};
+
+		buf_reset(&why);
+		if (m.schema == &msg_admin_cat) {
+			ok = cat_slot(channel, m.body);
+		} else {
+			const struct msg_flush *flush = m.body;
+
+			if (m.schema == &msg_flush)
+				done.count = schedule_flush(flush->id, flush->site);
+			else
+				order(m.body, &done, &why);
+			ok = ipc_send(channel, &msg_admin_done, &done) == IPC_OK &&
+			    ipc_flush(channel) == IPC_OK;
+		}
+		arena_reset(a);
+	}
+	buf_free(&why);
+	arena_free(&a);
+	ipc_channel_free(&channel);
+}
+
+void
+admin_flush_session(struct service_client *client)
+{
+	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "flush");
+	struct arena *a = arena_new(512);
+	struct msg_admin_done done = {.why = STR_EMPTY};
+	struct msg_flush flush;
+
+	client->stream = NULL;
+	if (ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
+		done.count = schedule_flush(flush.id, flush.site);
+		if (ipc_send(channel, &msg_admin_done, &done) == IPC_OK)
+			ipc_flush(channel);
+	}
+	arena_free(&a);
+	ipc_channel_free(&channel);
+}

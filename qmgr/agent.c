@@ -1,0 +1,524 @@
+/*
+ * agent - the channel to a delivery agent, for one destination: see agent.h
+ */
+#include "qmgr/agent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "lib/ipc/channel.h"
+#include "lib/service/service.h"
+
+#define CONNECT_MS 10000
+#define IDLE_MS 10000 /* a channel is kept this long without work */
+#define CHUNK 65536
+#define WINDOW_MAX 64
+#define RESTART_MS 1000 /* after a channel was lost without a single result */
+
+struct agent {
+	struct list_link link; /* in the list of all */
+	struct destination *dest;
+	struct ipc_channel *channel;
+	struct list sent; /* deliveries without all their results */
+	size_t window;
+	uint64_t results; /* seen on this channel */
+	bool lost;        /* the reader has seen the end */
+	bool reading;
+	bool leaving;            /* give the channel back as soon as nothing is under way */
+	struct fiber_waitq work; /* for the sender: new deliveries, results, the end */
+	struct fiber *reader;
+};
+
+static struct {
+	struct list all;
+	bool draining;
+} state;
+
+/* --- Results ------------------------------------------------------------------------------------------ */
+
+static struct delivery *
+find_delivery(struct agent *a, uint64_t attempt)
+{
+	for (struct list_link *l = list_first(&a->sent); l; l = list_next(&a->sent, l)) {
+		struct delivery *d = LIST_ITEM(l, struct delivery, link);
+
+		if (d->attempt == attempt)
+			return d;
+	}
+	return NULL;
+}
+
+static void
+outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
+{
+	*o = (struct outcome){
+	    .status =
+		r->status < DELIVERY_STATUSES ? (enum delivery_status)r->status : DELIVERY_DEFERRED,
+	    .dsn = r->dsn,
+	    .text = r->text,
+	    .relay = r->relay,
+	    .diagnostic = r->diagnostic,
+	    .remote_mta = r->remote_mta,
+	    .connect_us = r->connect_us,
+	    .transmit_us = r->transmit_us,
+	    .logged_as = transport,
+	};
+}
+
+/* True when D has the recipient, whose result now counts. */
+static bool
+take_index(struct delivery *d, uint64_t index)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (d->rcpts[i] == index && d->message->m.marks[index].state == SLOT_RCPT_TODO)
+			return true;
+	return false;
+}
+
+/* False: the agent speaks of what it was not given. */
+static bool
+take_result(struct agent *a, const struct msg_result *r)
+{
+	struct delivery *d = find_delivery(a, r->attempt);
+	struct outcome o;
+
+	if (!d || !take_index(d, r->index))
+		return false;
+	a->results++;
+	outcome_of(r, a->dest->transport->name, &o);
+	o.sent_us = d->sent_us;
+	size_t index = r->index;
+	struct message *msg = d->message;
+
+	/* A deferred recipient keeps its mark, so the delivery itself must forget it. */
+	for (size_t i = 0; i < d->count; i++)
+		if (d->rcpts[i] == index)
+			d->rcpts[i] = UINT32_MAX;
+	if (--d->open == 0) {
+		list_remove(&a->sent, &d->link);
+		delivery_free(d);
+	}
+	message_result(msg, index, &o);
+	return true;
+}
+
+static void
+reader_fiber(void *arg)
+{
+	static const struct ipc_schema *const accept[] = {&msg_result, NULL};
+	struct agent *a = arg;
+	struct arena *arena = arena_new(1024);
+	struct ipc_message m;
+
+	while (ipc_recv(a->channel, arena, accept, false, &m) == IPC_OK) {
+		if (!take_result(a, m.body)) {
+			log_warning("transport %s: result for a delivery it was not given",
+			    a->dest->transport->name);
+			break;
+		}
+		fiber_wake_all(&a->work);
+		arena_reset(arena);
+	}
+	arena_free(&arena);
+	a->lost = true;
+	a->reading = false;
+	fiber_wake_all(&a->work);
+}
+
+/* --- Sending --------------------------------------------------------------------------------------------- */
+
+static bool
+send_content(struct agent *a, struct message *msg)
+{
+	struct str content = message_content(msg);
+	uint64_t done = 0;
+	bool ok = true;
+	char *chunk;
+
+	if (msg->has_content)
+		return ipc_send_content(a->channel, content) == IPC_OK;
+	chunk = mem_alloc(CHUNK);
+	while (ok && done < msg->m.header.content) {
+		ssize_t n = message_read(msg, done, chunk, CHUNK);
+
+		ok = n > 0 && ipc_send_content(a->channel, str_n(chunk, (size_t)n)) == IPC_OK;
+		if (n <= 0)
+			log_error("%s: read content: %s", msg->m.header.id,
+			    n == 0 ? "the slot ends early" : strerror(errno));
+		else
+			done += (uint64_t)n;
+	}
+	free(chunk);
+	return ok;
+}
+
+static void
+fill_rcpts(struct delivery *d, struct msg_deliver_rcpt *rcpts)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct slot_rcpt *r = &d->message->m.envelope.rcpts[d->rcpts[i]];
+
+		rcpts[i] = (struct msg_deliver_rcpt){
+		    .index = d->rcpts[i],
+		    .address = r->address,
+		    .orig = r->orig,
+		    .orcpt = r->orcpt,
+		    .notify = r->notify,
+		};
+	}
+}
+
+/* Sends D, which moves to the list of those under way. False: the channel is no good any more. */
+static bool
+send_delivery(struct agent *a, struct delivery *d)
+{
+	struct message *msg = d->message;
+	const struct slot_envelope *e = &msg->m.envelope;
+	struct msg_deliver_rcpt *rcpts = mem_array(d->count, sizeof(*rcpts));
+	struct msg_deliver deliver = {
+	    .id = str_c(msg->m.header.id),
+	    .attempt = d->attempt,
+	    .nexthop = str_c(a->dest->nexthop),
+	    .sender = e->sender,
+	    .size = msg->m.header.content,
+	    .arrival_us = msg->m.header.arrival_us,
+	    .smtputf8 = e->smtputf8,
+	    .body_8bit = e->body_8bit,
+	    .probe = e->verify_only,
+	    .ret = e->ret,
+	    .envid = e->envid,
+	    .attrs = {e->attrs, e->n_attrs},
+	    .rcpts = {rcpts, d->count},
+	};
+	bool ok;
+
+	_Static_assert(
+	    sizeof(struct slot_attr) == sizeof(struct msg_attr), "one is sent as the other");
+	fill_rcpts(d, rcpts);
+	message_ref(msg);
+	d->sent_us = clock_wall_us();
+	list_append(&a->sent, &d->link);
+	ok = ipc_send(a->channel, &msg_deliver, &deliver) == IPC_OK && send_content(a, msg) &&
+	    ipc_flush(a->channel) == IPC_OK;
+	free(rcpts);
+	message_unref(msg);
+	return ok;
+}
+
+/* --- The channel's life --------------------------------------------------------------------------------------- */
+
+/* Everything DEST has waiting gets the same outcome. */
+static void
+fail_waiting(struct destination *dest, const struct outcome *o)
+{
+	struct list_link *l;
+
+	while ((l = list_shift(&dest->deliveries)))
+		delivery_fail(LIST_ITEM(l, struct delivery, link), o);
+}
+
+static void
+fail_with(struct destination *dest, struct str dsn, struct str text)
+{
+	struct outcome o = {
+	    .status = dsn.len > 0 && dsn.data[0] == '5' ? DELIVERY_BOUNCED : DELIVERY_DEFERRED,
+	    .dsn = dsn,
+	    .text = text,
+	    .relay = str_c(dest->transport->name),
+	    .logged_as = dest->transport->name,
+	};
+
+	if (o.status == DELIVERY_DEFERRED)
+		o.relay = STR("none");
+	fail_waiting(dest, &o);
+}
+
+enum open_result { OPEN_OK, OPEN_BUSY, OPEN_FAILED };
+
+/* Hears what the agent says to the introduction. */
+static enum open_result
+hear_ready(struct agent *a, struct arena *arena)
+{
+	static const struct ipc_schema *const accept[] = {&msg_agent_ready, &msg_agent_no, NULL};
+	struct ipc_message m;
+
+	if (ipc_recv(a->channel, arena, accept, false, &m) != IPC_OK) {
+		fail_with(a->dest, STR("4.3.0"),
+		    STR("mail transport unavailable: the delivery agent ended"));
+		return OPEN_FAILED;
+	}
+	if (m.schema == &msg_agent_ready) {
+		uint64_t window = ((struct msg_agent_ready *)m.body)->window;
+
+		a->window = window < 1 ? 1 : window > WINDOW_MAX ? WINDOW_MAX : (size_t)window;
+		return OPEN_OK;
+	}
+	const struct msg_agent_no *no = m.body;
+	if (no->busy)
+		return OPEN_BUSY;
+	fail_with(a->dest, no->dsn, no->text);
+	return OPEN_FAILED;
+}
+
+static enum open_result
+open_channel(struct agent *a)
+{
+	struct msg_agent_open hello = {.recipient = str_c(a->dest->key)};
+	struct arena *arena;
+	enum open_result result = OPEN_FAILED;
+	char path[200];
+
+	snprintf(path, sizeof(path), "private/%s", a->dest->transport->name);
+	a->channel = ipc_connect(path, "qmgr", fiber_after(CONNECT_MS));
+	if (!a->channel) {
+		log_warning("connect to transport %s: %s", path, strerror(errno));
+		fail_with(a->dest, STR("4.3.0"), STR("mail transport unavailable"));
+		return OPEN_FAILED;
+	}
+	stream_timeout(ipc_stream(a->channel), conf_time(conf_get(), P_ipc_timeout) * 1000);
+	arena = arena_new(512);
+	if (ipc_send(a->channel, &msg_agent_open, &hello) == IPC_OK &&
+	    ipc_flush(a->channel) == IPC_OK)
+		result = hear_ready(a, arena);
+	else
+		fail_with(a->dest, STR("4.3.0"), STR("mail transport unavailable"));
+	arena_free(&arena);
+	if (result != OPEN_OK)
+		ipc_channel_free(&a->channel);
+	return result;
+}
+
+/* Asks one idle channel of the transport to leave, so that a starved destination gets its turn. */
+static bool
+ask_to_leave(struct transport *t)
+{
+	struct str key;
+	size_t cursor = 0;
+	void *value;
+
+	while (hash_next(t->destinations, &cursor, &key, &value)) {
+		struct destination *d = value;
+
+		if (d->agent && d->agent->channel && !d->agent->leaving &&
+		    list_empty(&d->deliveries) && list_empty(&d->agent->sent)) {
+			d->agent->leaving = true;
+			fiber_wake_all(&d->agent->work);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Waits until the agent may have room for one more channel. */
+static void
+wait_for_room(struct agent *a)
+{
+	struct transport *t = a->dest->transport;
+
+	ask_to_leave(t);
+	fiber_wait(&t->spare, fiber_after(1000));
+}
+
+/* Works until the channel ends or is not needed. */
+static void
+use_channel(struct agent *a)
+{
+	struct destination *dest = a->dest;
+
+	while (!a->lost && !a->leaving) {
+		struct list_link *l = list_first(&dest->deliveries);
+
+		if (l && a->sent.count < a->window && !state.draining) {
+			struct delivery *d = LIST_ITEM(l, struct delivery, link);
+
+			list_remove(&dest->deliveries, l);
+			if (d->message->want_delete)
+				delivery_fail(d, NULL);
+			else if (!send_delivery(a, d))
+				return;
+			continue;
+		}
+		bool idle = list_empty(&a->sent);
+		if (idle && state.draining)
+			return;
+		enum fiber_result r =
+		    fiber_wait(&a->work, idle ? fiber_after(IDLE_MS) : FIBER_FOREVER);
+		if (r == FIBER_TIMEOUT && list_empty(&dest->deliveries))
+			return;
+	}
+}
+
+/* What was under way when the channel ended is tried again later. */
+static void
+close_channel(struct agent *a)
+{
+	struct outcome o = {.status = DELIVERY_DEFERRED,
+	    .dsn = STR("4.3.0"),
+	    .text = STR("lost connection with the delivery agent"),
+	    .relay = STR("none"),
+	    .logged_as = a->dest->transport->name};
+	struct list_link *l;
+
+	if (a->reading)
+		fiber_cancel(a->reader);
+	while (a->reading)
+		fiber_wait(&a->work, FIBER_FOREVER);
+	ipc_channel_free(&a->channel);
+	while ((l = list_shift(&a->sent)))
+		delivery_fail(LIST_ITEM(l, struct delivery, link), &o);
+	a->dest->transport->channels--;
+	fiber_wake_one(&a->dest->transport->spare);
+}
+
+/* One channel from its opening to its end. */
+static void
+run_channel(struct agent *a)
+{
+	switch (open_channel(a)) {
+	case OPEN_FAILED:
+		return;
+	case OPEN_BUSY:
+		wait_for_room(a);
+		return;
+	case OPEN_OK:
+		break;
+	}
+	a->dest->transport->channels++;
+	a->lost = a->leaving = false;
+	a->results = 0;
+	a->reading = true;
+	a->reader = fiber_spawn("agent reader", reader_fiber, a);
+	use_channel(a);
+	bool fruitless = a->lost && a->results == 0;
+	close_channel(a);
+	if (fruitless)
+		fiber_sleep(RESTART_MS);
+}
+
+static void
+agent_fiber(void *arg)
+{
+	struct agent *a = arg;
+	struct destination *dest = a->dest;
+
+	while (!list_empty(&dest->deliveries) && !state.draining)
+		run_channel(a);
+	dest->agent = NULL;
+	list_remove(&state.all, &a->link);
+	free(a);
+	if (list_empty(&dest->deliveries))
+		destination_idle(dest);
+}
+
+void
+agent_start(struct destination *dest)
+{
+	struct agent *a = dest->agent;
+
+	if (a) {
+		fiber_wake_all(&a->work);
+		return;
+	}
+	a = MEM_NEW(struct agent);
+	a->dest = dest;
+	list_init(&a->sent);
+	fiber_waitq_init(&a->work);
+	dest->agent = a;
+	if (!state.all.ends.next)
+		list_init(&state.all);
+	list_append(&state.all, &a->link);
+	fiber_spawn("agent", agent_fiber, a);
+}
+
+/* All senders look again at what there is to do. */
+static void
+agents_wake(void)
+{
+	struct list_link *l;
+
+	for (l = list_first(&state.all); l; l = list_next(&state.all, l))
+		fiber_wake_all(&LIST_ITEM(l, struct agent, link)->work);
+}
+
+void
+agent_drain(fiber_deadline deadline)
+{
+	state.draining = true;
+	agents_wake();
+	while (!list_empty(&state.all) && fiber_now() < deadline)
+		if (fiber_sleep(50) == FIBER_CANCELED)
+			return;
+}
+
+/* --- Late reports ------------------------------------------------------------------------------------------------- */
+
+/* The message is not in memory: its slot takes the result. Waits. */
+static void
+report_to_slot(struct slot *slot, const struct msg_result *r)
+{
+	struct slot_rcpt_mark mark = {.state = SLOT_RCPT_SENT};
+	char id[QUEUE_ID_SIZE];
+
+	slots_id(slot, id);
+	if (!slots_use(slot))
+		return;
+	struct slot_header h;
+	struct slot_mark state_mark;
+	bool valid;
+
+	if (spool_peek(slot->fd, &h, &state_mark, &valid) == SPOOL_OK && r->index < h.rcpts &&
+	    strcmp(h.id, id) == 0 &&
+	    spool_write_rcpt_mark(slot->fd, id, (uint32_t)r->index, &mark)) {
+		slots_dirty(slot);
+		log_info("%s: recipient %" PRIu64
+			 " was delivered before the queue manager restarted",
+		    id, r->index);
+	}
+	slots_unuse(slot);
+}
+
+static void
+take_report(const struct msg_result *r)
+{
+	struct slot *slot = slots_find(r->id);
+	struct message *msg = slot ? slot->message : NULL;
+
+	/* Only good news counts late: anything else is found out again by trying. */
+	if (!slot || r->status != DELIVERY_SENT)
+		return;
+	if (!msg)
+		report_to_slot(slot, r);
+	else if (r->index < msg->m.header.rcpts && msg->m.marks[r->index].state == SLOT_RCPT_TODO)
+		log_info(
+		    "%.*s: delivered before the queue manager restarted, and being delivered again",
+		    STR_ARG(r->id));
+}
+
+void
+agent_report_session(struct service_client *client)
+{
+	static const struct ipc_schema *const accept[] = {&msg_result, NULL};
+	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "delivery agent");
+	struct arena *arena = arena_new(1024);
+	struct msg_report_ok ok = {0};
+	struct ipc_message m;
+
+	client->stream = NULL;
+	while (ipc_recv(channel, arena, accept, false, &m) == IPC_OK) {
+		take_report(m.body);
+		if (ipc_send(channel, &msg_report_ok, &ok) != IPC_OK ||
+		    ipc_flush(channel) != IPC_OK)
+			break;
+		arena_reset(arena);
+	}
+	arena_free(&arena);
+	ipc_channel_free(&channel);
+}

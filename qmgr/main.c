@@ -1,0 +1,134 @@
+/*
+ * qmgr - the queue manager
+ *
+ * Owns the spool: nobody else opens it. Receivers submit messages over a socket of their kind and are
+ * answered when a message is on stable storage; delivery agents are sent envelope and content; results
+ * become marks in the slot. Runs as mail_owner. Sees no network. What comes over its sockets is checked
+ * as if a stranger had sent it, since the programs at the other end talk to strangers.
+ */
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/conf/conf.h"
+#include "lib/fiber/fiber.h"
+#include "lib/service/service.h"
+#include "qmgr/admin.h"
+#include "qmgr/agent.h"
+#include "qmgr/receive.h"
+#include "qmgr/schedule.h"
+#include "qmgr/slots.h"
+
+#define DRAIN_MS 60000 /* for deliveries under way when the suite stops */
+
+static bool
+qmgr_before(void)
+{
+	fiber_pool_size(FIBER_POOL_SYNC, (unsigned)conf_int(conf_get(), P_qmgr_sync_threads));
+	return true;
+}
+
+static bool
+qmgr_start(void)
+{
+	struct buf why = {0};
+
+	if (!slots_open(&why)) {
+		log_error("%s", buf_cstr(&why));
+		buf_free(&why);
+		return false;
+	}
+	slots_start();
+	schedule_start();
+	return true;
+}
+
+/* The path of the N-th socket of qmgr in the table; the first is the master.cf line's own. */
+static const char *
+own_endpoint(size_t n)
+{
+	for (const struct endpoint *e = endpoint_table; e->program; e++)
+		if (strcmp(e->program, "qmgr") == 0 && --n == 0)
+			return e->path;
+	return "";
+}
+
+static void
+receive_network(struct service_client *client)
+{
+	receive_session(client, RECEIVE_NETWORK);
+}
+
+static void
+receive_local(struct service_client *client)
+{
+	receive_session(client, RECEIVE_LOCAL);
+}
+
+static void
+receive_bounce(struct service_client *client)
+{
+	receive_session(client, RECEIVE_BOUNCE);
+}
+
+static const struct {
+	const char *path;
+	void (*session)(struct service_client *client);
+} sessions[] = {
+    {"private/qmgr-net", receive_network},
+    {"private/qmgr-local", receive_local},
+    {"private/qmgr-bounce", receive_bounce},
+    {"private/qmgr-report", agent_report_session},
+    {"private/qmgr-admin", admin_session},
+    {"public/showq", admin_showq_session},
+    {"public/flush", admin_flush_session},
+};
+
+static void
+qmgr_session(struct service_client *client)
+{
+	const char *path = own_endpoint(client->endpoint);
+
+	for (size_t i = 0; i < sizeof(sessions) / sizeof(sessions[0]); i++)
+		if (strcmp(sessions[i].path, path) == 0) {
+			sessions[i].session(client);
+			return;
+		}
+	log_warning("connection to a socket that has no service: endpoint %zu", client->endpoint);
+}
+
+static void
+qmgr_flush(void)
+{
+	schedule_flush(STR_EMPTY, STR_EMPTY);
+}
+
+static void
+qmgr_reload(void)
+{
+	schedule_wake();
+}
+
+static void
+qmgr_drain(void)
+{
+	agent_drain(fiber_after(DRAIN_MS));
+}
+
+static const struct service qmgr_service = {
+    .name = "qmgr",
+    .sandbox = SANDBOX_FILES,
+    .session_limit = P_default_session_limit,
+    .before_confinement = qmgr_before,
+    .start = qmgr_start,
+    .session = qmgr_session,
+    .wakeup = qmgr_reload,
+    .flush = qmgr_flush,
+    .reload = qmgr_reload,
+    .drain = qmgr_drain,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_run(&qmgr_service, argc, argv);
+}

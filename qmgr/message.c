@@ -1,0 +1,431 @@
+/*
+ * message - a message in memory: see message.h
+ */
+#include "qmgr/message.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "qmgr/schedule.h"
+
+/* The other of this daemon's two states in memory. */
+static struct {
+	size_t active;
+	size_t cached;
+} counts;
+
+size_t
+message_active_count(void)
+{
+	return counts.active;
+}
+
+size_t
+message_cached(void)
+{
+	return counts.cached;
+}
+
+static struct message *
+message_new(struct slot *slot, struct arena *arena)
+{
+	struct message *msg = MEM_NEW(struct message);
+
+	msg->slot = slot;
+	msg->arena = arena;
+	msg->active_us = clock_wall_us();
+	slot->message = msg;
+	slot->use = SLOT_USE_ACTIVE;
+	counts.active++;
+	return msg;
+}
+
+void
+message_free(struct message *msg)
+{
+	if (msg->has_content)
+		counts.cached -= msg->content.cap;
+	buf_free(&msg->content);
+	arena_free(&msg->arena);
+	free(msg);
+	counts.active--;
+	schedule_wake();
+}
+
+static void
+keep_content(struct message *msg, struct buf *content)
+{
+	if (counts.cached + content->cap > (size_t)conf_int(conf_get(), P_queue_content_cache)) {
+		buf_free(content);
+		return;
+	}
+	msg->content = *content;
+	msg->has_content = true;
+	counts.cached += content->cap;
+	buf_init(content);
+}
+
+struct str
+message_content(const struct message *msg)
+{
+	return msg->has_content ? buf_view(&msg->content) : STR_EMPTY;
+}
+
+/* What a round begins with: the log's "queue active" line, then every recipient that is to be done. */
+static void
+begin_round(struct message *msg)
+{
+	log_info("%s: from=<%.*s>, size=%" PRIu64 ", nrcpt=%" PRIu32 " (queue active)",
+	    msg->m.header.id, STR_ARG(msg->m.envelope.sender), msg->m.header.content,
+	    msg->m.header.rcpts);
+	msg->starting = true;
+	schedule_message(msg);
+	msg->starting = false;
+	if (msg->pending == 0 && msg->refs == 0)
+		round_over(msg);
+}
+
+void
+message_accepted(struct slot *slot, struct arena *arena, const struct spool_message *m,
+    struct buf *content, size_t content_at)
+{
+	struct message *msg = message_new(slot, arena);
+
+	msg->m = *m;
+	slot->state = SLOT_INCOMING;
+	slot->content = m->header.content;
+	if (content) {
+		buf_consume(content, content_at);
+		keep_content(msg, content);
+	}
+	begin_round(msg);
+}
+
+struct load_job {
+	int fd;
+	struct arena *arena;
+	struct spool_message m;
+	struct buf content;
+	struct buf why;
+	size_t keep;
+	enum spool_status status;
+};
+
+static void
+load_slot(void *arg)
+{
+	struct load_job *job = arg;
+
+	job->status =
+	    spool_load(job->fd, true, job->arena, &job->m, &job->content, job->keep, &job->why);
+}
+
+/* Counts an attempt to read this slot; false when former ones have ended qmgr too often. */
+static bool
+work_begins(struct slot *slot, const char *id)
+{
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid;
+
+	if (spool_peek(slot->fd, &h, &mark, &valid) != SPOOL_OK || !valid)
+		return true;
+	if (mark.work >= 2) {
+		mark.work = 0;
+		mark.state = SLOT_HOLD;
+		slots_mark(slot, id, &mark);
+		log_error(
+		    "%s: queue manager ended twice while reading this message: placed on hold", id);
+		return false;
+	}
+	mark.work++;
+	return spool_write_mark(slot->fd, id, &mark);
+}
+
+/* The slot could not be read; MSG was never made. */
+static void
+load_failed(struct slot *slot, const char *id, struct load_job *job)
+{
+	switch (job->status) {
+	case SPOOL_FREE:
+		slots_release(slot);
+		break;
+	case SPOOL_DAMAGED:
+		buf_puts(&job->why,
+		    !job->m.mark_valid || job->m.mark.state == SLOT_INCOMING
+			? " (probably never acknowledged)"
+			: " (it was acknowledged)");
+		slots_set_aside(slot, id, buf_cstr(&job->why));
+		break;
+	default:
+		log_error("%s: %s: tried again in a minute", id, buf_cstr(&job->why));
+		slot->use = SLOT_USE_WAITING;
+		slots_schedule(slot, clock_wall() + 60);
+		slots_unuse(slot);
+	}
+	arena_free(&job->arena);
+}
+
+/* Reads the message in; NULL when that failed, which has been dealt with. Waits. */
+static struct message *
+load_message(struct slot *slot, const char *id)
+{
+	struct load_job job = {.arena = arena_new(1024), .keep = 65536};
+	struct message *msg = NULL;
+
+	job.fd = slot->fd;
+	fiber_offload(FIBER_POOL_READ, load_slot, &job);
+	if (job.status != SPOOL_OK) {
+		load_failed(slot, id, &job);
+	} else {
+		msg = message_new(slot, job.arena);
+		msg->m = job.m;
+		if (job.content.len == job.m.header.content)
+			keep_content(msg, &job.content);
+		while (msg->n_reasons < SLOT_REASONS && msg->m.reasons[msg->n_reasons].dsn.len > 0)
+			msg->n_reasons++;
+	}
+	buf_free(&job.content);
+	buf_free(&job.why);
+	return msg;
+}
+
+void
+message_activate(struct slot *slot)
+{
+	char id[QUEUE_ID_SIZE];
+	struct message *msg;
+
+	slots_id(slot, id);
+	slots_unschedule(slot);
+	slot->use = SLOT_USE_ACTIVE;
+	if (!slots_use(slot)) {
+		log_error("%s: open queue slot %" PRIu32 ": %s", id, slot->number, strerror(errno));
+		slot->use = SLOT_USE_WAITING;
+		slots_schedule(slot, clock_wall() + 60);
+		return;
+	}
+	if (!work_begins(slot, id)) {
+		slot->use = SLOT_USE_WAITING;
+		slots_unuse(slot);
+		return;
+	}
+	msg = load_message(slot, id);
+	if (!msg)
+		return;
+	msg->m.mark.work = 0;
+	if (!msg->m.mark_valid || msg->m.mark.state == SLOT_INCOMING)
+		msg->m.mark.state = SLOT_QUEUED;
+	msg->want_expire = msg->m.mark.expire;
+	slots_mark(slot, id, &msg->m.mark);
+	begin_round(msg);
+}
+
+/* --- Content ----------------------------------------------------------------------------------------- */
+
+struct read_job {
+	int fd;
+	const struct slot_header *header;
+	uint64_t offset;
+	void *data;
+	size_t n;
+	ssize_t got;
+	int error;
+};
+
+static void
+read_content(void *arg)
+{
+	struct read_job *job = arg;
+
+	job->got = spool_read_content(job->fd, job->header, job->offset, job->data, job->n);
+	job->error = errno;
+}
+
+ssize_t
+message_read(struct message *msg, uint64_t offset, void *data, size_t n)
+{
+	struct read_job job = {msg->slot->fd, &msg->m.header, offset, data, n, -1, 0};
+
+	if (msg->has_content) {
+		struct str part = str_sub(buf_view(&msg->content), (size_t)offset, n);
+
+		memcpy(data, part.data, part.len);
+		return (ssize_t)part.len;
+	}
+	fiber_offload(FIBER_POOL_READ, read_content, &job);
+	errno = job.error;
+	return job.got;
+}
+
+void
+message_ref(struct message *msg)
+{
+	msg->refs++;
+}
+
+void
+message_unref(struct message *msg)
+{
+	if (--msg->refs == 0 && msg->pending == 0 && !msg->starting)
+		round_over(msg);
+}
+
+/* --- Results ------------------------------------------------------------------------------------------- */
+
+static bool
+same_reason(const struct slot_reason *r, const struct outcome *o)
+{
+	return str_eq(r->dsn, o->dsn) && str_eq(r->text, o->text) &&
+	    str_eq(r->diagnostic, o->diagnostic) && str_eq(r->remote_mta, o->remote_mta);
+}
+
+unsigned
+message_reason(struct message *msg, const struct outcome *o)
+{
+	struct slot_reason *r;
+	unsigned i;
+
+	for (i = 0; i < msg->n_reasons; i++)
+		if (same_reason(&msg->m.reasons[i], o))
+			return i + 1;
+	if (i == SLOT_REASONS)
+		i--; /* the last place is shared by all that come late */
+	else
+		msg->n_reasons++;
+	r = &msg->m.reasons[i];
+	r->dsn = arena_str(msg->arena, o->dsn);
+	r->text = arena_str(msg->arena, o->text);
+	r->diagnostic = arena_str(msg->arena, o->diagnostic);
+	r->remote_mta = arena_str(msg->arena, o->remote_mta);
+	if (!spool_write_reason(msg->slot->fd, &msg->m.header, i, r))
+		log_warning("%s: write reason: %s", msg->m.header.id, strerror(errno));
+	/* The file is longer than its slot now, perhaps. */
+	if (slot_reasons_offset(&msg->m.header) + (i + 1) * SLOT_REASON_SIZE >
+	    (uint64_t)conf_int(conf_get(), P_queue_slot_size))
+		msg->slot->grown = true;
+	return i + 1;
+}
+
+void
+message_mark_rcpt(struct message *msg, size_t index, enum slot_rcpt_state state, unsigned reason)
+{
+	struct slot_rcpt_mark *mark = &msg->m.marks[index];
+
+	mark->state = state;
+	mark->reason = reason;
+	if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, (uint32_t)index, mark))
+		log_error("%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
+	slots_dirty(msg->slot);
+}
+
+/* "1.2": seconds as Postfix writes delays, two significant digits below 100. */
+static void
+put_delay(char *out, size_t n, int64_t us)
+{
+	double s = us > 0 ? (double)us / 1e6 : 0;
+
+	if (s >= 100)
+		snprintf(out, n, "%.0f", s);
+	else if (s >= 10)
+		snprintf(out, n, "%.1f", s);
+	else
+		snprintf(out, n, "%.2g", s < 0.01 ? (s < 0.005 ? 0 : 0.01) : s);
+}
+
+static void
+log_outcome(struct message *msg, size_t index, const struct outcome *o)
+{
+	static const char *const words[] = {"sent", "deferred", "bounced"};
+	const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
+	int64_t now = clock_wall_us(), sent = o->sent_us ? o->sent_us : now;
+	char d[5][16];
+	bool orig = r->orig.len > 0 && !str_eq_nocase(r->orig, r->address);
+
+	put_delay(d[0], sizeof(d[0]), now - msg->m.header.arrival_us);
+	put_delay(d[1], sizeof(d[1]), msg->active_us - msg->m.header.arrival_us);
+	put_delay(d[2], sizeof(d[2]), sent - msg->active_us);
+	put_delay(d[3], sizeof(d[3]), o->connect_us);
+	put_delay(d[4], sizeof(d[4]), o->transmit_us ? o->transmit_us : now - sent);
+	log_as(o->logged_as, LOG_LEVEL_INFO,
+	    "%s: to=<%.*s>,%s%.*s%s relay=%.*s, delay=%s, delays=%s/%s/%s/%s, dsn=%.*s, status=%s "
+	    "(%.*s)",
+	    msg->m.header.id, STR_ARG(r->address), orig ? " orig_to=<" : "",
+	    orig ? (int)r->orig.len : 0, r->orig.data, orig ? ">," : "", STR_ARG(o->relay), d[0],
+	    d[1], d[2], d[3], d[4], STR_ARG(o->dsn), words[o->status], STR_ARG(o->text));
+}
+
+/* The mark that follows from a result. */
+static enum slot_rcpt_state
+state_after(const struct message *msg, size_t index, const struct outcome *o)
+{
+	unsigned notify = msg->m.envelope.rcpts[index].notify;
+
+	switch (o->status) {
+	case DELIVERY_SENT:
+		return notify & DSN_NOTIFY_SUCCESS || msg->m.envelope.verbose ||
+			msg->m.envelope.verify_only
+		    ? SLOT_RCPT_SENT_NOTICE
+		    : SLOT_RCPT_SENT;
+	case DELIVERY_BOUNCED:
+		/* RFC 3461 section 4.1: NOTIFY without FAILURE asks for no such notice. */
+		return notify && !(notify & DSN_NOTIFY_FAILURE) ? SLOT_RCPT_REMOVED
+								: SLOT_RCPT_FAILED_NOTICE;
+	default:
+		return SLOT_RCPT_TODO;
+	}
+}
+
+void
+message_result(struct message *msg, size_t index, const struct outcome *o)
+{
+	enum slot_rcpt_state state;
+	unsigned reason = 0;
+
+	if (index >= msg->m.header.rcpts || msg->m.marks[index].state != SLOT_RCPT_TODO)
+		return;
+	state = state_after(msg, index, o);
+	log_outcome(msg, index, o);
+	if (o->status != DELIVERY_SENT || state == SLOT_RCPT_SENT_NOTICE)
+		reason = message_reason(msg, o);
+	if (state == SLOT_RCPT_SENT && msg->m.header.rcpts == 1)
+		/* The slot's own mark, written in a moment, says the same. */
+		msg->m.marks[index].state = state;
+	else
+		message_mark_rcpt(msg, index, state, reason);
+	if (--msg->pending == 0 && msg->refs == 0 && !msg->starting)
+		round_over(msg);
+}
+
+void
+message_drop(struct message *msg, size_t count)
+{
+	msg->pending -= count;
+	if (msg->pending == 0 && msg->refs == 0 && !msg->starting)
+		round_over(msg);
+}
+
+void
+message_want_hold(struct message *msg)
+{
+	msg->want_hold = true;
+}
+
+void
+message_want_delete(struct message *msg)
+{
+	msg->want_delete = true;
+}
+
+void
+message_want_expire(struct message *msg)
+{
+	msg->want_expire = true;
+}

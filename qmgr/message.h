@@ -1,0 +1,94 @@
+/*
+ * message - a message in memory: the active queue
+ *
+ * A message is active from its acceptance, or from when it is due, until every recipient has had its
+ * turn ("a round"). Then it is done, or its slot waits for the next attempt and the memory is given
+ * back. How many are active at once is bounded by qmgr_message_active_limit.
+ */
+#ifndef POSTKEEP_QMGR_MESSAGE_H
+#define POSTKEEP_QMGR_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/ipc/messages.h"
+#include "lib/queue/spool.h"
+#include "qmgr/slots.h"
+
+struct message {
+	struct slot *slot;
+	struct arena *arena;
+	struct spool_message m; /* header, marks, envelope, reasons */
+	struct buf content;     /* all of it, or empty: then it is read from the slot */
+	bool has_content;
+	size_t pending;    /* recipients handed to the scheduler, without a result yet */
+	size_t refs;       /* notices and readers at work: the round is over when 0 too */
+	int64_t active_us; /* wall time when this round began */
+	unsigned n_reasons;
+	bool starting; /* recipients are still being handed out */
+	bool notified; /* notices were tried in this round */
+	bool want_hold, want_delete, want_expire;
+};
+
+/* What an agent, or qmgr itself, says of one recipient. Text is copied where it must stay. */
+struct outcome {
+	enum delivery_status status;
+	struct str dsn;
+	struct str text;
+	struct str relay;
+	struct str diagnostic;
+	struct str remote_mta;
+	int64_t sent_us;    /* wall time when it was handed to the agent; 0 = never */
+	int64_t connect_us; /* durations */
+	int64_t transmit_us;
+	const char *logged_as; /* "local", "error": the transport */
+};
+
+/*
+ * A freshly accepted message becomes active. Takes over ARENA and, when KEEP says so, the bytes of
+ * CONTENT. M's text lives in ARENA. The slot is FILLING and open; its sync has returned.
+ */
+void message_accepted(struct slot *slot, struct arena *arena, const struct spool_message *m,
+    struct buf *content, size_t content_at);
+
+/* Reads a due slot back and makes it active. Waits. */
+void message_activate(struct slot *slot);
+
+/* The result of recipient INDEX: logs it, marks it, and ends the round with the last one. */
+void message_result(struct message *msg, size_t index, const struct outcome *o);
+
+/* A reference keeps the round from ending. */
+void message_ref(struct message *msg);
+void message_unref(struct message *msg);
+
+/* Up to N bytes of content from OFFSET, into DATA; -1 with errno. Waits when it is not in memory. */
+ssize_t message_read(struct message *msg, uint64_t offset, void *data, size_t n);
+/* All of the content when it is in memory, else an empty view. */
+struct str message_content(const struct message *msg);
+
+/* How many are active; the start of activation of due slots. */
+size_t message_active_count(void);
+/* Bytes of content kept in memory now. */
+size_t message_cached(void);
+
+/* Administrator's orders on an active message: what can be done at once is; the rest when the round ends. */
+void message_want_hold(struct message *msg);
+void message_want_delete(struct message *msg);
+void message_want_expire(struct message *msg);
+
+/* COUNT recipients will get no result: an administrator has deleted the message. */
+void message_drop(struct message *msg, size_t count);
+
+/* --- round.c: what happens when the last result is in ---------------------------------------------- */
+void round_over(struct message *msg);
+/* Gives MSG's memory back; its slot must have been released or scheduled. */
+void message_free(struct message *msg);
+/* Stores O as a reason (or finds it there); returns its number, 0 when none could be kept. */
+unsigned message_reason(struct message *msg, const struct outcome *o);
+void message_mark_rcpt(
+    struct message *msg, size_t index, enum slot_rcpt_state state, unsigned reason);
+
+#endif

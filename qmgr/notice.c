@@ -1,0 +1,302 @@
+/*
+ * notice - what senders are told, through the bounce program: see notice.h
+ *
+ * A recipient counts as noticed only when bounce says that the notice is in the queue. Until then its
+ * mark stays, and the next round tries again.
+ */
+#include "qmgr/notice.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "lib/ipc/channel.h"
+
+#define CONNECT_MS 10000
+#define REPLY_MS 300000
+#define RCPTS_MAX 40          /* in one notice */
+#define RCPTS_BYTES_MAX 40000 /* so that the request fits into a frame */
+#define HEADER_MAX 65536      /* of the original, when only headers are returned */
+
+struct job {
+	struct message *msg;
+	enum notice_kind kind;
+	int64_t expire_at;
+	struct msg_notice_rcpt rcpts[RCPTS_MAX];
+	uint32_t indexes[RCPTS_MAX];
+	size_t n;
+	size_t bytes;
+};
+
+bool
+notice_owed(const struct message *msg)
+{
+	for (size_t i = 0; i < msg->m.header.rcpts; i++)
+		if (msg->m.marks[i].state == SLOT_RCPT_FAILED_NOTICE ||
+		    msg->m.marks[i].state == SLOT_RCPT_SENT_NOTICE)
+			return true;
+	return false;
+}
+
+/* Does recipient I belong into a notice of this kind? */
+static bool
+belongs(const struct job *job, size_t i)
+{
+	const struct message *msg = job->msg;
+	enum slot_rcpt_state state = msg->m.marks[i].state;
+	unsigned notify = msg->m.envelope.rcpts[i].notify;
+	bool report = msg->m.envelope.verify_only || msg->m.envelope.verbose;
+
+	switch (job->kind) {
+	case NOTICE_FAILURE:
+		return state == SLOT_RCPT_FAILED_NOTICE && !report;
+	case NOTICE_SUCCESS:
+		return state == SLOT_RCPT_SENT_NOTICE && !report;
+	case NOTICE_VERIFY:
+		return report &&
+		    (state == SLOT_RCPT_FAILED_NOTICE || state == SLOT_RCPT_SENT_NOTICE);
+	case NOTICE_DELAY:
+		return state == SLOT_RCPT_TODO && (notify == 0 || notify & DSN_NOTIFY_DELAY);
+	default:
+		return false;
+	}
+}
+
+static const char *
+action_word(const struct job *job, enum slot_rcpt_state state)
+{
+	bool probe = job->msg->m.envelope.verify_only;
+
+	if (state == SLOT_RCPT_SENT_NOTICE)
+		return probe ? "deliverable" : "delivered";
+	if (state == SLOT_RCPT_FAILED_NOTICE)
+		return probe ? "undeliverable" : "failed";
+	return "delayed";
+}
+
+static enum delivery_status
+status_of(enum slot_rcpt_state state)
+{
+	return state == SLOT_RCPT_SENT_NOTICE  ? DELIVERY_SENT
+	    : state == SLOT_RCPT_FAILED_NOTICE ? DELIVERY_BOUNCED
+					       : DELIVERY_DEFERRED;
+}
+
+static void
+add_rcpt(struct job *job, size_t i)
+{
+	const struct slot_rcpt *r = &job->msg->m.envelope.rcpts[i];
+	const struct slot_rcpt_mark *mark = &job->msg->m.marks[i];
+	struct slot_reason none = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
+	const struct slot_reason *reason =
+	    mark->reason ? &job->msg->m.reasons[mark->reason - 1] : &none;
+	struct msg_notice_rcpt *out = &job->rcpts[job->n];
+
+	*out = (struct msg_notice_rcpt){
+	    .address = r->address,
+	    .orig = r->orig,
+	    .orcpt = r->orcpt,
+	    .notify = r->notify,
+	    .status = status_of(mark->state),
+	    .action = str_c(action_word(job, mark->state)),
+	    .dsn = reason->dsn,
+	    .text = reason->text,
+	    .diagnostic = reason->diagnostic,
+	    .remote_mta = reason->remote_mta,
+	};
+	job->indexes[job->n++] = (uint32_t)i;
+	job->bytes += r->address.len + r->orig.len + r->orcpt.len + reason->text.len +
+	    reason->diagnostic.len + reason->remote_mta.len + 100;
+}
+
+/* Fills the next notice with recipients from *AT on; false when there are none. */
+static bool
+gather(struct job *job, size_t *at)
+{
+	job->n = job->bytes = 0;
+	for (; *at < job->msg->m.header.rcpts; (*at)++) {
+		if (job->n == RCPTS_MAX || job->bytes > RCPTS_BYTES_MAX)
+			break;
+		if (belongs(job, *at))
+			add_rcpt(job, *at);
+	}
+	return job->n > 0;
+}
+
+/* How much of the original goes along: its header, or all of it if that was asked for and is small. */
+static uint64_t
+returned_size(struct job *job)
+{
+	struct message *msg = job->msg;
+	uint64_t full = msg->m.header.content;
+	uint64_t limit = (uint64_t)conf_int(conf_get(), P_bounce_size_limit);
+	bool whole =
+	    job->kind == NOTICE_FAILURE && msg->m.envelope.ret != DSN_RET_HDRS && full <= limit;
+	struct str head;
+	char *data;
+	ssize_t n;
+
+	if (whole)
+		return full;
+	data = mem_alloc(HEADER_MAX);
+	n = message_read(msg, 0, data, HEADER_MAX);
+	head = str_n(data, n > 0 ? (size_t)n : 0);
+	size_t end = str_find(head, STR("\r\n\r\n"));
+	uint64_t size = end == STR_NPOS ? head.len : end + 4;
+	free(data);
+	return size < limit ? size : limit;
+}
+
+static bool
+send_original(struct ipc_channel *channel, struct message *msg, uint64_t size)
+{
+	char *data = mem_alloc(HEADER_MAX);
+	uint64_t done = 0;
+	bool ok = true;
+
+	while (ok && done < size) {
+		size_t want = size - done < HEADER_MAX ? (size_t)(size - done) : HEADER_MAX;
+		ssize_t n = message_read(msg, done, data, want);
+
+		ok = n > 0 && ipc_send_content(channel, str_n(data, (size_t)n)) == IPC_OK;
+		done += n > 0 ? (uint64_t)n : 0;
+	}
+	free(data);
+	return ok;
+}
+
+static bool
+converse(
+    struct job *job, struct ipc_channel *channel, struct msg_notice_done *done, struct arena *a)
+{
+	struct message *msg = job->msg;
+	const struct slot_envelope *e = &msg->m.envelope;
+	struct str double_bounce = conf_str(conf_get(), P_double_bounce_sender);
+	struct msg_notice notice = {
+	    .kind = job->kind,
+	    .id = str_c(msg->m.header.id),
+	    .sender = e->sender,
+	    .double_bounce = e->sender.len == 0 || str_starts_nocase(e->sender, double_bounce),
+	    .ret = e->ret,
+	    .envid = e->envid,
+	    .smtputf8 = e->smtputf8,
+	    .body_8bit = e->body_8bit,
+	    .arrival_us = msg->m.header.arrival_us,
+	    .expire_at = job->expire_at,
+	    .size = returned_size(job),
+	    .full_size = msg->m.header.content,
+	    .attrs = {e->attrs, e->n_attrs},
+	    .rcpts = {job->rcpts, job->n},
+	};
+
+	stream_timeout(ipc_stream(channel), REPLY_MS);
+	return ipc_send(channel, &msg_notice, &notice) == IPC_OK &&
+	    send_original(channel, msg, notice.size) && ipc_flush(channel) == IPC_OK &&
+	    ipc_recv_one(channel, a, &msg_notice_done, done) == IPC_OK;
+}
+
+/* One notice; true when it has been accepted, or by rule none is sent. */
+static bool
+send_one(struct job *job)
+{
+	struct arena *a = arena_new(512);
+	struct msg_notice_done done = {0};
+	struct ipc_channel *channel;
+	char path[120];
+	bool heard;
+
+	snprintf(path, sizeof(path), "private/%s", conf_cstr(conf_get(), P_bounce_service_name));
+	channel = ipc_connect(path, "qmgr", fiber_after(CONNECT_MS));
+	heard = channel && converse(job, channel, &done, a);
+	if (!heard)
+		log_warning("%s: no answer from %s, notice is tried again later",
+		    job->msg->m.header.id, path);
+	else if (!done.accepted)
+		log_warning("%s: notice was not accepted, tried again later: %.*s",
+		    job->msg->m.header.id, STR_ARG(done.why));
+	bool accepted = heard && done.accepted;
+	ipc_channel_free(&channel);
+	arena_free(&a);
+	return accepted;
+}
+
+static void
+mark_noticed(struct job *job)
+{
+	struct message *msg = job->msg;
+
+	for (size_t i = 0; i < job->n; i++) {
+		struct slot_rcpt_mark *mark = &msg->m.marks[job->indexes[i]];
+
+		if (mark->state == SLOT_RCPT_FAILED_NOTICE)
+			message_mark_rcpt(msg, job->indexes[i], SLOT_RCPT_BOUNCED, mark->reason);
+		else if (mark->state == SLOT_RCPT_SENT_NOTICE)
+			message_mark_rcpt(msg, job->indexes[i], SLOT_RCPT_SENT, mark->reason);
+	}
+	if (job->kind == NOTICE_DELAY)
+		msg->m.mark.warned = true;
+}
+
+/* All notices of one kind. */
+static void
+send_kind(struct job *job, enum notice_kind kind)
+{
+	size_t at = 0;
+
+	job->kind = kind;
+	while (gather(job, &at))
+		if (send_one(job))
+			mark_noticed(job);
+}
+
+static void
+owed_fiber(void *arg)
+{
+	struct job *job = arg;
+
+	send_kind(job, NOTICE_FAILURE);
+	send_kind(job, NOTICE_SUCCESS);
+	send_kind(job, NOTICE_VERIFY);
+	message_unref(job->msg);
+	free(job);
+}
+
+static void
+delay_fiber(void *arg)
+{
+	struct job *job = arg;
+
+	send_kind(job, NOTICE_DELAY);
+	message_unref(job->msg);
+	free(job);
+}
+
+static struct job *
+job_new(struct message *msg)
+{
+	struct job *job = MEM_NEW(struct job);
+
+	job->msg = msg;
+	message_ref(msg);
+	return job;
+}
+
+void
+notice_send(struct message *msg)
+{
+	fiber_spawn("notice", owed_fiber, job_new(msg));
+}
+
+void
+notice_delay(struct message *msg, int64_t expire_at)
+{
+	struct job *job = job_new(msg);
+
+	job->expire_at = expire_at;
+	fiber_spawn("delay notice", delay_fiber, job);
+}

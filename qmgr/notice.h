@@ -1,0 +1,19 @@
+/* notice - what senders are told, through the bounce program. */
+#ifndef POSTKEEP_QMGR_NOTICE_H
+#define POSTKEEP_QMGR_NOTICE_H
+
+#include <stdbool.h>
+
+#include "qmgr/message.h"
+
+/* Does any recipient of MSG wait for a notice (failure or success)? */
+bool notice_owed(const struct message *msg);
+/*
+ * Sends what is owed, on a fiber of its own that holds a reference to MSG; marks the recipients whose
+ * notice has been accepted. The round goes on when the reference is given back.
+ */
+void notice_send(struct message *msg);
+/* The same for the one warning that a message is late: .warned is set when it was accepted. */
+void notice_delay(struct message *msg, int64_t expire_at);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * round - what happens to a message when the last result of a round is in
+ *
+ * In this order: notices that are owed; the end when every recipient is done; expiry; else the slot
+ * waits for the next attempt.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/random.h"
+#include "lib/conf/conf.h"
+#include "qmgr/message.h"
+#include "qmgr/notice.h"
+
+static size_t
+count_state(const struct message *msg, enum slot_rcpt_state state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < msg->m.header.rcpts; i++)
+		n += msg->m.marks[i].state == state;
+	return n;
+}
+
+static void
+finish(struct message *msg)
+{
+	struct slot *slot = msg->slot;
+
+	msg->m.mark.state = SLOT_FREE;
+	slots_mark(slot, msg->m.header.id, &msg->m.mark);
+	if (!msg->want_delete)
+		log_info("%s: removed", msg->m.header.id);
+	slots_release(slot);
+	message_free(msg);
+}
+
+/* The slot waits, in STATE, until NEXT. */
+static void
+put_back(struct message *msg, enum slot_state slot_state, int64_t next)
+{
+	struct slot *slot = msg->slot;
+
+	msg->m.mark.state = slot_state;
+	msg->m.mark.next = next;
+	msg->m.mark.tries++;
+	slots_mark(slot, msg->m.header.id, &msg->m.mark);
+	slot->use = SLOT_USE_WAITING;
+	slot->message = NULL;
+	if (slot_state == SLOT_HOLD)
+		slots_unschedule(slot);
+	else
+		slots_schedule(slot, next);
+	slots_unuse(slot);
+	message_free(msg);
+}
+
+static int64_t
+lifetime(const struct message *msg)
+{
+	return conf_time(conf_get(),
+	    msg->m.envelope.sender.len == 0 ? P_bounce_queue_lifetime : P_maximal_queue_lifetime);
+}
+
+static int64_t
+arrival(const struct message *msg)
+{
+	return msg->m.header.arrival_us / 1000000;
+}
+
+static bool
+expired(const struct message *msg)
+{
+	return msg->want_expire || clock_wall() - arrival(msg) >= lifetime(msg);
+}
+
+/* Every recipient left has failed for good; the reason stays that of the last attempt. */
+static void
+expire(struct message *msg)
+{
+	struct outcome o = {.dsn = STR("4.4.7"), .text = STR("delivery time expired")};
+	unsigned fallback = 0;
+
+	log_info("%s: from=<%.*s>, status=%s, returned to sender", msg->m.header.id,
+	    STR_ARG(msg->m.envelope.sender), msg->want_expire ? "force-expired" : "expired");
+	for (size_t i = 0; i < msg->m.header.rcpts; i++) {
+		unsigned notify = msg->m.envelope.rcpts[i].notify;
+		unsigned reason = msg->m.marks[i].reason;
+
+		if (msg->m.marks[i].state != SLOT_RCPT_TODO)
+			continue;
+		if (reason == 0)
+			reason = fallback = fallback ? fallback : message_reason(msg, &o);
+		message_mark_rcpt(msg, i,
+		    notify && !(notify & DSN_NOTIFY_FAILURE) ? SLOT_RCPT_REMOVED
+							     : SLOT_RCPT_FAILED_NOTICE,
+		    reason);
+	}
+}
+
+/* Wall seconds of the next attempt: the age of the message, within bounds, a tenth more or less. */
+static int64_t
+next_attempt(const struct message *msg)
+{
+	int64_t now = clock_wall(), age = now - arrival(msg);
+	int64_t least = conf_time(conf_get(), P_minimal_backoff_time);
+	int64_t most = conf_time(conf_get(), P_maximal_backoff_time);
+	int64_t delay = age < least ? least : age > most ? most : age;
+	int64_t end = arrival(msg) + lifetime(msg);
+
+	if (delay > 10)
+		delay += (int64_t)random_below((uint64_t)delay / 5) - delay / 10;
+	return now + delay > end && end > now ? end : now + delay;
+}
+
+/* Is a first warning due? One is sent in a message's life. */
+static bool
+delay_notice_due(const struct message *msg)
+{
+	int64_t after = conf_time(conf_get(), P_delay_warning_time);
+
+	return after > 0 && !msg->m.mark.warned && msg->m.envelope.sender.len > 0 &&
+	    clock_wall() - arrival(msg) >= after;
+}
+
+static void
+defer(struct message *msg)
+{
+	if (delay_notice_due(msg) && !msg->notified) {
+		msg->notified = true;
+		notice_delay(msg, arrival(msg) + lifetime(msg));
+		return;
+	}
+	put_back(msg, SLOT_DEFERRED, next_attempt(msg));
+}
+
+void
+round_over(struct message *msg)
+{
+	if (msg->want_delete) {
+		finish(msg);
+		return;
+	}
+	if (count_state(msg, SLOT_RCPT_TODO) > 0 && expired(msg) && !msg->want_hold)
+		expire(msg);
+	if (notice_owed(msg) && !msg->notified) {
+		msg->notified = true;
+		notice_send(msg);
+		return;
+	}
+	if (count_state(msg, SLOT_RCPT_TODO) == 0 && !notice_owed(msg))
+		finish(msg);
+	else if (msg->want_hold)
+		put_back(msg, SLOT_HOLD, 0);
+	else
+		defer(msg);
+}

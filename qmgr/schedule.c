@@ -1,0 +1,309 @@
+/*
+ * schedule - routing, destinations, and the activation of what is due: see schedule.h
+ */
+#include "qmgr/schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "lib/route/route.h"
+#include "qmgr/agent.h"
+
+#define ACTIVATORS 4      /* slots read back at the same time */
+#define SLEEP_MAX 3600000 /* ms */
+
+static struct {
+	struct hash *transports;
+	uint64_t attempts;
+} state;
+
+/* --- Transports and destinations ---------------------------------------------------------------------- */
+
+/* transport_SUFFIX, or the default for all. */
+static size_t
+transport_limit(const char *transport, const char *suffix, enum param fallback)
+{
+	char name[160];
+	int64_t n;
+
+	snprintf(name, sizeof(name), "%s%s", transport, suffix);
+	n = conf_lookup_int(conf_get(), str_c(name), conf_int(conf_get(), fallback));
+	return n > 0 ? (size_t)n : SIZE_MAX;
+}
+
+static struct transport *
+transport_find(struct str name)
+{
+	struct transport *t;
+
+	if (!state.transports)
+		state.transports = hash_new();
+	t = hash_get(state.transports, name);
+	if (t)
+		return t;
+	t = MEM_NEW(struct transport);
+	t->name = str_dup(name);
+	t->destinations = hash_new();
+	fiber_waitq_init(&t->spare);
+	t->recipient_limit = transport_limit(
+	    t->name, "_destination_recipient_limit", P_default_destination_recipient_limit);
+	hash_put(state.transports, name, t);
+	return t;
+}
+
+static struct destination *
+destination_find(struct transport *t, const struct route *route)
+{
+	struct destination *d = hash_get(t->destinations, route->destination);
+
+	if (d)
+		return d;
+	d = MEM_NEW(struct destination);
+	d->transport = t;
+	d->key = str_dup(route->destination);
+	d->nexthop = str_dup(route->nexthop);
+	list_init(&d->deliveries);
+	hash_put(t->destinations, route->destination, d);
+	return d;
+}
+
+void
+destination_idle(struct destination *dest)
+{
+	hash_del(dest->transport->destinations, str_c(dest->key));
+	free(dest->key);
+	free(dest->nexthop);
+	free(dest);
+}
+
+/* --- Deliveries -------------------------------------------------------------------------------------------- */
+
+static struct delivery *
+delivery_new(struct message *msg, struct destination *dest, size_t room)
+{
+	struct delivery *d = mem_alloc(sizeof(*d) + room * sizeof(d->rcpts[0]));
+
+	d->message = msg;
+	d->destination = dest;
+	d->attempt = ++state.attempts;
+	list_append(&dest->deliveries, &d->link);
+	return d;
+}
+
+void
+delivery_free(struct delivery *d)
+{
+	free(d);
+}
+
+void
+delivery_fail(struct delivery *d, const struct outcome *o)
+{
+	struct message *msg = d->message;
+
+	message_ref(msg);
+	if (msg->want_delete)
+		message_drop(msg, d->open);
+	else
+		for (size_t i = 0; i < d->count; i++)
+			message_result(msg, d->rcpts[i], o);
+	message_unref(msg);
+	delivery_free(d);
+}
+
+/* --- Transports without a program ------------------------------------------------------------------------------ */
+
+/* "5.1.1 text" or "text": the status code in front, if it is there. */
+static void
+split_status(struct str nexthop, const char *fallback, struct outcome *o)
+{
+	size_t space = str_chr(nexthop, ' ');
+	struct str first = space == STR_NPOS ? nexthop : str_sub(nexthop, 0, space);
+	bool code = first.len >= 5 && first.len <= 9 && first.data[1] == '.' &&
+	    memchr("245", first.data[0], 3);
+
+	o->dsn = code ? first : str_c(fallback);
+	o->text = str_trim(code ? str_from(nexthop, first.len) : nexthop);
+	if (code && first.data[0] != fallback[0])
+		o->dsn = str_c(fallback);
+}
+
+/* error, retry and discard need nobody: the next hop is the text. False: not one of them. */
+static bool
+deliver_builtin(struct message *msg, size_t index, const struct route *route)
+{
+	struct outcome o = {.relay = STR("none")};
+
+	if (str_eq(route->transport, STR("error"))) {
+		o.status = DELIVERY_BOUNCED;
+		o.logged_as = "error";
+		split_status(route->nexthop, "5.0.0", &o);
+	} else if (str_eq(route->transport, STR("retry"))) {
+		o.status = DELIVERY_DEFERRED;
+		o.logged_as = "error";
+		split_status(route->nexthop, "4.0.0", &o);
+	} else if (str_eq(route->transport, STR("discard"))) {
+		o.status = DELIVERY_SENT;
+		o.logged_as = "discard";
+		split_status(route->nexthop, "2.0.0", &o);
+	} else {
+		return false;
+	}
+	if (o.text.len == 0)
+		o.text =
+		    o.status == DELIVERY_SENT ? STR("discarded") : STR("delivery is switched off");
+	message_result(msg, index, &o);
+	return true;
+}
+
+/* --- Handing out recipients --------------------------------------------------------------------------------------- */
+
+/* Adds recipient INDEX to the last delivery of this message for DEST, or to a new one. */
+static void
+add_recipient(struct message *msg, struct destination *dest, size_t index)
+{
+	struct list_link *last = dest->deliveries.ends.prev;
+	struct delivery *d = NULL;
+	size_t limit = dest->transport->recipient_limit;
+	size_t room = msg->m.header.rcpts < limit ? msg->m.header.rcpts : limit;
+
+	if (!list_empty(&dest->deliveries))
+		d = LIST_ITEM(last, struct delivery, link);
+	if (!d || d->message != msg || d->count >= room)
+		d = delivery_new(msg, dest, room);
+	d->rcpts[d->count++] = (uint32_t)index;
+	d->open++;
+}
+
+static void
+schedule_rcpt(struct message *msg, size_t index, struct arena *a)
+{
+	struct outcome o = {.relay = STR("none"), .logged_as = "error", .dsn = STR("4.3.0")};
+	struct mail_address address;
+	struct destination *dest;
+	struct buf why = {0};
+	struct route route;
+	enum route_status status = ROUTE_FAIL;
+
+	msg->pending++;
+	if (!address_parse(msg->m.envelope.rcpts[index].address,
+		ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a, &address, &why))
+		buf_puts(&why, ": bad recipient address");
+	else
+		status = route_resolve(conf_get(), &address, a, &route, &why);
+	if (status == ROUTE_OK) {
+		if (!deliver_builtin(msg, index, &route)) {
+			dest = destination_find(transport_find(route.transport), &route);
+			add_recipient(msg, dest, index);
+			agent_start(dest);
+		}
+	} else {
+		o.status = status == ROUTE_DEFER ? DELIVERY_DEFERRED : DELIVERY_BOUNCED;
+		split_status(buf_view(&why), status == ROUTE_DEFER ? "4.3.0" : "5.1.3", &o);
+		message_result(msg, index, &o);
+	}
+	buf_free(&why);
+}
+
+void
+schedule_message(struct message *msg)
+{
+	struct arena *a = arena_new(512);
+
+	for (size_t i = 0; i < msg->m.header.rcpts; i++) {
+		if (msg->want_expire || msg->m.marks[i].state != SLOT_RCPT_TODO)
+			continue;
+		schedule_rcpt(msg, i, a);
+		arena_reset(a);
+	}
+	arena_free(&a);
+}
+
+/* --- Activation ------------------------------------------------------------------------------------------------------- */
+
+void
+schedule_wake(void)
+{
+	slots_due_wake();
+}
+
+static void
+activate_fiber(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct slot *slot = slots_due();
+		int64_t now = clock_wall();
+		bool room = message_active_count() <
+		    (size_t)conf_int(conf_get(), P_qmgr_message_active_limit);
+
+		if (slot && room && slot->next <= now) {
+			message_activate(slot);
+			continue;
+		}
+		int64_t ms = slot && room ? (slot->next - now) * 1000 : SLEEP_MAX;
+		if (slots_due_wait(fiber_after(ms < SLEEP_MAX ? ms : SLEEP_MAX)) == FIBER_CANCELED)
+			return;
+	}
+}
+
+void
+schedule_start(void)
+{
+	for (int i = 0; i < ACTIVATORS; i++)
+		fiber_spawn("activate", activate_fiber, NULL);
+}
+
+/* Does any recipient of the message in SLOT go to SITE? Waits. */
+static bool
+goes_to(struct slot *slot, struct str site)
+{
+	struct arena *a = arena_new(1024);
+	struct spool_message m;
+	struct buf why = {0};
+	bool found = false;
+
+	if (slots_use(slot)) {
+		if (spool_load(slot->fd, false, a, &m, NULL, 0, &why) == SPOOL_OK)
+			for (size_t i = 0; i < m.envelope.n_rcpts && !found; i++) {
+				struct str address = m.envelope.rcpts[i].address;
+
+				found = m.marks[i].state == SLOT_RCPT_TODO &&
+				    str_eq_nocase(
+					str_from(address, str_rchr(address, '@') + 1), site);
+			}
+		slots_unuse(slot);
+	}
+	buf_free(&why);
+	arena_free(&a);
+	return found;
+}
+
+size_t
+schedule_flush(struct str id, struct str site)
+{
+	struct slot *slot;
+	uint32_t at = 0;
+	size_t n = 0;
+
+	while ((slot = slots_next(&at))) {
+		char own[QUEUE_ID_SIZE];
+
+		if (slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
+			continue;
+		slots_id(slot, own);
+		if (id.len > 0 && !str_eq(id, str_c(own)))
+			continue;
+		if (site.len > 0 && !goes_to(slot, site))
+			continue;
+		slots_schedule(slot, 0);
+		n++;
+	}
+	return n;
+}

@@ -1,0 +1,307 @@
+/*
+ * slots - free list, IDs and due times: see slots.h
+ *
+ * The free list is used from its hot end: the slot freed last is filled next, so that a busy queue
+ * lives in a few slots whose blocks are known to the disk and whose marks the next sync covers anyway.
+ */
+#include "qmgr/slots.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "qmgr/due.h"
+#include "qmgr/slots_upkeep.h"
+
+/* Idle slots at the hot end of the free list keep their descriptors; the rest is opened at need. */
+#define OPEN_FREE_MAX 512
+
+struct slots_state slots_state;
+
+struct spool *
+slots_spool(void)
+{
+	return slots_state.spool;
+}
+
+struct slot *
+slots_add(uint32_t number)
+{
+	struct slots_state *s = &slots_state;
+	struct slot *slot = MEM_NEW(struct slot);
+
+	while (number >= s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : 256;
+
+		s->by_number = mem_resize(s->by_number, cap * sizeof(*s->by_number));
+		memset(s->by_number + s->cap, 0, (cap - s->cap) * sizeof(*s->by_number));
+		s->cap = cap;
+	}
+	slot->number = number;
+	slot->fd = -1;
+	slot->state = SLOT_FREE;
+	s->by_number[number] = slot;
+	if (number >= s->end)
+		s->end = number + 1;
+	return slot;
+}
+
+/* The slot's file is gone: so is the slot, when its last user has left. */
+void
+slots_forget(struct slot *slot)
+{
+	slots_state.by_number[slot->number] = NULL;
+	io_close(&slot->fd);
+	free(slot);
+}
+
+void
+slots_new_id(struct slot *slot, char id[QUEUE_ID_SIZE])
+{
+	int64_t now = clock_wall_us();
+
+	if (now <= slots_state.last_us)
+		now = slots_state.last_us + 1;
+	slots_state.last_us = now;
+	slot->id_us = now;
+	queue_id_make(now, slot->number, id);
+}
+
+void
+slots_id(const struct slot *slot, char id[QUEUE_ID_SIZE])
+{
+	queue_id_make(slot->id_us, slot->number, id);
+}
+
+struct slot *
+slots_find(struct str id)
+{
+	int64_t time_us;
+	uint32_t number;
+	struct slot *slot;
+
+	if (!queue_id_parse(id, &time_us, &number) || number >= slots_state.end)
+		return NULL;
+	slot = slots_state.by_number[number];
+	if (!slot || slot->id_us != time_us || slot->use == SLOT_USE_FREE ||
+	    slot->use == SLOT_USE_FILLING)
+		return NULL;
+	return slot;
+}
+
+struct slot *
+slots_next(uint32_t *at)
+{
+	while (*at < slots_state.end) {
+		struct slot *slot = slots_state.by_number[(*at)++];
+
+		if (slot)
+			return slot;
+	}
+	return NULL;
+}
+
+size_t
+slots_messages(void)
+{
+	return slots_state.messages;
+}
+
+/* Puts SLOT at the hot end of the free list. */
+void
+slots_free_list_add(struct slot *slot)
+{
+	struct slots_state *s = &slots_state;
+
+	list_prepend(&s->free, &slot->link);
+	if (slot->fd != -1 && s->free.count > OPEN_FREE_MAX) {
+		struct slot *cold = LIST_ITEM(s->free.ends.prev, struct slot, link);
+
+		if (cold->users == 0 && !cold->is_dirty)
+			io_close(&cold->fd);
+	}
+	fiber_wake_one(&s->free_wait);
+}
+
+struct slot *
+slots_take(bool reserved, fiber_deadline deadline, bool *full)
+{
+	struct slots_state *s = &slots_state;
+	size_t keep = reserved ? 0 : (size_t)conf_int(conf_get(), P_queue_slots_reserved);
+	struct slot *slot;
+
+	*full = false;
+	while (s->free.count <= keep) {
+		slots_upkeep_wake();
+		if (s->making_failed || fiber_wait(&s->free_wait, deadline) != FIBER_OK) {
+			*full = s->making_failed == ENOSPC || s->making_failed == EDQUOT;
+			return NULL;
+		}
+	}
+	slot = LIST_ITEM(list_shift(&s->free), struct slot, link);
+	slot->use = SLOT_USE_FILLING;
+	if (s->free.count <= (size_t)conf_int(conf_get(), P_queue_slots_ahead) / 2)
+		slots_upkeep_wake();
+	if (slot->fd == -1 && !slots_use(slot)) {
+		log_error("queue slot %" PRIu32 ": open: %s", slot->number, strerror(errno));
+		slots_discard(slot);
+		return slots_take(reserved, deadline, full);
+	}
+	if (slot->users == 0)
+		slot->users = 1;
+	return slot;
+}
+
+void
+slots_arrived(struct slot *slot)
+{
+	slots_state.messages++;
+	slot->use = SLOT_USE_WAITING;
+}
+
+void
+slots_hold_new(struct slot *slot, uint64_t content)
+{
+	slot->state = SLOT_HOLD;
+	slot->content = content;
+	slots_unuse(slot);
+}
+
+void
+slots_release(struct slot *slot)
+{
+	if (slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_ACTIVE)
+		slots_state.messages--;
+	slots_unschedule(slot);
+	slot->use = SLOT_USE_FREE;
+	slot->state = SLOT_FREE;
+	slot->message = NULL;
+	slots_unuse(slot);
+}
+
+/* Frees a slot whose last user has left: to the free list, or away. */
+static void
+settle(struct slot *slot)
+{
+	if (slot->leaving)
+		slots_upkeep_leave(slot);
+	else
+		slots_free_list_add(slot);
+}
+
+bool
+slots_use(struct slot *slot)
+{
+	if (slot->fd == -1)
+		slot->fd = spool_slot_open(slots_state.spool, slot->number);
+	if (slot->fd == -1)
+		return false;
+	slot->users++;
+	return true;
+}
+
+void
+slots_unuse(struct slot *slot)
+{
+	if (slot->users > 0 && --slot->users > 0)
+		return;
+	if (slot->use == SLOT_USE_FREE)
+		settle(slot);
+	else if (slot->use == SLOT_USE_WAITING && !slot->is_dirty)
+		io_close(&slot->fd);
+}
+
+void
+slots_discard(struct slot *slot)
+{
+	if (slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_ACTIVE)
+		slots_state.messages--;
+	slots_unschedule(slot);
+	if (slot->is_dirty) {
+		list_remove(&slots_state.dirty, &slot->dirty);
+		slot->is_dirty = false;
+	}
+	slot->use = SLOT_USE_FREE;
+	slot->state = SLOT_FREE;
+	slot->message = NULL;
+	slot->leaving = true;
+	slots_unuse(slot);
+}
+
+void
+slots_set_aside(struct slot *slot, const char *id, const char *what)
+{
+	struct buf why = {0};
+
+	if (spool_set_aside(slots_state.spool, slot->number, id, &why)) {
+		log_warning("%s: queue slot %" PRIu32 " is damaged, moved to corrupt/: %s",
+		    id[0] ? id : "unknown message", slot->number, what);
+		slots_discard(slot);
+	} else {
+		log_error("queue slot %" PRIu32 " is damaged (%s) and could not be moved: %s",
+		    slot->number, what, buf_cstr(&why));
+		slots_unschedule(slot);
+		slot->use = SLOT_USE_FILLING; /* nobody's, until the next start looks again */
+		slots_unuse(slot);
+	}
+	buf_free(&why);
+}
+
+void
+slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark)
+{
+	slot->state = mark->state;
+	if (slot->fd != -1 && spool_write_mark(slot->fd, id, mark))
+		slots_dirty(slot);
+	else
+		log_error("%s: write state mark: %s", id, strerror(errno));
+}
+
+void
+slots_dirty(struct slot *slot)
+{
+	if (slot->is_dirty)
+		return;
+	slot->is_dirty = true;
+	list_append(&slots_state.dirty, &slot->dirty);
+	fiber_wake_one(&slots_state.dirty_wait);
+}
+
+void
+slots_schedule(struct slot *slot, int64_t next)
+{
+	slot->next = next;
+	due_put(&slots_state.due, slot);
+	fiber_wake_one(&slots_state.due_wait);
+}
+
+void
+slots_unschedule(struct slot *slot)
+{
+	due_remove(&slots_state.due, slot);
+}
+
+struct slot *
+slots_due(void)
+{
+	return due_first(&slots_state.due);
+}
+
+enum fiber_result
+slots_due_wait(fiber_deadline deadline)
+{
+	return fiber_wait(&slots_state.due_wait, deadline);
+}
+
+void
+slots_due_wake(void)
+{
+	fiber_wake_one(&slots_state.due_wait);
+}

@@ -1,0 +1,103 @@
+/*
+ * slots - the slots of the spool as qmgr uses them: free list, due times, batch sync
+ *
+ * States and invariants: doc/queue.md. A struct slot exists for every slot file. Functions that wait
+ * say so.
+ */
+#ifndef POSTKEEP_QMGR_SLOTS_H
+#define POSTKEEP_QMGR_SLOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/list.h"
+#include "lib/fiber/fiber.h"
+#include "lib/queue/spool.h"
+
+struct message;
+
+enum slot_use {
+	SLOT_USE_FREE,    /* in the free list, or about to be */
+	SLOT_USE_FILLING, /* a receiver has it */
+	SLOT_USE_WAITING, /* a message that is not in memory: queued, deferred or on hold */
+	SLOT_USE_ACTIVE,  /* a message in memory; see .message */
+};
+
+struct slot {
+	struct list_link link;  /* free list */
+	struct list_link dirty; /* marks written since the last sync */
+	struct message *message;
+	int64_t id_us;    /* the time part of the ID of the message it holds */
+	int64_t next;     /* wall seconds: when it is due */
+	uint64_t content; /* bytes of the message */
+	size_t heap_at;   /* place in the heap of due times, from 1; 0 = not in it */
+	uint32_t number;
+	int fd;                /* -1 = closed */
+	unsigned users;        /* jobs and readers that need fd open and the slot unchanged */
+	enum slot_state state; /* as the mark says */
+	enum slot_use use;
+	bool is_dirty;
+	bool grown;   /* larger than queue_slot_size */
+	bool leaving; /* free, and to be removed or cut: not in the free list */
+};
+
+/* Opens the spool (lock included) and reads all slots. False with WHY. Waits. */
+bool slots_open(struct buf *why);
+/* Starts the fibers that make, sync and trim slots. */
+void slots_start(void);
+struct spool *slots_spool(void);
+
+/*
+ * A free slot with its descriptor open, marked FILLING; waits for new ones to be made. RESERVED: may
+ * take the last ones (notices). NULL when none could be had by DEADLINE; *FULL tells that the file
+ * system has no room.
+ */
+struct slot *slots_take(bool reserved, fiber_deadline deadline, bool *full);
+/* A new, unused ID for SLOT. */
+void slots_new_id(struct slot *slot, char id[QUEUE_ID_SIZE]);
+void slots_id(const struct slot *slot, char id[QUEUE_ID_SIZE]);
+/* The slot holding ID, or NULL. */
+struct slot *slots_find(struct str id);
+/* For walking over all: the slot with the smallest number >= *AT, and *AT is set behind it; NULL at the end. */
+struct slot *slots_next(uint32_t *at);
+
+/* The message in SLOT is on stable storage: it counts. */
+void slots_arrived(struct slot *slot);
+/* It goes on hold at once; the caller's use of the descriptor ends. */
+void slots_hold_new(struct slot *slot, uint64_t content);
+
+/* The message is done (its F mark is written), or never was: SLOT is free again. */
+void slots_release(struct slot *slot);
+/* A write or sync failed: the slot is never used again. ID names what stood there, for the log. */
+void slots_discard(struct slot *slot);
+/* Damaged: moved to corrupt/. */
+void slots_set_aside(struct slot *slot, const char *id, const char *what);
+
+/* Opens the descriptor if it is closed, and keeps it open until slots_unuse(). False with errno. Waits. */
+bool slots_use(struct slot *slot);
+void slots_unuse(struct slot *slot);
+
+/* Writes the state mark now; durable within a second. A failure is logged and costs a second delivery. */
+void slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark);
+/* Marks were written: to be synced with the next batch. */
+void slots_dirty(struct slot *slot);
+/* Syncs now. False with errno. Waits. */
+bool slots_sync(struct slot *slot);
+
+/* Puts a WAITING slot into the order of due times, or moves it (hold: takes it out). */
+void slots_schedule(struct slot *slot, int64_t next);
+void slots_unschedule(struct slot *slot);
+/* The slot that is due first, or NULL. */
+struct slot *slots_due(void);
+/* Waits until something is scheduled, slots_due_wake() is called, or DEADLINE. */
+enum fiber_result slots_due_wait(fiber_deadline deadline);
+void slots_due_wake(void);
+
+/* Messages in the queue, whatever their state. */
+size_t slots_messages(void);
+/* Bytes free on the file system, looked up at most once a second; 0 when it could not be asked. Waits. */
+uint64_t slots_room(void);
+
+#endif

@@ -1,0 +1,435 @@
+/*
+ * slots_upkeep - recovery at start, and the fibers behind the slots: making new ones, syncing marks in
+ * batches, removing what is too many
+ */
+#include "qmgr/slots_upkeep.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+
+#define SYNC_PAUSE_MS 500  /* marks gather for this long; with the sync itself, under a second */
+#define SYNC_BATCH 64      /* slots in one job */
+#define MAKE_MAX 1024      /* slots made at once */
+#define MAKE_RETRY_MS 5000 /* after a failure */
+#define TRIM_PAUSE_MS 10000
+#define TRIM_BATCH 16
+#define GRACE_SECONDS 1 /* for agents to report what a former qmgr did not hear */
+
+/* --- Recovery ------------------------------------------------------------------------------------ */
+
+static void
+found_slot(uint32_t number, void *arg)
+{
+	(void)arg;
+	slots_add(number);
+}
+
+/* What a slot holds, as read in a worker thread. */
+struct peeked {
+	struct slot *slot;
+	enum spool_status status;
+	struct slot_header header;
+	struct slot_mark mark;
+	bool mark_valid;
+	uint64_t size;
+	int error;
+};
+
+struct peek_job {
+	struct peeked *list;
+	size_t count;
+};
+
+static void
+peek_slots(void *arg)
+{
+	struct peek_job *job = arg;
+
+	for (size_t i = 0; i < job->count; i++) {
+		struct peeked *p = &job->list[i];
+		int fd = spool_slot_open(slots_state.spool, p->slot->number);
+		struct stat st;
+
+		p->status = SPOOL_IO_ERROR;
+		if (fd != -1) {
+			p->status = spool_peek(fd, &p->header, &p->mark, &p->mark_valid);
+			p->size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+		}
+		p->error = errno;
+		io_close(&fd);
+	}
+}
+
+/* A message was found: where it goes on from. */
+static void
+recover_message(struct peeked *p, int64_t now)
+{
+	struct slot *slot = p->slot;
+
+	slot->use = SLOT_USE_WAITING;
+	slot->state = p->mark.state;
+	slot->content = p->header.content;
+	slots_state.messages++;
+	if (slot->state == SLOT_HOLD)
+		return;
+	slots_schedule(slot, slot->state == SLOT_DEFERRED ? p->mark.next : now + GRACE_SECONDS);
+}
+
+/* True when the slot must be set aside. */
+static bool
+recover_slot(struct peeked *p, int64_t now)
+{
+	struct slot *slot = p->slot;
+	int64_t id_us = 0;
+	uint32_t number = 0;
+
+	slot->grown = p->size > (uint64_t)conf_int(conf_get(), P_queue_slot_size);
+	if (p->header.id[0] && queue_id_parse(str_c(p->header.id), &id_us, &number)) {
+		slot->id_us = id_us;
+		if (id_us > slots_state.last_us)
+			slots_state.last_us = id_us;
+	}
+	switch (p->status) {
+	case SPOOL_OK:
+		if (number != slot->number)
+			return true;
+		recover_message(p, now);
+		return false;
+	case SPOOL_FREE:
+		slots_free_list_add(slot);
+		return false;
+	case SPOOL_IO_ERROR:
+		log_error("queue slot %" PRIu32 ": %s: left alone until the next start",
+		    slot->number, strerror(p->error));
+		slot->use = SLOT_USE_FILLING;
+		return false;
+	default:
+		return true;
+	}
+}
+
+#define PEEK_BATCH 1024
+
+/* Reads all slots that were found. Waits. */
+static void
+recover(void)
+{
+	struct peek_job job = {mem_array(PEEK_BATCH, sizeof(struct peeked)), 0};
+	int64_t now = clock_wall();
+	uint32_t at = 0;
+	size_t damaged = 0;
+	struct slot *slot;
+
+	do {
+		job.count = 0;
+		while (job.count < PEEK_BATCH && (slot = slots_next(&at)))
+			job.list[job.count++] = (struct peeked){.slot = slot};
+		fiber_offload(FIBER_POOL_READ, peek_slots, &job);
+		for (size_t i = 0; i < job.count; i++)
+			if (recover_slot(&job.list[i], now)) {
+				slots_set_aside(job.list[i].slot, "", "its header is damaged");
+				damaged++;
+			}
+	} while (job.count == PEEK_BATCH);
+	if (damaged > 0)
+		log_warning("%zu damaged queue slots were moved to corrupt/", damaged);
+	free(job.list);
+}
+
+bool
+slots_open(struct buf *why)
+{
+	struct slots_state *s = &slots_state;
+	const char *dir = conf_cstr(conf_get(), P_queue_directory);
+	bool busy;
+
+	list_init(&s->free);
+	list_init(&s->dirty);
+	fiber_waitq_init(&s->free_wait);
+	fiber_waitq_init(&s->dirty_wait);
+	fiber_waitq_init(&s->due_wait);
+	fiber_waitq_init(&s->upkeep_wait);
+	s->spool = spool_open(dir, &busy, why);
+	/* A former qmgr that is just ending still holds the lock. */
+	for (int i = 0; !s->spool && busy && i < 100; i++) {
+		fiber_sleep(100);
+		buf_reset(why);
+		s->spool = spool_open(dir, &busy, why);
+	}
+	if (!s->spool || !spool_each(s->spool, found_slot, NULL, why))
+		return false;
+	recover();
+	return true;
+}
+
+/* --- Making slots ---------------------------------------------------------------------------------- */
+
+struct make_job {
+	uint32_t first, count;
+	size_t size;
+	struct buf why;
+	bool ok;
+	int error;
+};
+
+static void
+make_slots(void *arg)
+{
+	struct make_job *job = arg;
+
+	job->ok = spool_make(slots_state.spool, job->first, job->count, job->size, &job->why);
+	job->error = errno;
+}
+
+void
+slots_upkeep_wake(void)
+{
+	fiber_wake_one(&slots_state.upkeep_wait);
+}
+
+/* The first run of numbers without a file, at most COUNT long: holes are filled before the end grows. */
+static uint32_t
+find_gap(uint32_t *count)
+{
+	struct slots_state *s = &slots_state;
+	uint32_t first = 0, n = 0;
+
+	while (first < s->end && s->by_number[first])
+		first++;
+	while (n < *count && (first + n >= s->end || !s->by_number[first + n]))
+		n++;
+	*count = n;
+	return first;
+}
+
+/* Makes as many as are missing; doubles under pressure. */
+static void
+make_some(uint32_t *batch)
+{
+	struct slots_state *s = &slots_state;
+	struct make_job job = {
+	    .count = *batch, .size = (size_t)conf_int(conf_get(), P_queue_slot_size)};
+
+	job.first = find_gap(&job.count);
+	if (job.first + job.count > SPOOL_SLOTS_MAX)
+		return;
+	fiber_offload(FIBER_POOL_BULK, make_slots, &job);
+	s->making_failed = job.ok ? 0 : job.error;
+	if (job.ok) {
+		for (uint32_t i = 0; i < job.count; i++)
+			slots_free_list_add(slots_add(job.first + i));
+		if (*batch < MAKE_MAX)
+			*batch *= 2;
+	} else {
+		log_error("%s", buf_cstr(&job.why));
+		fiber_wake_all(&s->free_wait);
+	}
+	buf_free(&job.why);
+}
+
+static void
+make_fiber(void *arg)
+{
+	struct slots_state *s = &slots_state;
+	uint32_t batch;
+
+	(void)arg;
+	for (;;) {
+		size_t ahead = (size_t)conf_int(conf_get(), P_queue_slots_ahead) +
+		    (size_t)conf_int(conf_get(), P_queue_slots_reserved);
+
+		batch = (uint32_t)(ahead < MAKE_MAX ? ahead : MAKE_MAX);
+		while (s->free.count < ahead && !s->making_failed)
+			make_some(&batch);
+		if (s->making_failed) {
+			fiber_sleep(MAKE_RETRY_MS);
+			s->making_failed = 0;
+			continue;
+		}
+		if (fiber_wait(&s->upkeep_wait, FIBER_FOREVER) == FIBER_CANCELED)
+			return;
+	}
+}
+
+/* --- Syncing marks --------------------------------------------------------------------------------- */
+
+struct sync_job {
+	int fds[SYNC_BATCH];
+	struct slot *slots[SYNC_BATCH];
+	int errors[SYNC_BATCH];
+	size_t count;
+};
+
+static void
+sync_slots(void *arg)
+{
+	struct sync_job *job = arg;
+
+	for (size_t i = 0; i < job->count; i++)
+		job->errors[i] = fdatasync(job->fds[i]) == 0 ? 0 : errno;
+}
+
+/* Takes slots off the dirty list; a free one leaves the free list until its sync has returned. */
+static void
+gather_dirty(struct sync_job *job)
+{
+	struct slots_state *s = &slots_state;
+	struct list_link *l;
+
+	job->count = 0;
+	while (job->count < SYNC_BATCH && (l = list_shift(&s->dirty))) {
+		struct slot *slot = LIST_ITEM(l, struct slot, dirty);
+
+		slot->is_dirty = false;
+		if (slot->fd == -1)
+			continue;
+		if (slot->use == SLOT_USE_FREE && list_linked(&slot->link))
+			list_remove(&s->free, &slot->link);
+		slot->users++;
+		job->slots[job->count] = slot;
+		job->fds[job->count++] = slot->fd;
+	}
+}
+
+static void
+sync_fiber(void *arg)
+{
+	struct sync_job *job = MEM_NEW(struct sync_job);
+
+	(void)arg;
+	for (;;) {
+		while (list_empty(&slots_state.dirty))
+			fiber_wait(&slots_state.dirty_wait, FIBER_FOREVER);
+		fiber_sleep(SYNC_PAUSE_MS);
+		gather_dirty(job);
+		while (job->count > 0) {
+			fiber_offload(FIBER_POOL_BULK, sync_slots, job);
+			for (size_t i = 0; i < job->count; i++) {
+				if (job->errors[i])
+					log_error("queue slot %" PRIu32 ": sync marks: %s",
+					    job->slots[i]->number, strerror(job->errors[i]));
+				slots_unuse(job->slots[i]);
+			}
+			gather_dirty(job);
+		}
+	}
+}
+
+struct one_sync {
+	int fd, error;
+};
+
+static void
+sync_one(void *arg)
+{
+	struct one_sync *job = arg;
+
+	job->error = fdatasync(job->fd) == 0 ? 0 : errno;
+}
+
+bool
+slots_sync(struct slot *slot)
+{
+	struct one_sync job = {slot->fd, 0};
+
+	if (!slots_use(slot))
+		return false;
+	job.fd = slot->fd;
+	fiber_offload(FIBER_POOL_SYNC, sync_one, &job);
+	slots_unuse(slot);
+	errno = job.error;
+	return job.error == 0;
+}
+
+/* --- Removing what is too many --------------------------------------------------------------------- */
+
+void
+slots_upkeep_leave(struct slot *slot)
+{
+	if (!spool_remove(slots_state.spool, slot->number)) {
+		log_error("queue slot %" PRIu32 ": remove: %s: left alone until the next start",
+		    slot->number, strerror(errno));
+		slot->use = SLOT_USE_FILLING;
+		return;
+	}
+	slots_forget(slot);
+}
+
+/* From the cold end: surplus slots go, grown ones are cut back. */
+static void
+trim_some(void)
+{
+	struct slots_state *s = &slots_state;
+	size_t spare = (size_t)conf_int(conf_get(), P_queue_slots_spare);
+	off_t size = (off_t)conf_int(conf_get(), P_queue_slot_size);
+	struct list_link *l = s->free.ends.prev;
+
+	for (size_t n = 0; n < TRIM_BATCH && l != &s->free.ends; n++) {
+		struct slot *slot = LIST_ITEM(l, struct slot, link);
+
+		l = l->prev;
+		if (slot->is_dirty || slot->users > 0)
+			continue;
+		if (s->free.count > spare) {
+			list_remove(&s->free, &slot->link);
+			slots_upkeep_leave(slot);
+		} else if (slot->grown && slots_use(slot)) {
+			if (ftruncate(slot->fd, size) == 0)
+				slot->grown = false;
+			slot->users--;
+		}
+	}
+}
+
+static void
+trim_fiber(void *arg)
+{
+	(void)arg;
+	while (fiber_sleep(TRIM_PAUSE_MS) != FIBER_CANCELED)
+		trim_some();
+}
+
+/* --- Room on the file system ------------------------------------------------------------------------ */
+
+static void
+ask_room(void *arg)
+{
+	uint64_t bytes = 0, inodes;
+
+	if (!spool_free_space(slots_state.spool, &bytes, &inodes))
+		bytes = 0;
+	*(uint64_t *)arg = bytes;
+}
+
+uint64_t
+slots_room(void)
+{
+	struct slots_state *s = &slots_state;
+
+	if (s->room_at == 0 || fiber_now() - s->room_at > 1000) {
+		uint64_t room;
+
+		s->room_at = fiber_now();
+		fiber_offload(FIBER_POOL_READ, ask_room, &room);
+		s->room = room;
+	}
+	return s->room;
+}
+
+void
+slots_start(void)
+{
+	fiber_spawn("make slots", make_fiber, NULL);
+	fiber_spawn("sync marks", sync_fiber, NULL);
+	fiber_spawn("trim slots", trim_fiber, NULL);
+}

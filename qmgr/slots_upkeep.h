@@ -1,0 +1,35 @@
+/* slots_upkeep - what slots.c, recovery and the fibers in the background share. Private to slots*.c. */
+#ifndef POSTKEEP_QMGR_SLOTS_UPKEEP_H
+#define POSTKEEP_QMGR_SLOTS_UPKEEP_H
+
+#include "qmgr/due.h"
+#include "qmgr/slots.h"
+
+struct slots_state {
+	struct spool *spool;
+	struct slot **by_number;
+	size_t cap;   /* of by_number */
+	uint32_t end; /* behind the largest number there is */
+	size_t messages;
+	int64_t last_us;  /* of the ID given out last */
+	struct list free; /* hot end first */
+	struct list dirty;
+	struct due due;
+	struct fiber_waitq free_wait, dirty_wait, due_wait, upkeep_wait;
+	int making_failed; /* errno of the last attempt to make slots; 0 = it worked */
+	uint64_t room;     /* bytes free on the file system */
+	int64_t room_at;   /* when that was asked, monotonic ms */
+};
+
+extern struct slots_state slots_state;
+
+struct slot *slots_add(uint32_t number);
+void slots_forget(struct slot *slot);
+void slots_free_list_add(struct slot *slot);
+
+/* The free list runs low, or there is something to trim. */
+void slots_upkeep_wake(void);
+/* SLOT is free, used by nobody and marked leaving: removes its file. */
+void slots_upkeep_leave(struct slot *slot);
+
+#endif
