@@ -34,3 +34,5 @@ tests_unit_test_sendmail_SOURCES = tests/unit/test_sendmail.c \
 tests_unit_test_sendmail_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sendmail_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+EXTRA_DIST += tests/system/sendmail_options.py
+TESTS += tests/system/sendmail_options.py
