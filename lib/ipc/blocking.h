@@ -30,8 +30,8 @@ void ipc_blocking_free(struct ipc_blocking **b);
 void ipc_blocking_timeout(struct ipc_blocking *b, int timeout_ms);
 
 /* Buffered until ipc_blocking_flush(), or 64 KiB. */
-enum ipc_status ipc_blocking_send(struct ipc_blocking *b, const struct ipc_schema *schema,
-    const void *message);
+enum ipc_status ipc_blocking_send(
+    struct ipc_blocking *b, const struct ipc_schema *schema, const void *message);
 /* Any length: cut into frames. */
 enum ipc_status ipc_blocking_content(struct ipc_blocking *b, struct str content);
 /*
@@ -45,8 +45,8 @@ bool ipc_blocking_readable(struct ipc_blocking *b);
 enum ipc_status ipc_blocking_recv(struct ipc_blocking *b, struct arena *a,
     const struct ipc_schema *const *accept, bool content, struct ipc_message *message);
 /* For the one schema that may come; the struct is copied to *BODY, its text and lists live in A. */
-enum ipc_status ipc_blocking_recv_one(struct ipc_blocking *b, struct arena *a,
-    const struct ipc_schema *schema, void *body);
+enum ipc_status ipc_blocking_recv_one(
+    struct ipc_blocking *b, struct arena *a, const struct ipc_schema *schema, void *body);
 /* A request and its one answer. */
 enum ipc_status ipc_blocking_call(struct ipc_blocking *b, struct arena *a,
     const struct ipc_schema *ask, const void *request, const struct ipc_schema *answer,

@@ -150,8 +150,8 @@ struct msg_deliver {
 	uint64_t attempt; /* unique on this qmgr's life */
 	struct str nexthop;
 	struct str sender;
-	uint64_t size;       /* bytes of content that follow */
-	int64_t arrival_us;  /* wall time of acceptance */
+	uint64_t size;      /* bytes of content that follow */
+	int64_t arrival_us; /* wall time of acceptance */
 	bool smtputf8;
 	bool body_8bit;
 	bool probe; /* deliver nothing, say whether it would be taken */
@@ -172,13 +172,13 @@ struct msg_result {
 	struct str id;
 	uint64_t attempt;
 	uint64_t index;
-	uint64_t status;  /* enum delivery_status */
-	struct str dsn;   /* "2.0.0" */
-	struct str text;  /* "delivered to maildir", "unknown user: \"x\"" … */
-	struct str relay; /* "local", "host[address]:port", "none" */
+	uint64_t status;       /* enum delivery_status */
+	struct str dsn;        /* "2.0.0" */
+	struct str text;       /* "delivered to maildir", "unknown user: \"x\"" … */
+	struct str relay;      /* "local", "host[address]:port", "none" */
 	struct str diagnostic; /* what a remote server said, "smtp; 550 …"; may be empty */
 	struct str remote_mta; /* "dns; host"; may be empty */
-	int64_t connect_us; /* time taken to set up, and to transmit: for delays=a/b/c/d */
+	int64_t connect_us;    /* time taken to set up, and to transmit: for delays=a/b/c/d */
 	int64_t transmit_us;
 	/*
 	 * A local worker gives the message back with new recipients later (aliases, .forward); until then
@@ -205,8 +205,9 @@ struct msg_notice_rcpt {
 	struct str orig;
 	struct str orcpt;
 	uint64_t notify;
-	uint64_t status;    /* enum delivery_status */
-	struct str action;  /* failed, delayed, delivered, relayed, expanded, deliverable, undeliverable */
+	uint64_t status; /* enum delivery_status */
+	struct str
+	    action; /* failed, delayed, delivered, relayed, expanded, deliverable, undeliverable */
 	struct str dsn;
 	struct str text;
 	struct str diagnostic;
@@ -216,15 +217,17 @@ struct msg_notice_rcpt {
 struct msg_notice {
 	uint64_t kind; /* enum notice_kind */
 	struct str id;
-	struct str sender; /* of the failed message: where the notice goes; "" = to the postmaster */
-	bool double_bounce; /* the failed message was a notice itself: to 2bounce_notice_recipient */
+	struct str
+	    sender; /* of the failed message: where the notice goes; "" = to the postmaster */
+	bool
+	    double_bounce; /* the failed message was a notice itself: to 2bounce_notice_recipient */
 	uint64_t ret;
 	struct str envid;
 	bool smtputf8;
 	bool body_8bit;
 	int64_t arrival_us;
 	int64_t expire_at; /* wall seconds when the message will be given up: delay notices */
-	uint64_t size;     /* bytes of the original that follow as content (cut at bounce_size_limit) */
+	uint64_t size; /* bytes of the original that follow as content (cut at bounce_size_limit) */
 	uint64_t full_size;
 	struct ipc_list attrs; /* struct msg_attr of the original */
 	struct ipc_list rcpts; /* struct msg_notice_rcpt */
@@ -265,7 +268,7 @@ struct msg_admin_cat {
 
 struct msg_admin_slot {
 	bool found;
-	uint64_t size;       /* bytes of envelope text that follow as content, then the message itself */
+	uint64_t size; /* bytes of envelope text that follow as content, then the message itself */
 	uint64_t text_size;
 	struct str why;
 };
@@ -305,7 +308,8 @@ struct msg_showq_end {
 
 /* ---- proxymap ----------------------------------------------------------------------------------- */
 struct msg_lookup {
-	struct str table; /* "unix:passwd.byname": must stand in proxy_read_maps or the parameter below */
+	struct str
+	    table; /* "unix:passwd.byname": must stand in proxy_read_maps or the parameter below */
 	struct str param; /* the parameter it came from: "local_recipient_maps" */
 	struct str key;
 };
@@ -368,10 +372,10 @@ struct msg_drop_done {
 
 extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, msg_submit_envelope,
     msg_submit_rcpts, msg_submit_commit, msg_submit_cancel, msg_submit_ok, msg_agent_open,
-    msg_agent_ready, msg_agent_no, msg_deliver, msg_result, msg_report_ok, msg_notice, msg_notice_done,
-    msg_admin, msg_admin_done, msg_admin_cat, msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry,
-    msg_showq_end, msg_lookup, msg_lookup_answer, msg_anvil, msg_anvil_count, msg_drop_begin,
-    msg_drop_commit, msg_drop_done;
+    msg_agent_ready, msg_agent_no, msg_deliver, msg_result, msg_report_ok, msg_notice,
+    msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat, msg_admin_slot, msg_flush,
+    msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup, msg_lookup_answer, msg_anvil,
+    msg_anvil_count, msg_drop_begin, msg_drop_commit, msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

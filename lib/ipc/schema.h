@@ -22,7 +22,7 @@ enum ipc_type {
 	IPC_U64,  /* uint64_t; max: largest value, 0 = any */
 	IPC_I64,  /* int64_t */
 	IPC_BOOL, /* bool */
-	IPC_STR,  /* struct str; max: most bytes; unpacked text has a NUL behind it that does not count */
+	IPC_STR, /* struct str; max: most bytes; unpacked text has a NUL behind it that does not count */
 	IPC_LIST, /* struct ipc_list of structs described by sub; max: most elements */
 };
 
@@ -61,7 +61,8 @@ struct ipc_schema {
 	}
 
 /* Appends MESSAGE to OUT. False when a field exceeds its limit (OUT is as before); WHY names it. */
-bool ipc_pack(const struct ipc_schema *schema, const void *message, struct buf *out, struct buf *why);
+bool ipc_pack(
+    const struct ipc_schema *schema, const void *message, struct buf *out, struct buf *why);
 /* Bytes that MESSAGE takes on the wire: what fills a list has to keep it below IPC_FRAME_MAX. */
 size_t ipc_packed_size(const struct ipc_schema *schema, const void *message);
 /* Fills *MESSAGE (schema->size bytes); text and lists live in A. False: WHY says what is wrong. */

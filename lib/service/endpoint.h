@@ -65,7 +65,7 @@ struct program {
 	bool single;       /* never two of them: qmgr, postlogd, anvil, pickup; reloads in place */
 	bool event_driven; /* one process carries many sessions */
 	const char *const *reaches; /* paths like "private/qmgr-net", NULL at the end */
-	unsigned peers;    /* who may connect to the master.cf line's own socket (not inet) */
+	unsigned peers; /* who may connect to the master.cf line's own socket (not inet) */
 };
 
 /* NULL when the program is not one of the suite's. */
@@ -93,8 +93,8 @@ struct service_ids {
  */
 bool service_ids_load(const struct conf *c, struct service_ids *ids, struct buf *why);
 /* Owner and mode for master to give to a socket which lets in PEERS. */
-void endpoint_mode(unsigned peers, const struct service_ids *ids, uid_t *uid, gid_t *gid,
-    mode_t *mode);
+void endpoint_mode(
+    unsigned peers, const struct service_ids *ids, uid_t *uid, gid_t *gid, mode_t *mode);
 /* Does a socket that is for PEERS let in a caller with these effective IDs (SO_PEERCRED)? */
 bool endpoint_admits(unsigned peers, const struct service_ids *ids, uid_t uid, gid_t gid);
 
@@ -123,16 +123,17 @@ bool endpoint_admits(unsigned peers, const struct service_ids *ids, uid_t uid, g
 
 /* process → master */
 struct service_status {
-	unsigned sessions;  /* open now */
-	unsigned free;      /* how many more it would take: 0 = full */
-	unsigned load;      /* percent, as fiber_load() */
-	bool ready;         /* set from the first report on: start-up is complete */
-	bool leaving;       /* accepts no more, ends when its sessions do */
+	unsigned sessions; /* open now */
+	unsigned free;     /* how many more it would take: 0 = full */
+	unsigned load;     /* percent, as fiber_load() */
+	bool ready;        /* set from the first report on: start-up is complete */
+	bool leaving;      /* accepts no more, ends when its sessions do */
 };
 
 /* master → process: one byte */
 enum service_order {
-	SERVICE_ORDER_WAKEUP = 'W', /* the wakeup column's timer, or postkeep flush for pickup and qmgr */
+	SERVICE_ORDER_WAKEUP =
+	    'W', /* the wakeup column's timer, or postkeep flush for pickup and qmgr */
 	SERVICE_ORDER_RELOAD = 'R', /* single programs: read the configuration again, in place */
 	SERVICE_ORDER_DRAIN = 'D',  /* accept no more; end when the sessions have ended */
 	SERVICE_ORDER_FLUSH = 'F',  /* qmgr: everything deferred is due now */

@@ -23,8 +23,9 @@ struct service_endpoint {
 	int fd;
 	const char *text; /* "unix:private/qmgr-net" */
 	bool inet;
-	unsigned peers;          /* enum endpoint_peer: UNIX sockets */
-	struct fiber *listener;  /* the fiber that accepts, or reads datagrams; NULL when it has ended */
+	unsigned peers; /* enum endpoint_peer: UNIX sockets */
+	struct fiber
+	    *listener; /* the fiber that accepts, or reads datagrams; NULL when it has ended */
 };
 
 /* From the command line. */
@@ -55,13 +56,13 @@ struct service_process {
 	struct service_arguments args;
 	struct service_ids ids;
 
-	unsigned limit;      /* sessions at once */
-	unsigned sessions;   /* open now */
-	uint64_t served;     /* sessions so far */
-	uint64_t retire;     /* leave after that many; 0 = never */
-	int64_t max_idle_ms; /* 0 = stay */
-	int64_t idle_since;  /* fiber_now() when the last session ended */
-	struct list open;    /* struct service_session */
+	unsigned limit;           /* sessions at once */
+	unsigned sessions;        /* open now */
+	uint64_t served;          /* sessions so far */
+	uint64_t retire;          /* leave after that many; 0 = never */
+	int64_t max_idle_ms;      /* 0 = stay */
+	int64_t idle_since;       /* fiber_now() when the last session ended */
+	struct list open;         /* struct service_session */
 	struct fiber_waitq room;  /* listeners wait here while all sessions are taken */
 	struct fiber_waitq ended; /* something ended: a session, a listener, drain() */
 
@@ -72,7 +73,7 @@ struct service_process {
 	bool master_gone;
 	struct fiber_waitq attention; /* the housekeeper waits here */
 	struct service_status told;   /* what master knows */
-	bool told_any, untold; /* something was said; the last thing could not be */
+	bool told_any, untold;        /* something was said; the last thing could not be */
 	struct service_job wakeup, flush, reload;
 };
 

@@ -31,8 +31,9 @@
 
 /* A client that has connected. */
 struct service_client {
-	struct stream *stream; /* closed by the skeleton after session() has returned, unless set to NULL */
-	size_t endpoint;       /* index: 0 = the master.cf line's socket, then endpoint_table's order */
+	struct stream
+	    *stream; /* closed by the skeleton after session() has returned, unless set to NULL */
+	size_t endpoint; /* index: 0 = the master.cf line's socket, then endpoint_table's order */
 	bool inet;
 	struct sockaddr_storage peer, local; /* inet */
 	uid_t uid;                           /* UNIX sockets: the kernel's word (SO_PEERCRED) */
@@ -43,10 +44,10 @@ struct service_client {
 
 /* What beyond the common set of system calls a program may make. */
 enum service_sandbox {
-	SANDBOX_NETWORK,   /* the narrowest: no open, no socket but UNIX connect, no exec */
-	SANDBOX_INTERNAL,  /* the same, for programs no stranger reaches */
-	SANDBOX_FILES,     /* opens and changes files: qmgr, local's workers, postlogd, proxymap */
-	SANDBOX_NONE,      /* the parent of local: forks and changes user */
+	SANDBOX_NETWORK,  /* the narrowest: no open, no socket but UNIX connect, no exec */
+	SANDBOX_INTERNAL, /* the same, for programs no stranger reaches */
+	SANDBOX_FILES,    /* opens and changes files: qmgr, local's workers, postlogd, proxymap */
+	SANDBOX_NONE,     /* the parent of local: forks and changes user */
 };
 
 struct service {
