@@ -17,6 +17,7 @@
 
 #define ACTIVATORS 4      /* slots read back at the same time */
 #define SLEEP_MAX 3600000 /* ms */
+#define DELIVERY_BYTES_MAX 30000
 
 static struct {
 	struct hash *transports;
@@ -168,6 +169,7 @@ deliver_builtin(struct message *msg, size_t index, const struct route *route)
 static void
 add_recipient(struct message *msg, struct destination *dest, size_t index)
 {
+	const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
 	struct list_link *last = dest->deliveries.ends.prev;
 	struct delivery *d = NULL;
 	size_t limit = dest->transport->recipient_limit;
@@ -175,9 +177,10 @@ add_recipient(struct message *msg, struct destination *dest, size_t index)
 
 	if (!list_empty(&dest->deliveries))
 		d = LIST_ITEM(last, struct delivery, link);
-	if (!d || d->message != msg || d->count >= room)
+	if (!d || d->message != msg || d->count >= room || d->bytes > DELIVERY_BYTES_MAX)
 		d = delivery_new(msg, dest, room);
 	d->rcpts[d->count++] = (uint32_t)index;
+	d->bytes += r->address.len + r->orig.len + r->orcpt.len + 40;
 	d->open++;
 }
 

@@ -43,6 +43,7 @@ struct delivery {
 	struct destination *destination;
 	uint64_t attempt; /* names it between qmgr and agent */
 	int64_t sent_us;  /* wall time when it was handed over */
+	size_t bytes;     /* of the recipients' text: a request must fit into a frame */
 	size_t open;      /* recipients without a result */
 	size_t count;
 	uint32_t rcpts[]; /* indexes */

@@ -170,6 +170,7 @@ void
 slots_hold_new(struct slot *slot, uint64_t content)
 {
 	slot->state = SLOT_HOLD;
+	slot->next = 0;
 	slot->content = content;
 	slots_unuse(slot);
 }

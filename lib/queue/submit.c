@@ -15,8 +15,9 @@
 #include "lib/base/mem.h"
 #include "lib/ipc/channel.h"
 
-#define IDLE_MAX 64  /* connections kept for the next message */
-#define RETRY_MS 100 /* between attempts to reach a qmgr that is away */
+#define FRAME_FILL 40000 /* bytes after which a frame of recipients is full */
+#define IDLE_MAX 64      /* connections kept for the next message */
+#define RETRY_MS 100     /* between attempts to reach a qmgr that is away */
 #define REPLY_MS                                                                                   \
 	(600 * 1000) /* a sync may take long on a busy disk; longer than that is no answer */
 
@@ -186,15 +187,30 @@ submit_id(const struct submit *s)
 	return s->id;
 }
 
+/* How many of N recipients go into one frame: long addresses take more room. */
+static size_t
+rcpts_for_frame(const struct msg_rcpt *rcpts, size_t n)
+{
+	size_t count = 0, bytes = 0;
+
+	while (count < n && count < MSG_RCPT_PER_FRAME && bytes < FRAME_FILL) {
+		bytes +=
+		    rcpts[count].address.len + rcpts[count].orig.len + rcpts[count].orcpt.len + 20;
+		count++;
+	}
+	return count;
+}
+
 bool
 submit_envelope(struct submit *s, const struct msg_submit_envelope *envelope,
     const struct msg_rcpt *rcpts, size_t n)
 {
 	s->lost = s->lost || ipc_send(s->channel, &msg_submit_envelope, envelope) != IPC_OK;
-	for (size_t i = 0; i < n && !s->lost; i += MSG_RCPT_PER_FRAME) {
-		size_t count = n - i < MSG_RCPT_PER_FRAME ? n - i : MSG_RCPT_PER_FRAME;
-		struct msg_submit_rcpts m = {{(void *)(uintptr_t)&rcpts[i], count}};
+	for (size_t i = 0, count; i < n && !s->lost; i += count) {
+		struct msg_submit_rcpts m;
 
+		count = rcpts_for_frame(rcpts + i, n - i);
+		m.rcpts = (struct ipc_list){(void *)(uintptr_t)&rcpts[i], count};
 		s->lost = ipc_send(s->channel, &msg_submit_rcpts, &m) != IPC_OK;
 	}
 	return !s->lost;
