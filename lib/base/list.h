@@ -79,6 +79,20 @@ list_remove(struct list *list, struct list_link *l)
 	list->count--;
 }
 
+/* Moves all elements of FROM to the end of LIST. */
+static inline void
+list_append_all(struct list *list, struct list *from)
+{
+	if (from->count == 0)
+		return;
+	from->ends.next->prev = list->ends.prev;
+	from->ends.prev->next = &list->ends;
+	list->ends.prev->next = from->ends.next;
+	list->ends.prev = from->ends.prev;
+	list->count += from->count;
+	list_init(from);
+}
+
 /* Is L in a list (any)? Only for links that were zeroed before their first use. */
 static inline bool
 list_linked(const struct list_link *l)

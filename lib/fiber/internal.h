@@ -58,8 +58,13 @@ void fiber_stack_put(struct fiber *f);
 size_t fiber_stack_size(void);
 /* Gives back the pages below F's stack pointer. */
 void fiber_stack_trim(struct fiber *f);
-/* Gives back what unused stacks hold, at most MAX of them; true when there is nothing left to do. */
-bool fiber_stack_trim_pool(size_t max);
+enum sweep_result {
+	SWEEP_DONE,  /* nothing left to give back */
+	SWEEP_LATER, /* something may be given back when more time has passed */
+	SWEEP_MORE,  /* something can be given back now */
+};
+/* Gives back what unused stacks hold, at most MAX of them. */
+enum sweep_result fiber_stack_trim_pool(size_t max);
 
 /* timeout.c */
 void fiber_timeout_set(struct fiber *f, fiber_deadline deadline);

@@ -57,3 +57,7 @@ tests_unit_test_stream_layers_SOURCES = tests/unit/test_stream_layers.c
 tests_unit_test_stream_layers_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stream_layers_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+
+noinst_PROGRAMS += tests/bench/fiber_bench
+tests_bench_fiber_bench_SOURCES = tests/bench/fiber_bench.c
+tests_bench_fiber_bench_LDADD = libpostkeep.la

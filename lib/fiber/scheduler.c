@@ -2,9 +2,10 @@
  * scheduler - which fiber runs
  *
  * The loop stays on the process's own stack: it asks libuv for events, whose callbacks make fibers
- * ready, runs these, and sleeps when none is left. A fiber that is woken runs in the same turn, so
- * fibers that work for each other do so without a system call in between; one that yields comes back
- * in the next turn, after events were looked at.
+ * ready, goes to the first of these, and sleeps when none is left. A fiber that waits goes to the next
+ * ready one directly. A fiber that is woken runs in the same turn, so fibers that work for each other
+ * do so without a system call in between; one that yields comes back in the next turn, after events
+ * were looked at.
  */
 #include "lib/fiber/annotate.h"
 
@@ -16,19 +17,25 @@
 #include "lib/fiber/internal.h"
 #include "lib/fiber/switch.h"
 
-/* Fibers that keep waking each other do not keep events out for longer than this many rounds. */
-#define ROUNDS_MAX 64
+/* A turn runs each fiber that was ready at its begin, and so many more: those they wake. */
+#define EXTRA_RUNS 1000
 #define TURN_END_MAX 4
 
 static struct {
 	bool initialized;
 	bool turning; /* fiber_main() runs: the loop's clock is fresh */
+	int64_t now;  /* the loop's clock, for the fibers of this turn */
 	bool stop;
 	struct fiber *current;
 	void *loop_sp;
 	struct list ready;   /* run in this turn */
 	struct list yielded; /* run in the next one */
 	size_t count;
+	unsigned runs; /* of this turn */
+	unsigned runs_max;
+	const char *last;    /* name of the last one that ran */
+	struct fiber *ended; /* to be cleared away by who runs next */
+	bool from_loop;      /* the present switch leaves the loop's stack */
 	void (*turn_end[TURN_END_MAX])(void);
 	unsigned turn_ends;
 	const void *loop_stack; /* for AddressSanitizer */
@@ -56,6 +63,8 @@ fiber_loop(void)
 int64_t
 fiber_now(void)
 {
+	if (sched.current)
+		return sched.now;
 	return sched.turning ? (int64_t)uv_now(&sched.uv) : clock_mono_ms();
 }
 
@@ -85,26 +94,83 @@ fiber_count(void)
 	return sched.count;
 }
 
-/* From the current fiber to the loop. */
+static void
+reap(struct fiber *f)
+{
+	fiber_timeout_forget(f);
+	fiber_sweep_forget(f);
+	fiber_stack_put(f);
+	sched.count--;
+}
+
+/* Makes the next ready fiber the current one; NULL when it is the loop's turn. */
+static struct fiber *
+next_ready(void)
+{
+	struct fiber *f = NULL;
+
+	if (sched.runs < sched.runs_max && !list_empty(&sched.ready)) {
+		f = LIST_ITEM(list_shift(&sched.ready), struct fiber, link);
+		f->state = FIBER_STATE_RUNNING;
+		sched.runs++;
+		sched.last = f->name;
+		/* Its successor's stack is likely to be cold. */
+		__builtin_prefetch(sched.ready.ends.next);
+	}
+	sched.current = f;
+	return f;
+}
+
+/* First thing on a stack that was switched to. FAKE: AddressSanitizer's, of this stack. */
+static void
+arrive(void *fake)
+{
+	const void *low = NULL;
+	size_t size = 0;
+
+	annotate_arrive(fake, &low, &size);
+	if (sched.from_loop) {
+		sched.loop_stack = low;
+		sched.loop_stack_size = size;
+		sched.from_loop = false;
+	}
+	if (sched.ended) {
+		reap(sched.ended);
+		sched.ended = NULL;
+	}
+}
+
+/* From the current fiber to the next ready one, or to the loop. */
 static void
 leave(struct fiber *f)
 {
-	annotate_leave(f->state == FIBER_STATE_DONE ? NULL : &f->fake_stack, sched.loop_stack,
-	    sched.loop_stack_size);
-	fiber_switch(&f->sp, sched.loop_sp);
-	annotate_arrive(f->fake_stack, NULL, NULL);
+	struct fiber *next = next_ready();
+	void **fake = f->state == FIBER_STATE_DONE ? NULL : &f->fake_stack;
+
+	if (next)
+		annotate_leave(fake, next->stack_low, fiber_stack_size());
+	else
+		annotate_leave(fake, sched.loop_stack, sched.loop_stack_size);
+	fiber_switch(&f->sp, next ? next->sp : sched.loop_sp);
+	arrive(f->fake_stack);
 }
 
-/* From the loop to F, until it waits or ends. */
+/* From the loop to the ready fibers, until none is left or this turn has taken long enough. */
 static void
-enter(struct fiber *f)
+run_ready(void)
 {
-	f->state = FIBER_STATE_RUNNING;
-	sched.current = f;
-	annotate_leave(&sched.loop_fake_stack, f->stack_low, fiber_stack_size());
-	fiber_switch(&sched.loop_sp, f->sp);
-	annotate_arrive(sched.loop_fake_stack, NULL, NULL);
-	sched.current = NULL;
+	struct fiber *first;
+
+	sched.runs = 0;
+	sched.runs_max = (unsigned)sched.ready.count + EXTRA_RUNS;
+	sched.last = "none";
+	first = next_ready();
+	if (!first)
+		return;
+	sched.from_loop = true;
+	annotate_leave(&sched.loop_fake_stack, first->stack_low, fiber_stack_size());
+	fiber_switch(&sched.loop_sp, first->sp);
+	arrive(sched.loop_fake_stack);
 }
 
 static void
@@ -112,9 +178,10 @@ begin(void *arg)
 {
 	struct fiber *f = arg;
 
-	annotate_arrive(NULL, &sched.loop_stack, &sched.loop_stack_size);
+	arrive(NULL);
 	f->fn(f->arg);
 	f->state = FIBER_STATE_DONE;
+	sched.ended = f;
 	leave(f);
 }
 
@@ -136,20 +203,11 @@ fiber_spawn(const char *name, void (*fn)(void *arg), void *arg)
 	return f;
 }
 
-static void
-reap(struct fiber *f)
-{
-	fiber_timeout_forget(f);
-	fiber_sweep_forget(f);
-	fiber_stack_put(f);
-	sched.count--;
-}
-
 enum fiber_result
 fiber_block(struct fiber *self, fiber_deadline deadline)
 {
 	self->state = FIBER_STATE_WAITING;
-	self->since = fiber_now();
+	self->since = sched.now;
 	self->deadline = deadline;
 	if (deadline != FIBER_FOREVER)
 		fiber_timeout_set(self, deadline);
@@ -224,7 +282,7 @@ fiber_wait(struct fiber_waitq *q, fiber_deadline deadline)
 
 	if (f->canceled)
 		return FIBER_CANCELED;
-	if (deadline <= fiber_now())
+	if (deadline <= sched.now)
 		return FIBER_TIMEOUT;
 	f->queue = q;
 	list_append(&q->waiters, &f->link);
@@ -261,49 +319,19 @@ fiber_stop(void)
 	sched.stop = true;
 }
 
-/* Moves those that yielded to the ready ones. */
-static void
-take_yielded(void)
-{
-	struct list_link *l;
-
-	while ((l = list_shift(&sched.yielded)) != NULL)
-		list_append(&sched.ready, l);
-}
-
-/* Runs who is ready; the result is how many runs that were. */
-static unsigned
-run_ready(const char **last)
-{
-	unsigned runs = 0;
-
-	for (unsigned round = 0; round < ROUNDS_MAX && !list_empty(&sched.ready); round++)
-		for (size_t n = sched.ready.count; n > 0; n--) {
-			struct fiber *f = LIST_ITEM(list_shift(&sched.ready), struct fiber, link);
-
-			*last = f->name;
-			runs++;
-			enter(f);
-			if (f->state == FIBER_STATE_DONE)
-				reap(f);
-		}
-	return runs;
-}
-
 static void
 run_turn(void)
 {
 	bool busy = !list_empty(&sched.ready) || !list_empty(&sched.yielded);
-	const char *last = "none";
-	unsigned runs;
 
 	uv_run(&sched.uv, busy ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+	sched.now = (int64_t)uv_now(&sched.uv);
 	fiber_turn_begin();
-	take_yielded();
-	runs = run_ready(&last);
+	list_append_all(&sched.ready, &sched.yielded);
+	run_ready();
 	for (unsigned i = 0; i < sched.turn_ends; i++)
 		sched.turn_end[i]();
-	fiber_turn_end(last, runs);
+	fiber_turn_end(sched.last, sched.runs);
 }
 
 struct first {

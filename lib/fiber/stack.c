@@ -121,20 +121,20 @@ fiber_stack_trim(struct fiber *f)
 		give_back(f->stack_low, end);
 }
 
-bool
+enum sweep_result
 fiber_stack_trim_pool(size_t max)
 {
 	struct list_link *l, *before;
 
 	if (stacks.page == 0)
-		return true;
+		return SWEEP_DONE;
 	for (l = stacks.pool.count ? stacks.pool.ends.prev : NULL; l && max > 0;
 	     l = before, max--) {
 		struct fiber *f = LIST_ITEM(l, struct fiber, link);
 
 		before = l->prev == &stacks.pool.ends ? NULL : l->prev;
 		if (fiber_now() - f->since < 1000)
-			return false;
+			return SWEEP_LATER;
 		if (stacks.pool.count > POOL_KEEP) {
 			list_remove(&stacks.pool, l);
 			stack_unmap(f);
@@ -143,5 +143,5 @@ fiber_stack_trim_pool(size_t max)
 			f->dirty = false;
 		}
 	}
-	return l == NULL;
+	return l ? SWEEP_MORE : SWEEP_DONE;
 }

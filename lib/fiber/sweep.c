@@ -48,10 +48,14 @@ static void
 on_timer(uv_timer_t *timer)
 {
 	bool more = sweep_fibers((int64_t)uv_now(timer->loop));
-	bool pool_done = fiber_stack_trim_pool(BATCH);
+	enum sweep_result pool = fiber_stack_trim_pool(BATCH);
 
-	if (!list_empty(&sweep.dirty) || !pool_done) {
-		uv_timer_start(timer, on_timer, more ? BREATH_MS : PERIOD_MS, 0);
+	if (more || pool == SWEEP_MORE) {
+		uv_timer_start(timer, on_timer, BREATH_MS, 0);
+		return;
+	}
+	if (!list_empty(&sweep.dirty) || pool == SWEEP_LATER) {
+		uv_timer_start(timer, on_timer, PERIOD_MS, 0);
 		return;
 	}
 	stream_pool_trim();

@@ -37,12 +37,20 @@ fiber_switch:
 	.cfi_adjust_cfa_offset 8
 	stmxcsr	(%rsp)
 	fnstcw	4(%rsp)
+	movl	(%rsp), %eax
+	movzwl	4(%rsp), %ecx
 
 	movq	%rsp, (%rdi)
 	movq	%rsi, %rsp
 
-	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
+	/* Loading a control word is slow, and nearly always it is the one that is there. */
+	cmpl	(%rsp), %eax
+	jne	.Lload_mxcsr
+.Lmxcsr_is_right:
+	cmpw	4(%rsp), %cx
+	jne	.Lload_x87
+.Lx87_is_right:
+	.cfi_remember_state
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	popq	%r15
@@ -64,6 +72,13 @@ fiber_switch:
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
 	ret
+	.cfi_restore_state
+.Lload_mxcsr:
+	ldmxcsr	(%rsp)
+	jmp	.Lmxcsr_is_right
+.Lload_x87:
+	fldcw	4(%rsp)
+	jmp	.Lx87_is_right
 	.cfi_endproc
 	.size	fiber_switch, . - fiber_switch
 
