@@ -323,6 +323,7 @@ struct msg_lookup_answer {
 /* ---- anvil --------------------------------------------------------------------------------------- */
 enum anvil_event { ANVIL_CONNECT, ANVIL_DISCONNECT, ANVIL_MAIL, ANVIL_RCPT, ANVIL_EVENTS };
 
+/* Answered by anvil_count; ANVIL_DISCONNECT is not answered. */
 struct msg_anvil {
 	uint64_t event;
 	struct str service; /* "smtp" */
