@@ -228,12 +228,40 @@ scan_local(struct scan *s, struct buf *out)
 	return !need || loose || fail(s, "misplaced dot in the local part");
 }
 
+/* Does LOCAL have to be quoted to be written? */
 static bool
-check_local(struct scan *s, struct str local, bool with_domain)
+needs_quotes(struct str local)
+{
+	bool need = true;
+
+	for (size_t i = 0; i < local.len; i++) {
+		if (local.data[i] == '.' ? need : !is_atext(local.data[i]))
+			return true;
+		need = local.data[i] == '.';
+	}
+	return need;
+}
+
+/* How long LOCAL is with the quotes and backslashes it needs. */
+static size_t
+written_length(struct str local)
+{
+	size_t n = local.len;
+
+	if (!needs_quotes(local))
+		return n;
+	for (size_t i = 0; i < local.len; i++)
+		n += local.data[i] == '"' || local.data[i] == '\\';
+	return n + 2;
+}
+
+/* LENGTH: as it came, with quotes and backslashes. */
+static bool
+check_local(struct scan *s, struct str local, size_t length, bool with_domain)
 {
 	size_t max = s->flags & ADDRESS_LONG_LOCAL ? ADDRESS_PATH_MAX : ADDRESS_LOCAL_MAX;
 
-	if (local.len > max)
+	if (length > max || written_length(local) > max)
 		return fail(s, "local part too long");
 	if (local.len == 0 && !with_domain)
 		return fail(s, "empty local part without a domain");
@@ -277,9 +305,12 @@ scan_no_domain(struct scan *s)
 static bool
 scan_address(struct scan *s, struct buf *local, struct str *domain)
 {
+	size_t start = s->at, length;
+
 	*domain = STR_EMPTY;
 	if (!scan_local(s, local))
 		return false;
+	length = s->at - start;
 	if (at_char(s, '@')) {
 		s->at++;
 		if (!scan_no_domain(s) && !scan_domain(s, domain))
@@ -289,7 +320,7 @@ scan_address(struct scan *s, struct buf *local, struct str *domain)
 	}
 	if (has_c1(buf_view(local)) || has_c1(*domain))
 		return fail(s, "control character in the address");
-	return check_local(s, buf_view(local), domain->len > 0);
+	return check_local(s, buf_view(local), length, domain->len > 0);
 }
 
 /* "@a,@b:" before the address: RFC 5321 section 4.1.2 says to accept and ignore it. */
@@ -316,31 +347,12 @@ scan_route(struct scan *s)
 	return true;
 }
 
-/* Does LOCAL have to be quoted to be written? */
-static bool
-needs_quotes(struct str local)
-{
-	bool need = true;
-
-	for (size_t i = 0; i < local.len; i++) {
-		if (local.data[i] == '.' ? need : !is_atext(local.data[i]))
-			return true;
-		need = local.data[i] == '.';
-	}
-	return need;
-}
-
-/* How long "local@domain" is as written, RFC 5321 section 4.5.3.1.3. */
+/* RFC 5321 section 4.5.3.1.3. */
 static bool
 fits(struct scan *s, struct str local, struct str domain)
 {
-	size_t n = local.len + domain.len + (domain.len > 0);
+	size_t n = written_length(local) + domain.len + (domain.len > 0);
 
-	if (needs_quotes(local)) {
-		n += 2;
-		for (size_t i = 0; i < local.len; i++)
-			n += local.data[i] == '"' || local.data[i] == '\\';
-	}
 	return n <= (s->flags & ADDRESS_LONG_LOCAL ? ADDRESS_PATH_MAX : ADDRESS_WIRE_MAX) ||
 	    fail(s, "address too long");
 }

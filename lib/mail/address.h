@@ -14,7 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 
-/* RFC 5321 section 4.5.3.1; the local part is measured unquoted. */
+/* RFC 5321 section 4.5.3.1; the local part with its quotes. */
 #define ADDRESS_LOCAL_MAX 64
 #define ADDRESS_DOMAIN_MAX 255
 #define ADDRESS_PATH_MAX 1024 /* what a path may have in a command, source route included */

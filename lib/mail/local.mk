@@ -9,3 +9,15 @@ libpostkeep_la_SOURCES += \
 	lib/mail/mime.c lib/mail/mime.h \
 	lib/mail/received.c lib/mail/received.h \
 	lib/mail/utf8.c lib/mail/utf8.h
+
+EXTRA_DIST += tests/data/email-addresses.tsv tests/data/email-addresses.LICENSE
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_text
+tests_unit_test_mail_address_SOURCES = tests/unit/test_mail_address.c
+tests_unit_test_mail_address_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_DATA='"$(srcdir)/tests/data"'
+tests_unit_test_mail_address_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mail_address_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_mail_text_SOURCES = tests/unit/test_mail_text.c
+tests_unit_test_mail_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mail_text_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif

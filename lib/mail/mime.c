@@ -14,16 +14,18 @@ mime_encoding(bool has_8bit)
 	return has_8bit ? "8bit" : "7bit";
 }
 
-/* What may stand in a boundary without trouble, in quotes. */
+/* At most MAX bytes of S: those that may stand in a boundary without trouble. */
 static void
 boundary_text(struct str s, size_t max, struct buf *out)
 {
-	for (size_t i = 0; i < s.len && i < max; i++) {
+	for (size_t i = 0; i < s.len && max > 0; i++) {
 		char c = s.data[i];
 
 		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		    c == '.' || c == '-')
+		    c == '.' || c == '-') {
 			buf_putc(out, c);
+			max--;
+		}
 	}
 }
 

@@ -11,7 +11,7 @@
 #include "lib/table/table.h"
 
 #define TABLE_FILE_MAX ((size_t)64 << 20) /* a text table; a list in a file */
-#define TABLE_KEY_MAX 1100 /* longer keys are in no table; what proxymap takes */
+#define TABLE_KEY_MAX 1100                /* longer keys are in no table; what proxymap takes */
 
 struct table_type {
 	const char *name;
