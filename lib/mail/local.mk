@@ -12,7 +12,7 @@ libpostkeep_la_SOURCES += \
 
 EXTRA_DIST += tests/data/email-addresses.tsv tests/data/email-addresses.LICENSE
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_text
+check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_header tests/unit/test_mail_text
 tests_unit_test_mail_address_SOURCES = tests/unit/test_mail_address.c
 tests_unit_test_mail_address_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_DATA='"$(srcdir)/tests/data"'
 tests_unit_test_mail_address_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -20,4 +20,7 @@ tests_unit_test_mail_address_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_mail_text_SOURCES = tests/unit/test_mail_text.c
 tests_unit_test_mail_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mail_text_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_mail_header_SOURCES = tests/unit/test_mail_header.c
+tests_unit_test_mail_header_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mail_header_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif

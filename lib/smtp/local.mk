@@ -4,3 +4,13 @@ libpostkeep_la_SOURCES += \
 	lib/smtp/command.c lib/smtp/command.h \
 	lib/smtp/dots.c lib/smtp/dots.h \
 	lib/smtp/reply.c lib/smtp/reply.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_smtp_lines tests/unit/test_smtp_dots
+tests_unit_test_smtp_lines_SOURCES = tests/unit/test_smtp_lines.c
+tests_unit_test_smtp_lines_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_smtp_lines_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_smtp_dots_SOURCES = tests/unit/test_smtp_dots.c
+tests_unit_test_smtp_dots_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_smtp_dots_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif
