@@ -1,0 +1,194 @@
+/*
+ * postlogd - the only writer of the log
+ *
+ * Daemons send their lines over one socket that master gives to all of them; tools and scripts (postlog)
+ * send theirs to public/postlog. A batch is read, then written at once. The kernel tells who sent a line:
+ * a process cannot speak for another one, and what comes from an ordinary user is marked as such.
+ */
+#define _GNU_SOURCE 1
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conf/conf.h"
+#include "lib/fiber/fiber.h"
+#include "lib/service/service.h"
+#include "postlogd/output.h"
+
+#define BATCH 32
+#define DATAGRAM_MAX 16384
+
+/* One datagram as it was received. */
+struct packet {
+	char data[DATAGRAM_MAX];
+	char control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec part;
+};
+
+struct batch {
+	struct packet packets[BATCH];
+	struct mmsghdr headers[BATCH];
+};
+
+static void
+prepare(struct batch *b)
+{
+	for (size_t i = 0; i < BATCH; i++) {
+		struct packet *p = &b->packets[i];
+
+		p->part = (struct iovec){p->data, sizeof(p->data)};
+		b->headers[i] = (struct mmsghdr){.msg_hdr = {
+						     .msg_iov = &p->part,
+						     .msg_iovlen = 1,
+						     .msg_control = p->control,
+						     .msg_controllen = sizeof(p->control),
+						 }};
+	}
+}
+
+/* Who sent it; pid 0 when the kernel did not say. */
+static struct ucred
+sender(struct msghdr *header)
+{
+	struct ucred credentials = {0, (uid_t)-1, (gid_t)-1};
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&credentials, CMSG_DATA(c), sizeof(credentials));
+	return credentials;
+}
+
+/* Does "name[pid]: text" carry the pid of its sender? */
+static bool
+speaks_for_itself(struct str line, pid_t pid)
+{
+	char tag[32];
+	struct str name = str_sub(line, 0, str_find(line, STR(": ")));
+
+	snprintf(tag, sizeof(tag), "[%d]", (int)pid);
+	return str_ends_nocase(name, str_c(tag));
+}
+
+/* One record: a digit, the level, and the line. */
+static void
+take_record(struct str record, const struct ucred *from, bool internal)
+{
+	int level = LOG_LEVEL_INFO;
+	struct buf marked = {0};
+
+	if (record.len > 0 && record.data[0] >= '0' && record.data[0] <= '9') {
+		level = record.data[0] - '0';
+		record = str_from(record, 1);
+	}
+	if (record.len > LOG_LINE_MAX)
+		record = str_sub(record, 0, LOG_LINE_MAX);
+	if (!internal && from->uid != 0 && from->uid != geteuid())
+		buf_printf(&marked, "postlog[%d]: uid=%u: %.*s", (int)from->pid,
+		    (unsigned)from->uid, STR_ARG(record));
+	else if (internal && !speaks_for_itself(record, from->pid))
+		buf_printf(
+		    &marked, "postlogd: from process %d: %.*s", (int)from->pid, STR_ARG(record));
+	else
+		buf_str(&marked, record);
+	log_printable(marked.data, marked.len);
+	output_line(level, buf_view(&marked));
+	buf_free(&marked);
+}
+
+static void
+take_packet(struct mmsghdr *m, bool internal)
+{
+	struct str rest = str_n(m->msg_hdr.msg_iov->iov_base, m->msg_len), record;
+	struct ucred from = sender(&m->msg_hdr);
+
+	while (str_token(&rest, "\n", &record))
+		take_record(record, &from, internal);
+}
+
+/* All that is there now. False: the socket has come to its end. */
+static bool
+take_batch(int fd, struct batch *b, bool internal)
+{
+	int n;
+
+	do {
+		prepare(b);
+		n = recvmmsg(fd, b->headers, BATCH, MSG_DONTWAIT, NULL);
+		if (n == -1)
+			return errno == EAGAIN || errno == EINTR;
+		for (int i = 0; i < n; i++) {
+			if (b->headers[i].msg_len == 0)
+				return false;
+			take_packet(&b->headers[i], internal);
+		}
+	} while (n == BATCH);
+	return n > 0;
+}
+
+/* The socket the daemons write to is not in the file system: it has no address. */
+static bool
+is_internal(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	int type = 0;
+	socklen_t type_len = sizeof(type);
+
+	return getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_SEQPACKET;
+}
+
+static void
+postlogd_datagrams(int fd, size_t endpoint)
+{
+	struct batch *b = MEM_NEW(struct batch);
+	struct fiber_fd *ffd = fiber_fd_new(fd);
+	bool internal = is_internal(fd);
+	int on = 1;
+
+	(void)endpoint;
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == -1)
+		log_warning("cannot ask who sends log lines: %s", strerror(errno));
+	while (fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER) == FIBER_OK) {
+		bool alive = take_batch(fd, b, internal);
+
+		output_reopen(false);
+		output_flush();
+		if (!alive)
+			break;
+	}
+	/* Nothing that was sent before the end is lost. */
+	take_batch(fd, b, internal);
+	output_flush();
+	fiber_fd_free(&ffd);
+	free(b);
+}
+
+static void
+postlogd_reload(void)
+{
+	output_reopen(true);
+}
+
+static const struct service postlogd_service = {
+    .name = "postlogd",
+    .sandbox = SANDBOX_FILES,
+    .session_limit = P_default_session_limit,
+    .before_confinement = output_open,
+    .datagrams = postlogd_datagrams,
+    .reload = postlogd_reload,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_run(&postlogd_service, argc, argv);
+}

@@ -1,0 +1,207 @@
+/*
+ * output - where log lines end: see output.h
+ */
+#include "postlogd/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+#include "lib/conf/conf.h"
+
+#define FALLBACK_FILE "/var/log/mail.log"
+#define STDOUT_NAME "/dev/stdout"
+#define FLUSH_AT 65536
+
+static struct {
+	int fd;           /* of the file, -1 = syslog */
+	struct buf path;  /* of the file */
+	struct buf lines; /* not yet written */
+	char host[256];
+	char stamp[64]; /* "Nov 22 06:07:42", of .stamp_at */
+	time_t stamp_at;
+	int64_t looked_ms; /* when the name was compared with the file */
+} out = {.fd = -1};
+
+/* maillog_file must stand below one of maillog_file_prefixes: root opens nothing else here. */
+static bool
+path_allowed(struct str path)
+{
+	struct str rest = conf_str(conf_get(), P_maillog_file_prefixes), prefix;
+
+	while (conf_list_next(&rest, &prefix))
+		if (str_starts(path, prefix) &&
+		    (path.len == prefix.len || path.data[prefix.len] == '/'))
+			return str_find(path, STR("/../")) == STR_NPOS;
+	return geteuid() != 0;
+}
+
+/* The path that the configuration means; false when that is syslog. */
+static bool
+choose_path(struct buf *path)
+{
+	struct str file = conf_str(conf_get(), P_maillog_file);
+
+	buf_reset(path);
+	if (file.len > 0 && path_allowed(file)) {
+		buf_str(path, file);
+		return true;
+	}
+	if (file.len > 0)
+		log_warning("maillog_file = %.*s is not below maillog_file_prefixes: not used",
+		    STR_ARG(file));
+	if (access("/dev/log", F_OK) == 0)
+		return false;
+	if (geteuid() == 0)
+		buf_puts(path, FALLBACK_FILE);
+	else
+		buf_printf(path, "%s/mail.log", conf_cstr(conf_get(), P_data_directory));
+	return true;
+}
+
+/* The file must stay writable after root has become the work user. */
+static void
+hand_over(int fd)
+{
+	struct passwd *pw =
+	    geteuid() == 0 ? getpwnam(conf_cstr(conf_get(), P_mail_work_user)) : NULL;
+	struct stat st;
+
+	if (pw && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
+	    fchown(fd, pw->pw_uid, (gid_t)-1) == -1)
+		log_warning("%s: change owner: %s", buf_cstr(&out.path), strerror(errno));
+}
+
+static bool
+open_file(void)
+{
+	mode_t mode =
+	    (mode_t)strtol(conf_cstr(conf_get(), P_maillog_file_permissions), NULL, 8) & 0777;
+	int fd;
+
+	if (str_eq(buf_view(&out.path), STR(STDOUT_NAME)))
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open(buf_cstr(&out.path),
+		    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, mode);
+	if (fd == -1) {
+		log_error("open %s: %s", buf_cstr(&out.path), strerror(errno));
+		return false;
+	}
+	hand_over(fd);
+	if (out.fd != -1)
+		io_close(&out.fd);
+	out.fd = fd;
+	return true;
+}
+
+bool
+output_open(void)
+{
+	if (gethostname(out.host, sizeof(out.host) - 1) == -1)
+		snprintf(out.host, sizeof(out.host), "localhost");
+	out.host[strcspn(out.host, ".")] = '\0';
+	tzset();
+	if (choose_path(&out.path))
+		return open_file();
+	openlog("postkeep", LOG_NDELAY, LOG_MAIL);
+	return true;
+}
+
+void
+output_reopen(bool force)
+{
+	struct stat by_name, by_fd;
+
+	if (out.fd == -1 || str_eq(buf_view(&out.path), STR(STDOUT_NAME)))
+		return;
+	if (!force && clock_mono_ms() - out.looked_ms < 1000)
+		return;
+	out.looked_ms = clock_mono_ms();
+	if (stat(buf_cstr(&out.path), &by_name) == 0 && fstat(out.fd, &by_fd) == 0 &&
+	    by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev)
+		return;
+	output_flush();
+	open_file();
+}
+
+/* "Nov 22 06:07:42", made once a second. */
+static const char *
+stamp(void)
+{
+	time_t now = clock_wall();
+	struct tm tm;
+
+	if (now != out.stamp_at && localtime_r(&now, &tm)) {
+		out.stamp_at = now;
+		strftime(out.stamp, sizeof(out.stamp), "%b %e %H:%M:%S", &tm);
+	}
+	return out.stamp;
+}
+
+static int
+priority(int level)
+{
+	switch (level) {
+	case LOG_LEVEL_DEBUG:
+	case LOG_LEVEL_INFO:
+		return LOG_INFO;
+	case LOG_LEVEL_WARNING:
+		return LOG_WARNING;
+	case LOG_LEVEL_ERROR:
+		return LOG_ERR;
+	default:
+		return LOG_CRIT;
+	}
+}
+
+/* The part in front of ": " names the program; syslog(3) wants it by itself. */
+static void
+to_syslog(int level, struct str line)
+{
+	char ident[160];
+	size_t colon = str_find(line, STR(": "));
+
+	if (colon == STR_NPOS || colon >= sizeof(ident)) {
+		syslog(priority(level), "%.*s", STR_ARG(line));
+		return;
+	}
+	snprintf(ident, sizeof(ident), "%.*s", (int)colon, line.data);
+	openlog(ident, 0, LOG_MAIL);
+	line = str_from(line, colon + 2);
+	syslog(priority(level), "%.*s", STR_ARG(line));
+	closelog();
+}
+
+void
+output_line(int level, struct str line)
+{
+	if (out.fd == -1) {
+		to_syslog(level, line);
+		return;
+	}
+	buf_printf(&out.lines, "%s %s %.*s\n", stamp(), out.host, STR_ARG(line));
+	if (out.lines.len >= FLUSH_AT)
+		output_flush();
+}
+
+void
+output_flush(void)
+{
+	if (out.fd != -1 && out.lines.len > 0 &&
+	    io_write_all(out.fd, out.lines.data, out.lines.len) == -1)
+		syslog(LOG_ERR | LOG_MAIL, "cannot write %s: %s", buf_cstr(&out.path),
+		    strerror(errno));
+	buf_reset(&out.lines);
+}

@@ -1,0 +1,24 @@
+/*
+ * output - where log lines end: syslog, a file, standard output
+ *
+ * maillog_file if it is set; else syslog if there is /dev/log; else a file all the same, so that what
+ * the suite says is never lost: /var/log/mail.log, or mail.log in data_directory for an ordinary user.
+ */
+#ifndef POSTKEEP_POSTLOGD_OUTPUT_H
+#define POSTKEEP_POSTLOGD_OUTPUT_H
+
+#include <stdbool.h>
+
+#include "lib/base/str.h"
+
+/* Opens what the configuration names, as root where that is needed. False: cannot write anywhere. */
+bool output_open(void);
+/* Opens a file again whose name now means another one (rotation), or the new configuration's. */
+void output_reopen(bool force);
+
+/* One line, "postkeep/smtpd[4711]: text", of LEVEL (enum log_level). */
+void output_line(int level, struct str line);
+/* Writes what has gathered. */
+void output_flush(void);
+
+#endif
