@@ -41,14 +41,20 @@ usable(struct conf_problems *problems)
 	return ok;
 }
 
-void
-service_open_log(struct service_process *p)
+static bool
+is_packet_socket(int fd)
 {
 	int type;
 	socklen_t n = sizeof(type);
 
-	p->log_socket =
-	    !p->args.standalone && getsockopt(SERVICE_FD_LOG, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
+}
+
+void
+service_open_log(struct service_process *p)
+{
+	p->log_socket = !p->args.standalone && is_packet_socket(SERVICE_FD_LOG) &&
+	    is_packet_socket(SERVICE_FD_STATUS);
 	if (p->log_socket)
 		log_to_socket(SERVICE_FD_LOG, false);
 	else if (p->args.verbose > 0 || access("/dev/log", W_OK) != 0)

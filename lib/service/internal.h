@@ -118,6 +118,8 @@ void service_cancel_sessions(struct service_process *p, bool only_idle);
 
 /* status.c */
 void service_status_start(struct service_process *p);
+/* Runs the program's wakeup() on a fiber, once more if it is running already. */
+void service_wakeup(void);
 /* At the end of each turn: tells master when something has changed that it acts on. */
 void service_status_report(void);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/base/io.h"
 #include "lib/base/log.h"
@@ -73,6 +74,39 @@ acceptor(void *arg)
 	fiber_wake_all(&p->ended);
 }
 
+/*
+ * A socket that takes no connections (a fifo, a datagram socket: the pickup and qmgr of old master.cf
+ * files) is one to wake the program by, whatever is written to it.
+ */
+static bool
+takes_connections(int fd)
+{
+	int yes = 0;
+	socklen_t n = sizeof(yes);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &n) == 0 && yes != 0;
+}
+
+static void
+trigger(void *arg)
+{
+	struct service_endpoint *e = arg;
+	struct fiber_fd *ffd = fiber_fd_new(e->fd);
+	char bytes[256];
+	ssize_t n;
+
+	while (fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER) == FIBER_OK) {
+		n = read(e->fd, bytes, sizeof(bytes));
+		if (n > 0)
+			service_wakeup();
+		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+	}
+	fiber_fd_free(&ffd);
+	e->listener = NULL;
+	fiber_wake_all(&service_process()->ended);
+}
+
 static void
 datagrams(void *arg)
 {
@@ -92,6 +126,8 @@ service_listen(struct service_process *p)
 
 		if (p->service->datagrams)
 			e->listener = fiber_spawn("datagrams", datagrams, e);
+		else if (!takes_connections(e->fd))
+			e->listener = fiber_spawn("trigger", trigger, e);
 		else if (p->service->session)
 			e->listener = fiber_spawn("listener", acceptor, e);
 	}

@@ -33,9 +33,15 @@ libpostkeep_la_SOURCES += lib/service/sandbox_plain.c
 endif
 
 if HAVE_CMOCKA
-# The daemon that test_service starts under a master of its own.
+# The daemon that the tests start under a master of their own.
 noinst_PROGRAMS += tests/unit/service_probe
 tests_unit_service_probe_SOURCES = tests/unit/service_probe.c
 tests_unit_service_probe_LDADD = libpostkeep.la
 tests_unit_service_probe_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+check_PROGRAMS += tests/unit/test_service
+tests_unit_test_service_SOURCES = tests/unit/test_service.c \
+	tests/unit/service_master.c tests/unit/service_master.h
+tests_unit_test_service_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_service_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif

@@ -98,6 +98,8 @@ service_run(const struct service *service, int argc, char **argv)
 	fiber_waitq_init(&p->attention);
 	log_name("postkeep", service->name);
 
+	/* Once for what is wrong with the arguments, and again when they are known. */
+	service_open_log(p);
 	service_parse_arguments(p, argc, argv);
 	service_open_log(p);
 	service_load_configuration(p);

@@ -64,6 +64,8 @@ static const int common_calls[] = {
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigpending),
+    SCMP_SYS(alarm),
+    SCMP_SYS(setitimer),
     SCMP_SYS(restart_syscall),
     /* time */
     SCMP_SYS(clock_gettime),

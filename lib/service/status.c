@@ -79,12 +79,18 @@ want(struct service_job *job, const char *name)
 	fiber_spawn(name, job_fiber, job);
 }
 
+void
+service_wakeup(void)
+{
+	want(&service_process()->wakeup, "wakeup");
+}
+
 static void
 obey(struct service_process *p, char order)
 {
 	switch (order) {
 	case SERVICE_ORDER_WAKEUP:
-		want(&p->wakeup, "wakeup");
+		service_wakeup();
 		break;
 	case SERVICE_ORDER_FLUSH:
 		want(&p->flush, "flush");

@@ -23,10 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/service/service.h"
 
-#define SECOND_MS 1000
+#define SPIN_MS 2500
+#define TURN_MS 20
 
 static long
 call_execve(void)
@@ -222,6 +224,15 @@ answer_call(struct stream *s, struct str name)
 	stream_puts(s, "no such call\n");
 }
 
+/* Busy for some seconds, in turns that are short. */
+static void
+spin(void)
+{
+	for (int64_t end = clock_mono_ms() + SPIN_MS; clock_mono_ms() < end; fiber_yield())
+		for (int64_t turn = clock_mono_ms() + TURN_MS; clock_mono_ms() < turn;)
+			continue;
+}
+
 static void
 answer_place(struct stream *s)
 {
@@ -252,8 +263,7 @@ obey(struct service_client *client, struct str line)
 	} else if (str_eq(line, STR("idle"))) {
 		stream_puts(s, service_idle(client, true) ? "waiting\n" : "leaving\n");
 	} else if (str_eq(line, STR("spin"))) {
-		for (int64_t end = fiber_now() + SECOND_MS * 3; fiber_now() < end;)
-			fiber_yield();
+		spin();
 		stream_puts(s, "spun\n");
 	} else if (str_eq(line, STR("quit"))) {
 		return false;
