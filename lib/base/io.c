@@ -185,9 +185,24 @@ sync_fd(int fd)
 	return result;
 }
 
+/* Owner first: changing it takes set-id bits away. */
+static int
+make_like(int fd, const struct stat *like)
+{
+	struct stat now;
+
+	if (fstat(fd, &now) != 0)
+		return -1;
+	if ((now.st_uid != like->st_uid || now.st_gid != like->st_gid) &&
+	    fchown(fd, like->st_uid, like->st_gid) != 0)
+		return -1;
+	return fchmod(fd, like->st_mode & 07777);
+}
+
 /* Makes the file TEMPORARY with DATA and has it on the disk. A file left by an earlier process goes. */
 static int
-write_temporary(const char *temporary, const void *data, size_t n, mode_t mode)
+write_temporary(
+    const char *temporary, const void *data, size_t n, mode_t mode, const struct stat *like)
 {
 	int fd;
 
@@ -196,7 +211,8 @@ write_temporary(const char *temporary, const void *data, size_t n, mode_t mode)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -1;
-	if (io_write_all(fd, data, n) != 0 || sync_fd(fd) != 0) {
+	if ((like && make_like(fd, like) != 0) || io_write_all(fd, data, n) != 0 ||
+	    sync_fd(fd) != 0) {
 		close_quietly(&fd);
 		return -1;
 	}
@@ -219,14 +235,14 @@ parent_of(const char *path, struct buf *dir)
 	return buf_cstr(dir);
 }
 
-int
-io_replace_file(const char *path, const void *data, size_t n, mode_t mode)
+static int
+replace_file(const char *path, const void *data, size_t n, mode_t mode, const struct stat *like)
 {
 	struct buf temporary = {0}, dir = {0};
 	int result = -1, saved;
 
 	buf_printf(&temporary, "%s.tmp.%ld", path, (long)getpid());
-	if (write_temporary(buf_cstr(&temporary), data, n, mode) != 0 ||
+	if (write_temporary(buf_cstr(&temporary), data, n, mode, like) != 0 ||
 	    rename(buf_cstr(&temporary), path) != 0) {
 		saved = errno;
 		unlink(buf_cstr(&temporary));
@@ -239,6 +255,18 @@ io_replace_file(const char *path, const void *data, size_t n, mode_t mode)
 	buf_free(&dir);
 	errno = saved;
 	return result;
+}
+
+int
+io_replace_file(const char *path, const void *data, size_t n, mode_t mode)
+{
+	return replace_file(path, data, n, mode, NULL);
+}
+
+int
+io_replace_file_like(const char *path, const void *data, size_t n, const struct stat *like)
+{
+	return replace_file(path, data, n, like->st_mode & 0600, like);
 }
 
 int

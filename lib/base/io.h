@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "lib/base/buf.h"
@@ -33,6 +34,8 @@ int io_set_cloexec(int fd, bool on);
  * writes PATH.tmp.<pid>, syncs it, renames it, syncs the directory. MODE as for open().
  */
 int io_replace_file(const char *path, const void *data, size_t n, mode_t mode);
+/* The same; owner, group and mode are those of LIKE, from the moment the name stands for the new file. */
+int io_replace_file_like(const char *path, const void *data, size_t n, const struct stat *like);
 /* Makes the changes of entries in the directory PATH durable. */
 int io_sync_dir(const char *path);
 

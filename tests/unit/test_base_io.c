@@ -327,6 +327,27 @@ replace(void **state)
 }
 
 static void
+replace_like(void **state)
+{
+	struct place *p = *state;
+	struct stat like, after;
+
+	assert_int_equal(io_replace_file(p->path, "one", 3, 0600), 0);
+	assert_int_equal(chmod(p->path, 0646), 0);
+	/* Only root may give files away. */
+	if (geteuid() == 0)
+		assert_int_equal(chown(p->path, 65533, 65532), 0);
+	assert_int_equal(stat(p->path, &like), 0);
+	assert_int_equal(io_replace_file_like(p->path, "two", 3, &like), 0);
+	assert_content(p->path, "two");
+	assert_int_equal(stat(p->path, &after), 0);
+	assert_int_not_equal(after.st_ino, like.st_ino);
+	assert_int_equal(after.st_mode, like.st_mode);
+	assert_int_equal(after.st_uid, like.st_uid);
+	assert_int_equal(after.st_gid, like.st_gid);
+}
+
+static void
 replace_in_the_working_directory(void **state)
 {
 	struct place *p = *state;
@@ -401,6 +422,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(whole_files, make_place, drop_place),
 	    cmocka_unit_test_setup_teardown(files_that_cannot_be_read, make_place, drop_place),
 	    cmocka_unit_test_setup_teardown(replace, make_place, drop_place),
+	    cmocka_unit_test_setup_teardown(replace_like, make_place, drop_place),
 	    cmocka_unit_test_setup_teardown(
 		replace_in_the_working_directory, make_place, drop_place),
 	    cmocka_unit_test_setup_teardown(replace_fails, make_place, drop_place),
