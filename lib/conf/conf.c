@@ -199,26 +199,31 @@ read_line(struct loader *l, struct str line, size_t number)
 }
 
 static void
+read_text(struct loader *l, struct str text)
+{
+	struct conf_lines lines = {.rest = text};
+	struct buf line = {0};
+
+	while (conf_lines_next(&lines, &line))
+		read_line(l, buf_view(&line), lines.first);
+	buf_free(&line);
+}
+
+static void
 read_file(struct loader *l)
 {
-	struct buf text = {0}, line = {0};
-	struct conf_lines lines = {0};
+	struct buf text = {0};
 
-	if (io_read_file(l->c->file, CONF_FILE_MAX, &text) != 0) {
-		if (errno == EFBIG)
-			conf_problem(l->problems, CONF_ERROR, l->c->file, 0, "longer than 4 MiB");
-		else
-			conf_problem(l->problems, CONF_ERROR, l->c->file, 0,
-			    "cannot be read: %s; another configuration directory is named by -c or "
-			    "MAIL_CONFIG",
-			    strerror(errno));
-	} else {
-		lines.rest = buf_view(&text);
-		while (conf_lines_next(&lines, &line))
-			read_line(l, buf_view(&line), lines.first);
-	}
+	if (io_read_file(l->c->file, CONF_FILE_MAX, &text) == 0)
+		read_text(l, buf_view(&text));
+	else if (errno == EFBIG)
+		conf_problem(l->problems, CONF_ERROR, l->c->file, 0, "longer than 4 MiB");
+	else
+		conf_problem(l->problems, CONF_ERROR, l->c->file, 0,
+		    "cannot be read: %s; another configuration directory is named by -c or "
+		    "MAIL_CONFIG",
+		    strerror(errno));
 	buf_free(&text);
-	buf_free(&line);
 }
 
 /* Problems from FIRST on, in the order of lines; those of one line as they came. */
@@ -237,20 +242,38 @@ sort_problems(struct conf_problems *p, size_t first)
 	}
 }
 
-struct conf *
-conf_load(const char *dir, const struct conf_override *overrides, size_t n_overrides,
-    struct conf_problems *problems)
+/* TEXT NULL: what main.cf holds. */
+static struct conf *
+load(const char *dir, const struct str *text, const struct conf_override *overrides,
+    size_t n_overrides, struct conf_problems *problems)
 {
 	struct loader l = {.c = conf_new(dir), .problems = problems};
 	size_t first = problems->count;
 
-	read_file(&l);
+	if (text)
+		read_text(&l, *text);
+	else
+		read_file(&l);
 	for (size_t i = 0; i < n_overrides; i++)
 		store(l.c, overrides[i].name, str_trim(overrides[i].value), 0);
 	conf_evaluate_all(&l);
 	conf_check(&l);
 	sort_problems(problems, first);
 	return l.c;
+}
+
+struct conf *
+conf_load(const char *dir, const struct conf_override *overrides, size_t n_overrides,
+    struct conf_problems *problems)
+{
+	return load(dir, NULL, overrides, n_overrides, problems);
+}
+
+struct conf *
+conf_load_text(const char *dir, struct str text, const struct conf_override *overrides,
+    size_t n_overrides, struct conf_problems *problems)
+{
+	return load(dir, &text, overrides, n_overrides, problems);
 }
 
 struct conf *

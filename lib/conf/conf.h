@@ -62,6 +62,9 @@ struct conf_override {
  */
 struct conf *conf_load(const char *dir, const struct conf_override *overrides, size_t n_overrides,
     struct conf_problems *problems);
+/* The same with TEXT in the place of main.cf's. */
+struct conf *conf_load_text(const char *dir, struct str text, const struct conf_override *overrides,
+    size_t n_overrides, struct conf_problems *problems);
 void conf_free(struct conf **c);
 
 /* The snapshot of this process (one of the two globals the house allows). conf_set frees no older one. */

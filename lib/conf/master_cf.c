@@ -273,35 +273,37 @@ read_line(struct reader *r, struct str line, size_t number)
 	r->m->entries[r->m->count++] = e;
 }
 
-static void
-read_text(struct reader *r, struct str text)
+struct master_cf *
+master_cf_read(struct str text, const char *file, struct conf_problems *problems)
 {
+	struct reader r = {.m = MEM_NEW(struct master_cf), .problems = problems, .file = file};
 	struct conf_lines lines = {.rest = text};
 	struct buf line = {0};
 
-	r->seen = hash_new();
+	r.seen = hash_new();
 	while (conf_lines_next(&lines, &line))
-		read_line(r, buf_view(&line), lines.first);
+		read_line(&r, buf_view(&line), lines.first);
 	buf_free(&line);
-	hash_free(&r->seen, NULL);
+	buf_free(&r.why);
+	hash_free(&r.seen, NULL);
+	return r.m;
 }
 
 struct master_cf *
 master_cf_load(const char *dir, struct conf_problems *problems)
 {
-	struct reader r = {.m = MEM_NEW(struct master_cf), .problems = problems};
 	struct buf path = {0}, text = {0};
+	struct master_cf *m;
 
 	buf_printf(&path, "%s/master.cf", dir);
-	r.file = buf_cstr(&path);
-	if (io_read_file(r.file, CONF_FILE_MAX, &text) != 0)
-		conf_problem(problems, CONF_ERROR, r.file, 0, "%s%s",
+	if (io_read_file(buf_cstr(&path), CONF_FILE_MAX, &text) != 0) {
+		conf_problem(problems, CONF_ERROR, path.data, 0, "%s%s",
 		    errno == EFBIG ? "longer than 4 MiB" : "cannot be read: ",
 		    errno == EFBIG ? "" : strerror(errno));
-	else
-		read_text(&r, buf_view(&text));
-	buf_free(&r.why);
+		buf_reset(&text);
+	}
+	m = master_cf_read(buf_view(&text), path.data, problems);
 	buf_free(&path);
 	buf_free(&text);
-	return r.m;
+	return m;
 }

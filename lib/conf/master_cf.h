@@ -55,6 +55,8 @@ struct master_cf {
  * missing columns …) go to PROBLEMS, with file and line; a line in error is left out of the result.
  */
 struct master_cf *master_cf_load(const char *dir, struct conf_problems *problems);
+/* The same for TEXT; FILE is the name that problems are reported with, NULL for none. */
+struct master_cf *master_cf_read(struct str text, const char *file, struct conf_problems *problems);
 void master_cf_free(struct master_cf **m);
 
 const char *master_type_name(enum master_type type);
