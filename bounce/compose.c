@@ -1,0 +1,288 @@
+/*
+ * compose - a delivery status notification: see compose.h
+ */
+#include "bounce/compose.h"
+
+#include <inttypes.h>
+
+#include "lib/mail/date.h"
+#include "lib/mail/dsn.h"
+#include "lib/mail/mime.h"
+#include "lib/mail/utf8.h"
+
+#define TEXT_WIDTH 78
+#define FIELD_WIDTH 900 /* a field's line; RFC 5322 section 2.1.1 allows 998 */
+
+/* What differs between the kinds. */
+static const struct {
+	const char *subject, *postmaster_subject, *intro;
+} kinds[NOTICE_KINDS] = {
+    [NOTICE_FAILURE] = {"Undelivered mail returned to sender", "Postmaster copy: undelivered mail",
+	"Your message could not be delivered to the recipients listed below. No further\r\n"
+	"attempt will be made for them. The cause is given with each recipient; what\r\n"
+	"could be kept of your message is attached.\r\n"},
+    [NOTICE_DELAY] = {"Your mail is delayed", "Postmaster warning: delayed mail",
+	"This is only a warning: you need not send your message again.\r\n\r\n"
+	"Your message could not yet be delivered to the recipients listed below.\r\n"
+	"Delivery will be tried again"},
+    [NOTICE_SUCCESS] = {"Your mail was delivered", "Your mail was delivered",
+	"As you asked to be told: your message was delivered to the recipients listed\r\n"
+	"below. If it was handed to a system that sends no such reports, you will get no\r\n"
+	"further notice.\r\n"},
+    [NOTICE_VERIFY] = {"Mail delivery report", "Mail delivery report",
+	"This is the delivery report you asked for.\r\n"},
+};
+
+bool
+compose_needs_utf8(const struct compose *c)
+{
+	const struct msg_notice_rcpt *r = c->notice->rcpts.items;
+
+	if (utf8_8bit(c->to))
+		return true;
+	for (size_t i = 0; i < c->notice->rcpts.count; i++)
+		if (utf8_8bit(r[i].address) || utf8_8bit(r[i].orcpt))
+			return true;
+	return false;
+}
+
+/* Printable text on one line, at most MAX bytes: control bytes become '?', cut between characters. */
+static void
+put_clean(struct buf *out, struct str s, size_t max)
+{
+	bool valid = utf8_valid(s);
+
+	if (s.len > max) {
+		s.len = max;
+		while (s.len > 0 && ((unsigned char)s.data[s.len] & 0xc0) == 0x80)
+			s.len--;
+	}
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.data[i];
+
+		buf_putc(out,
+		    c == '\t'                                        ? ' '
+			: c < ' ' || c == 127 || (c > 127 && !valid) ? '?'
+								     : (char)c);
+	}
+}
+
+/* Words of S, wrapped, each line with INDENT in front. */
+static void
+put_wrapped(struct buf *out, struct str s, const char *indent)
+{
+	struct buf clean = {0};
+	struct str rest, word;
+	size_t column = 0;
+
+	put_clean(&clean, s, MSG_TEXT_MAX);
+	rest = buf_view(&clean);
+	while (str_token(&rest, " ", &word)) {
+		if (word.len > FIELD_WIDTH)
+			word.len = FIELD_WIDTH;
+		if (column > 0 && column + 1 + word.len > TEXT_WIDTH) {
+			buf_puts(out, "\r\n");
+			column = 0;
+		}
+		if (column == 0) {
+			buf_puts(out, indent);
+			column = str_c(indent).len;
+		} else {
+			buf_putc(out, ' ');
+			column++;
+		}
+		buf_str(out, word);
+		column += word.len;
+	}
+	buf_puts(out, "\r\n");
+	buf_free(&clean);
+}
+
+static void
+put_field(struct buf *out, const char *name, const char *type, struct str value)
+{
+	if (value.len == 0)
+		return;
+	buf_printf(out, "%s: %s", name, type);
+	put_clean(out, value, FIELD_WIDTH);
+	buf_puts(out, "\r\n");
+}
+
+static void
+put_date_field(struct buf *out, const char *name, int64_t when)
+{
+	char date[MAIL_DATE_SIZE];
+
+	mail_date((time_t)when, date);
+	buf_printf(out, "%s: %s\r\n", name, date);
+}
+
+/* The message's own header, up to the first boundary. */
+static void
+put_header(
+    const struct compose *c, bool utf8, bool content_8bit, struct str boundary, struct buf *out)
+{
+	const struct msg_notice *n = c->notice;
+
+	buf_puts(out, "From: Mail Delivery System <");
+	put_clean(out, c->from, MSG_ADDRESS_MAX);
+	buf_puts(out, ">\r\nTo: ");
+	put_clean(out, c->to, MSG_ADDRESS_MAX);
+	buf_printf(out, "\r\nSubject: %s\r\n",
+	    c->postmaster ? kinds[n->kind].postmaster_subject : kinds[n->kind].subject);
+	put_date_field(out, "Date", c->now);
+	buf_puts(out, "Message-Id: ");
+	mail_message_id((time_t)c->now, c->queue_id, c->myhostname, out);
+	/* RFC 3834 section 5: nobody's auto-responder is to answer this. */
+	buf_puts(out,
+	    "\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/report; report-type=");
+	buf_puts(out, utf8 ? "global-delivery-status" : "delivery-status");
+	buf_printf(out, ";\r\n\tboundary=\"%.*s\"\r\n", STR_ARG(boundary));
+	buf_printf(out, "Content-Transfer-Encoding: %s\r\n\r\n", mime_encoding(content_8bit));
+	buf_puts(out, "This is a message in several parts (MIME).\r\n\r\n");
+}
+
+static void
+put_part(
+    struct buf *out, struct str boundary, const char *description, const char *type, bool has_8bit)
+{
+	buf_printf(out, "--%.*s\r\nContent-Description: %s\r\nContent-Type: %s\r\n",
+	    STR_ARG(boundary), description, type);
+	if (has_8bit)
+		buf_puts(out, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_puts(out, "\r\n");
+}
+
+/* What people read. */
+static void
+put_text(const struct compose *c, struct buf *out)
+{
+	const struct msg_notice *n = c->notice;
+	const struct msg_notice_rcpt *r = n->rcpts.items;
+
+	buf_printf(out, "This is the mail system at host %.*s.\r\n\r\n%s", STR_ARG(c->myhostname),
+	    kinds[n->kind].intro);
+	if (n->kind == NOTICE_DELAY) {
+		char date[MAIL_DATE_SIZE];
+
+		mail_date((time_t)n->expire_at, date);
+		buf_printf(out, " until\r\n%s.\r\n", date);
+	}
+	buf_puts(out, "\r\nIf you need help, forward this report to your postmaster.\r\n\r\n");
+	for (size_t i = 0; i < n->rcpts.count; i++) {
+		buf_putc(out, '<');
+		put_clean(out, r[i].address, MSG_ADDRESS_MAX);
+		buf_putc(out, '>');
+		if (r[i].orig.len > 0 && !str_eq_nocase(r[i].orig, r[i].address)) {
+			buf_puts(out, " (sent to <");
+			put_clean(out, r[i].orig, MSG_ADDRESS_MAX);
+			buf_puts(out, ">)");
+		}
+		buf_puts(out, ":\r\n");
+		put_wrapped(out, r[i].text, "    ");
+		buf_puts(out, "\r\n");
+	}
+}
+
+/* RFC 3464 section 2.2. */
+static void
+put_message_fields(const struct compose *c, struct buf *out)
+{
+	const struct msg_notice *n = c->notice;
+
+	put_field(out, "Reporting-MTA", "dns; ", c->myhostname);
+	put_field(out, "Original-Envelope-Id", "", n->envid);
+	put_field(out, "X-Postkeep-Queue-ID", "", n->id);
+	if (n->sender.len > 0)
+		put_field(out, "X-Postkeep-Sender", utf8_8bit(n->sender) ? "utf-8; " : "rfc822; ",
+		    n->sender);
+	put_date_field(out, "Arrival-Date", n->arrival_us / 1000000);
+	buf_puts(out, "\r\n");
+}
+
+/* RFC 3464 section 2.3. */
+static void
+put_rcpt_fields(const struct compose *c, const struct msg_notice_rcpt *r, struct buf *out)
+{
+	const struct msg_notice *n = c->notice;
+	/* A status is of the action's class; what a probe or a relay said may be of another. */
+	char class = n->kind == NOTICE_DELAY ? '4' : r->status == DELIVERY_SENT ? '2' : '5';
+	struct buf orcpt = {0};
+
+	put_field(
+	    out, "Final-Recipient", utf8_8bit(r->address) ? "utf-8; " : "rfc822; ", r->address);
+	if (r->orcpt.len > 0) {
+		size_t semicolon = str_chr(r->orcpt, ';');
+
+		buf_str(&orcpt, str_sub(r->orcpt, 0, semicolon));
+		buf_puts(&orcpt, "; ");
+		if (semicolon != STR_NPOS)
+			buf_str(&orcpt, str_from(r->orcpt, semicolon + 1));
+		put_field(out, "Original-Recipient", "", buf_view(&orcpt));
+	}
+	buf_free(&orcpt);
+	put_field(out, "Action", "",
+	    str_starts(r->action, STR("deliverable")) || str_starts(r->action, STR("undeliverable"))
+		? (r->status == DELIVERY_SENT ? STR("delivered") : STR("failed"))
+		: r->action);
+	if (dsn_valid(r->dsn))
+		buf_printf(out, "Status: %c%.*s\r\n", class, STR_ARG(str_from(r->dsn, 1)));
+	else
+		buf_printf(out, "Status: %c.0.0\r\n", class);
+	put_field(out, "Remote-MTA", "", r->remote_mta);
+	if (r->diagnostic.len > 0)
+		put_field(out, "Diagnostic-Code", "", r->diagnostic);
+	else
+		put_field(out, "Diagnostic-Code", "X-Postkeep; ", r->text);
+	if (n->kind == NOTICE_DELAY)
+		put_date_field(out, "Will-Retry-Until", n->expire_at);
+	buf_puts(out, "\r\n");
+}
+
+/* The last part: the message, or its header. */
+static void
+put_original(const struct compose *c, bool utf8, struct str boundary, struct buf *out)
+{
+	bool whole = c->original.len == c->notice->full_size;
+	bool has_8bit = utf8_8bit(c->original);
+	const char *type = whole ? (utf8 ? "message/global" : "message/rfc822")
+				 : (utf8 ? "message/global-headers" : "text/rfc822-headers");
+
+	put_part(
+	    out, boundary, whole ? "Undelivered message" : "Header of the message", type, has_8bit);
+	buf_str(out, c->original);
+	if (!str_ends_nocase(c->original, STR("\r\n")))
+		buf_puts(out, "\r\n");
+}
+
+void
+compose_notice(const struct compose *c, struct buf *out)
+{
+	const struct msg_notice *n = c->notice;
+	const struct msg_notice_rcpt *r = n->rcpts.items;
+	bool utf8 = compose_needs_utf8(c);
+	bool content_8bit = utf8 || utf8_8bit(c->original);
+	struct buf boundary = {0};
+	struct str b;
+
+	for (size_t i = 0; i < n->rcpts.count; i++)
+		content_8bit = content_8bit || utf8_8bit(r[i].text) || utf8_8bit(r[i].diagnostic);
+	mime_boundary(c->queue_id, c->myhostname, &boundary);
+	b = buf_view(&boundary);
+	put_header(c, utf8, content_8bit, b, out);
+	put_part(out, b, "Notification",
+	    content_8bit ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
+	    content_8bit);
+	put_text(c, out);
+	put_part(out, b, "Delivery report",
+	    utf8 ? "message/global-delivery-status" : "message/delivery-status",
+	    utf8 || content_8bit);
+	put_message_fields(c, out);
+	for (size_t i = 0; i < n->rcpts.count; i++)
+		put_rcpt_fields(c, &r[i], out);
+	if (c->original.len > 0)
+		put_original(c, utf8, b, out);
+	buf_printf(out, "\r\n--%.*s--\r\n", STR_ARG(b));
+	buf_free(&boundary);
+}

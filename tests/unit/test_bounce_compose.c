@@ -1,0 +1,201 @@
+/* test_bounce_compose - the text of delivery status notifications. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bounce/compose.h"
+
+static struct msg_notice_rcpt rcpts[] = {
+    {.address = STR("bob@example.org"),
+	.orig = STR("Bob@example.org"),
+	.orcpt = STR("rfc822;bob@relay.example"),
+	.status = DELIVERY_BOUNCED,
+	.action = STR("failed"),
+	.dsn = STR("5.1.1"),
+	.text = STR("unknown user: \"bob\""),
+	.diagnostic = STR_EMPTY,
+	.remote_mta = STR_EMPTY},
+    {.address = STR("eve@example.org"),
+	.orig = STR_EMPTY,
+	.orcpt = STR_EMPTY,
+	.status = DELIVERY_BOUNCED,
+	.action = STR("failed"),
+	.dsn = STR("4.2.2"),
+	.text = STR("line one\r\nBcc: injected@example.org\r\n.\r\n\x01"),
+	.diagnostic = STR("smtp; 452 full\nX-Evil: yes"),
+	.remote_mta = STR("dns; mx.example.org")},
+};
+
+static struct msg_notice
+sample(enum notice_kind kind)
+{
+	return (struct msg_notice){
+	    .kind = kind,
+	    .id = STR("4jXKcV6sGYz8"),
+	    .sender = STR("alice@example.com"),
+	    .envid = STR("QQ314159"),
+	    .arrival_us = 1764000000000000,
+	    .expire_at = 1764432000,
+	    .size = 30,
+	    .full_size = 30,
+	    .rcpts = {rcpts, 2},
+	};
+}
+
+static struct str
+compose(struct msg_notice *n, struct buf *out, bool whole)
+{
+	struct compose c = {
+	    .notice = n,
+	    .original = STR("Subject: hi\r\n\r\nhello, world\r\n"),
+	    .myhostname = STR("mx.example.net"),
+	    .from = STR("MAILER-DAEMON@example.net"),
+	    .to = n->sender,
+	    .queue_id = STR("4jXKcV6sGYz9"),
+	    .now = 1764000100,
+	};
+
+	n->full_size = whole ? c.original.len : 99999;
+	compose_notice(&c, out);
+	return buf_view(out);
+}
+
+#define HAS(text, part) assert_true(str_find((text), STR(part)) != STR_NPOS)
+#define HAS_NOT(text, part) assert_true(str_find((text), STR(part)) == STR_NPOS)
+
+static void
+test_failure(void **state)
+{
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct buf out = {0};
+	struct str t = compose(&n, &out, true);
+
+	(void)state;
+	HAS(t, "To: alice@example.com\r\n");
+	HAS(t, "Auto-Submitted: auto-replied\r\n");
+	HAS(t, "report-type=delivery-status;");
+	HAS(t, "\r\nReporting-MTA: dns; mx.example.net\r\n");
+	HAS(t, "\r\nOriginal-Envelope-Id: QQ314159\r\n");
+	HAS(t, "\r\nFinal-Recipient: rfc822; bob@example.org\r\n");
+	HAS(t, "\r\nOriginal-Recipient: rfc822; bob@relay.example\r\n");
+	HAS(t, "\r\nAction: failed\r\nStatus: 5.1.1\r\n");
+	HAS(t, "\r\nDiagnostic-Code: X-Postkeep; unknown user: \"bob\"\r\n");
+	HAS(t, "<bob@example.org>:\r\n    unknown user: \"bob\"\r\n");
+	HAS(t, "Content-Type: message/rfc822\r\n");
+	HAS(t, "\r\nSubject: hi\r\n\r\nhello, world\r\n");
+	/* A failure's status is of class 5 even when the last reply was a 4. */
+	HAS(t, "Status: 5.2.2\r\n");
+	assert_true(str_ends_nocase(t, STR("--\r\n")));
+	buf_free(&out);
+}
+
+/* What a stranger wrote cannot begin a line or a field. */
+static void
+test_injection(void **state)
+{
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct buf out = {0};
+	struct str t = compose(&n, &out, true);
+
+	(void)state;
+	HAS_NOT(t, "\nBcc: injected");
+	HAS_NOT(t, "\nX-Evil: yes");
+	HAS_NOT(t, "\x01");
+	HAS(t, "Diagnostic-Code: smtp; 452 full?X-Evil: yes\r\n");
+	for (size_t i = 0; i < t.len; i++)
+		if (t.data[i] == '\n')
+			assert_true(i > 0 && t.data[i - 1] == '\r');
+	buf_free(&out);
+}
+
+static void
+test_headers_only(void **state)
+{
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct buf out = {0};
+	struct str t = compose(&n, &out, false);
+
+	(void)state;
+	HAS(t, "Content-Type: text/rfc822-headers\r\n");
+	buf_free(&out);
+}
+
+static void
+test_delay(void **state)
+{
+	struct msg_notice n = sample(NOTICE_DELAY);
+	struct buf out = {0};
+	struct str t;
+
+	(void)state;
+	rcpts[0].action = STR("delayed");
+	t = compose(&n, &out, false);
+	rcpts[0].action = STR("failed");
+	HAS(t, "Action: delayed\r\nStatus: 4.1.1\r\n");
+	HAS(t, "Will-Retry-Until: ");
+	HAS(t, "only a warning");
+	buf_free(&out);
+}
+
+static void
+test_utf8(void **state)
+{
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct str was = rcpts[0].address;
+	struct buf out = {0};
+	struct str t;
+
+	(void)state;
+	rcpts[0].address = STR("b\xc3\xb6b@example.org");
+	t = compose(&n, &out, true);
+	rcpts[0].address = was;
+	HAS(t, "message/global-delivery-status");
+	HAS(t,
+	    "Final-Recipient: utf-8; b\xc3\xb6"
+	    "b@example.org\r\n");
+	HAS(t, "Content-Type: message/global\r\n");
+	buf_free(&out);
+}
+
+/* Nothing a stranger can say makes a line longer than mail allows, or the notice grow without bound. */
+static void
+test_bounds(void **state)
+{
+	static char huge[MSG_TEXT_MAX];
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct str was = rcpts[1].diagnostic, text_was = rcpts[1].text;
+	struct buf out = {0};
+	struct str t;
+	size_t line = 0;
+
+	(void)state;
+	memset(huge, 'x', sizeof(huge));
+	rcpts[1].diagnostic = rcpts[1].text = str_n(huge, sizeof(huge));
+	t = compose(&n, &out, true);
+	rcpts[1].diagnostic = was;
+	rcpts[1].text = text_was;
+	for (size_t i = 0; i < t.len; i++) {
+		line = t.data[i] == '\n' ? 0 : line + 1;
+		assert_true(line <= 998);
+	}
+	buf_free(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_failure),
+	    cmocka_unit_test(test_injection),
+	    cmocka_unit_test(test_headers_only),
+	    cmocka_unit_test(test_delay),
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_bounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
