@@ -150,7 +150,7 @@ test_utf8(void **state)
 	struct str t;
 
 	(void)state;
-	rcpts[0].address = STR("b\xc3\xb6b@example.org");
+	rcpts[0].address = STR("b\303\266b@example.org");
 	t = compose(&n, &out, true);
 	rcpts[0].address = was;
 	HAS(t, "message/global-delivery-status");
