@@ -3,3 +3,10 @@ libpostkeep_la_SOURCES += \
 	lib/intake/intake.c lib/intake/intake.h \
 	lib/intake/intake_private.h \
 	lib/intake/rules.c
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_intake
+tests_unit_test_intake_SOURCES = tests/unit/test_intake.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_intake_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_intake_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif
