@@ -57,10 +57,10 @@ service_open_log(struct service_process *p)
 	    is_packet_socket(SERVICE_FD_STATUS);
 	if (p->log_socket)
 		log_to_socket(SERVICE_FD_LOG, false);
-	else if (p->args.verbose > 0 || access("/dev/log", W_OK) != 0)
-		log_to_stderr();
-	else
+	else if (p->args.standalone && p->args.verbose == 0 && access("/dev/log", W_OK) == 0)
 		log_to_syslog();
+	else
+		log_to_stderr();
 }
 
 void

@@ -39,7 +39,11 @@ tests_unit_service_probe_SOURCES = tests/unit/service_probe.c
 tests_unit_service_probe_LDADD = libpostkeep.la
 tests_unit_service_probe_LDFLAGS = $(AM_LDFLAGS) -no-install
 
-check_PROGRAMS += tests/unit/test_service
+check_PROGRAMS += tests/unit/test_confine tests/unit/test_service
+tests_unit_test_confine_SOURCES = tests/unit/test_confine.c \
+	tests/unit/service_master.c tests/unit/service_master.h
+tests_unit_test_confine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_confine_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_service_SOURCES = tests/unit/test_service.c \
 	tests/unit/service_master.c tests/unit/service_master.h
 tests_unit_test_service_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

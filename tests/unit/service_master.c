@@ -53,13 +53,13 @@ probe_settings(struct probe *p, const char *settings)
 }
 
 static void
-make_dir(struct probe *p, const char *name)
+make_dir(struct probe *p, const char *name, mode_t mode)
 {
 	char path[64];
 
 	in_dir(p, name, path, sizeof(path));
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_int_equal(chmod(path, 0755), 0);
+	assert_int_equal(chmod(path, mode), 0);
 }
 
 static void
@@ -90,10 +90,10 @@ make_surroundings(struct probe *p, const struct probe_options *o)
 	snprintf(p->dir, sizeof(p->dir), "/tmp/test_service.XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	assert_int_equal(chmod(p->dir, 0755), 0);
-	make_dir(p, "private");
-	make_dir(p, "jail");
-	make_dir(p, "jail/smtpd");
-	make_dir(p, "jail/anvil");
+	make_dir(p, "private", 0755);
+	make_dir(p, "jail", 0755);
+	make_dir(p, "jail/smtpd", 0755);
+	make_dir(p, "jail/anvil", o->open_jail ? 0777 : 0755);
 	probe_settings(p, o->settings);
 	if (o->trigger)
 		make_fifo(p);
@@ -149,7 +149,7 @@ runs_here(const char *path, const struct probe_options *o)
 static void
 be_probe(const struct probe *p, const struct probe_options *o, const char *path, const int fds[3])
 {
-	struct rlimit files = {o->files, o->files};
+	struct rlimit files;
 	const char *argv[24] = {path, "-n", "test", "-t", "unix", "-c", p->dir, "-v"};
 	size_t n = 8;
 
@@ -171,7 +171,11 @@ be_probe(const struct probe *p, const struct probe_options *o, const char *path,
 		argv[n++] = "-L";
 		argv[n++] = o->endpoint[i] ? o->endpoint[i] : "unix:private/x";
 	}
-	if (o->files > 0 && setrlimit(RLIMIT_NOFILE, &files) != 0)
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		_exit(124);
+	if (o->files > 0)
+		files.rlim_cur = o->files;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
 		_exit(124);
 	if (o->ordinary && geteuid() == 0)
 		become_ordinary();
@@ -217,7 +221,7 @@ probe_start(struct probe *p, const struct probe_options *o)
 void
 probe_clean(struct probe *p)
 {
-	char command[8][96];
+	char path[64];
 	static const char *const names[] = {
 	    "private/x", "private", "jail/smtpd", "jail/anvil", "jail", "main.cf", "made-by-probe"};
 
@@ -231,8 +235,8 @@ probe_clean(struct probe *p)
 	(void)io_close(&p->connection);
 	buf_free(&p->lines);
 	for (size_t i = 0; p->dir[0] && i < sizeof(names) / sizeof(names[0]); i++) {
-		in_dir(p, names[i], command[0], sizeof(command[0]));
-		(void)remove(command[0]);
+		in_dir(p, names[i], path, sizeof(path));
+		(void)remove(path);
 	}
 	if (p->dir[0])
 		assert_int_equal(rmdir(p->dir), 0);

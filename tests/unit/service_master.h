@@ -27,8 +27,9 @@ struct probe_options {
 	bool ordinary;           /* started as NETWORK_USER, not as root */
 	const char *settings;    /* more lines of main.cf */
 	const char *endpoint[4]; /* -L; NULL: the one socket */
+	bool open_jail;          /* that others may write to */
 	bool trigger;            /* a fifo in place of the socket */
-	rlim_t files;            /* RLIMIT_NOFILE to start with; 0 = as it is */
+	rlim_t files;            /* soft RLIMIT_NOFILE to start with; 0 = as it is */
 	bool standalone;         /* -S, on p->connection */
 };
 
