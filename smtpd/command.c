@@ -18,6 +18,8 @@
 /* A domain is 255 bytes; clients say longer things, which are harmless up to here. */
 #define HELO_MAX 512
 #define ARG_MAX 2048 /* whatever fits into a line */
+/* Bytes of a word that is no command, in the log. */
+#define LOGGED_MAX 100
 
 static bool
 rset_command(struct session *s, const struct command *c)
@@ -177,8 +179,9 @@ static void
 refuse_unknown(struct session *s, const struct command *c)
 {
 	if (access_forbidden_command(s->server->access, c->verb)) {
-		log_warning("non-SMTP command from %s: %.*s", s->peer.namaddr,
-		    STR_ARG(str_sub(str_n(c->verb.data, c->verb.len + c->arg.len), 0, 100)));
+		log_warning("non-SMTP command from %s: %.*s%s%.*s", s->peer.namaddr,
+		    STR_ARG(str_sub(c->verb, 0, LOGGED_MAX)), c->arg.len ? " " : "",
+		    STR_ARG(str_sub(c->arg, 0, LOGGED_MAX)));
 		reply(s, 221, "2.7.0", "Error: I can break rules, too. Goodbye.");
 		session_end_for(s, NULL);
 		return;

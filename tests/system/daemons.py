@@ -3,6 +3,7 @@ one ordinary user, in a temporary directory. For tests of one program beside the
 Python's standard library only."""
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,7 +22,7 @@ UNIX_ENDPOINTS = {
 MAIN_CF = """compatibility_level = 3.11
 myhostname = mx.example.com
 mydomain = example.com
-mydestination = example.com, localhost
+mydestination = $myhostname, example.com, localhost
 mynetworks = 127.0.0.1/32
 alias_maps =
 """
@@ -182,7 +183,7 @@ class Daemons:
         return self.processes[program][0].poll() is None
 
     def queued(self, queue_id):
-        """The slot file of the message, as bytes; None if there is none."""
+        """The slot file of the message up to the end of its content, as bytes; None if there is none."""
         for root, _, files in os.walk(self.spool):
             for name in files:
                 if not os.path.isfile(os.path.join(root, name)):
@@ -190,7 +191,8 @@ class Daemons:
                 with open(os.path.join(root, name), "rb") as f:
                     data = f.read()
                 if queue_id.encode() in data[:512]:
-                    return data
+                    size = int(re.search(rb"\ncontent (\d+)\n", data).group(1))
+                    return data[:data.index(b"\nReceived: ") + 1 + size]
         return None
 
 

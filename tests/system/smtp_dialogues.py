@@ -1,0 +1,1052 @@
+#!/usr/bin/env python3
+"""SMTP as its clients see it: the dialogues of RFC 5321 appendix D, every limit just below and just
+above, every refusal, and what the log says of them. Runs smtpd beside the real qmgr, proxymap and anvil.
+
+    smtp_dialogues.py BUILD_DIRECTORY [TEST…]
+"""
+import os
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from daemons import Client, Daemons, NOBODY  # noqa: E402
+
+STRANGER = "127.0.0.2"  # an address that is not in mynetworks
+USERS = "inline:{smith=1, jones=1, brown=1, user=1}"
+TESTS = []
+
+
+def test(*options, main=""):
+    """A test, and what main.cf says for its smtpd (options) and for all programs (main)."""
+    def add(function):
+        TESTS.append((function, options, main))
+        return function
+    return add
+
+
+class Suite:
+    """What a test gets: the programs, and clients of them."""
+
+    def __init__(self, daemons):
+        self.daemons = daemons
+        self.mark = daemons.log_mark()
+
+    def client(self, source=None, ehlo="client.example", **more):
+        c = Client(self.daemons.port(), source=source, **more)
+        if ehlo:
+            c.say("EHLO " + ehlo, "250-mx.example.com")
+        return c
+
+    def logged(self, text, timeout=5):
+        line = self.daemons.log_wait(text, self.mark, timeout)
+        assert line, "not in the log: %r; there: %s" % (text, self.daemons.lines[self.mark:][-6:])
+        return line
+
+    def not_logged(self, text):
+        assert not self.daemons.log_wait(text, self.mark, 0.3), "in the log: %r" % text
+
+
+def envelope(c, sender="smith@bar.example", rcpts=("jones@example.com",)):
+    c.say("MAIL FROM:<%s>" % sender, "250 2.1.0 Ok")
+    for r in rcpts:
+        c.say("RCPT TO:<%s>" % r, "250 2.1.5 Ok")
+
+
+def deliver(c, content, **more):
+    """A whole message by DATA; its queue ID."""
+    envelope(c, **more)
+    c.say("DATA", "354 End data with <CR><LF>.<CR><LF>")
+    c.send(content)
+    return c.say(b".", "250 2.0.0 Ok: queued as ").split()[-1]
+
+
+def queued_content(suite, queue_id):
+    data = suite.daemons.queued(queue_id)
+    assert data, "no slot holds %s" % queue_id
+    return data
+
+
+def quit(c):
+    c.say("QUIT", "221 2.0.0 Bye")
+    assert c.gone()
+
+
+# ---- RFC 5321 appendix D ----------------------------------------------------------------------
+
+
+@test()
+def d1_typical(s):
+    c = s.client(ehlo="bar.example")
+    c.say("MAIL FROM:<Smith@bar.example>", "250")
+    c.say("RCPT TO:<Jones@example.com>", "250")
+    c.say("RCPT TO:<Green@example.com>", "550")
+    c.say("RCPT TO:<Brown@example.com>", "250")
+    c.say("DATA", "354")
+    c.send("Blah blah blah...\r\n....etc. etc. etc.\r\n")
+    queue_id = c.say(".", "250 2.0.0 Ok: queued as ").split()[-1]
+    quit(c)
+    data = queued_content(s, queue_id)
+    assert b"Blah blah blah...\r\n...etc. etc. etc.\r\n" in data
+    assert b"Received: from bar.example (localhost [127.0.0.1])\r\n" in data
+    s.logged("%s: client=localhost[127.0.0.1]" % queue_id)
+    s.logged("postkeep/cleanup[")
+    s.logged("disconnect from localhost[127.0.0.1] ehlo=1 mail=1 rcpt=2/3 data=1 quit=1 commands=6/7")
+
+
+@test()
+def d2_aborted(s):
+    c = s.client(ehlo="bar.example")
+    c.say("MAIL FROM:<Smith@bar.example>", "250")
+    c.say("RCPT TO:<Jones@example.com>", "250")
+    c.say("RCPT TO:<Green@example.com>", "550")
+    c.say("RSET", "250 2.0.0 Ok")
+    c.say("DATA", "503 5.5.1 Error: need RCPT command")
+    quit(c)
+
+
+@test()
+def d3_relayed(s):
+    """Mail for elsewhere from our own network, the path in the old form with a source route."""
+    c = s.client(ehlo="bar.example")
+    c.say("MAIL FROM:<JQP@bar.example>", "250")
+    c.say("RCPT TO:<@foo.example:Jones@XYZ.example>", "250")
+    c.say("DATA", "354")
+    c.send("Date: Thu, 21 May 1998 05:33:29 -0700\r\nFrom: John Q. Public <JQP@bar.example>\r\n"
+           "Subject: The Next Meeting of the Board\r\nTo: Jones@xyz.example\r\n\r\nBill:\r\n"
+           "The next meeting of the board of directors will be\r\non Tuesday.\r\n"
+           "                         John.\r\n")
+    queue_id = c.say(".", "250").split()[-1]
+    quit(c)
+    assert b"Jones@XYZ.example" in queued_content(s, queue_id)
+
+
+@test()
+def d4_verifying(s):
+    c = s.client(ehlo="bar.example")
+    c.say("VRFY jones@example.com", "252 2.0.0 jones@example.com")
+    c.say("VRFY <jones>", "252 2.0.0 jones")
+    c.say("VRFY Crispin@example.com", "550 5.1.1 <Crispin@example.com>: Recipient address rejected")
+    c.say("VRFY", "501 5.5.4 Syntax: VRFY address")
+    c.say("MAIL FROM:<EAK@bar.example>", "250")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    quit(c)
+
+
+@test("disable_vrfy_command=yes")
+def vrfy_disabled(s):
+    c = Client(s.daemons.port())
+    c.send("EHLO me\r\n")
+    assert "VRFY" not in c.expect("250")
+    c.say("VRFY jones", "502 5.5.1 VRFY command is disabled")
+
+
+# ---- Greeting -----------------------------------------------------------------------------------
+
+
+@test()
+def keywords(s):
+    c = Client(s.daemons.port())
+    c.send("EHLO client.example\r\n")
+    assert c.expect("250") == (
+        "250-mx.example.com\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-VRFY\r\n"
+        "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n")
+    c.send("HELO client.example\r\n")
+    assert c.expect("250") == "250 mx.example.com\r\n"
+    c.say("HELO", "501 Syntax: HELO hostname")
+    c.say("EHLO", "501 Syntax: EHLO hostname")
+    c.say("EHLO " + "x" * 512, "250")
+    c.say("EHLO " + "x" * 513, "501 Syntax: EHLO hostname")
+
+
+@test("smtpd_discard_ehlo_keywords=chunking, dsn smtputf8, silent-discard")
+def keywords_discarded(s):
+    c = Client(s.daemons.port())
+    c.send("EHLO client.example\r\n")
+    text = c.expect("250")
+    assert "CHUNKING" not in text and "DSN" not in text and "SMTPUTF8" not in text and "SIZE" in text
+    c.say("MAIL FROM:<a@b.example> RET=FULL", "555 5.5.4 Unsupported option: RET")
+    c.say("MAIL FROM:<a@b.example> SIZE=1", "250")
+
+
+@test("smtpd_helo_required=yes", "smtpd_banner=$myhostname ESMTP hello")
+def helo_required(s):
+    c = Client(s.daemons.port(), greeting=False)
+    assert c.reply() == "220 mx.example.com ESMTP hello\r\n"
+    c.say("MAIL FROM:<a@b.example>", "503 5.5.1 Error: send HELO/EHLO first")
+    c.say("HELO me", "250")
+    c.say("MAIL FROM:<a@b.example>", "250")
+
+
+@test()
+def without_helo(s):
+    c = Client(s.daemons.port())
+    queue_id = deliver(c, b"\r\nx\r\n")
+    assert b"with SMTP id" in queued_content(s, queue_id)
+
+
+# ---- Order and syntax ---------------------------------------------------------------------------
+
+
+@test("smtpd_soft_error_limit=1000", "smtpd_hard_error_limit=1000")
+def order(s):
+    c = s.client()
+    c.say("RCPT TO:<jones@example.com>", "503 5.5.1 Error: need MAIL command")
+    c.say("DATA", "503 5.5.1 Error: need RCPT command")
+    c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("MAIL FROM:<a@b.example>", "503 5.5.1 Error: nested MAIL command")
+    c.say("DATA", "554 5.5.1 Error: no valid recipients")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    c.say("EHLO again", "250")  # ends the transaction
+    c.say("RCPT TO:<jones@example.com>", "503 5.5.1 Error: need MAIL command")
+
+
+@test("smtpd_soft_error_limit=1000", "smtpd_hard_error_limit=1000")
+def syntax(s):
+    c = s.client()
+    for line, start in [
+            ("", "500 5.5.2 Error: bad syntax"),
+            ("   ", "500 5.5.2 Error: bad syntax"),
+            (b"NOOP \0", "500 5.5.2 Error: bad syntax"),
+            (b"NO\0OP", "500 5.5.2 Error: bad syntax"),
+            (b"NOOP a\rb", "500 5.5.2 Error: bad syntax"),
+            (b"NOOP \x7f", "500 5.5.2 Error: bad syntax"),
+            (b"NOOP \xff\xfe", "500 5.5.2 Error: bad UTF-8 syntax"),
+            ("NOOP \u00e9", "250"),
+            ("EXPN list", "502 5.5.2 Error: command not recognized"),
+            ("TURN", "502 5.5.2 Error: command not recognized"),
+            ("ETRN example.com", "502 5.5.1"),
+            ("STARTTLS", "502 5.5.1"),
+            ("AUTH PLAIN AAAA", "503 5.5.1 Error: authentication not enabled"),
+            ("RSET now", "501 5.5.4 Syntax: RSET"),
+            ("noop anything", "250 2.0.0 Ok"),
+            ("  noop  ", "250 2.0.0 Ok"),
+            ("HELP", "214 2.0.0 "),
+            ("DATA x", "503"),
+            ("QUIT now", "501 5.5.4 Syntax: QUIT"),
+            ("MAIL", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+            ("MAIL TO:<a@b.example>", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+            ("MAIL FROM:<a b@c.example>", "501 5.1.7 Bad sender address syntax"),
+            ("MAIL FROM:<@>", "501 5.1.7 Bad sender address syntax"),
+            ("MAIL FROM:<a@b..example>", "501 5.1.7 Bad sender address syntax"),
+            ("MAIL FROM:<a@b.example", "501 5.1.7 Bad sender address syntax"),
+            ("MAIL FROM:<a@[300.1.1.1]>", "501 5.1.7 Bad sender address syntax")]:
+        c.say(line, start)
+    s.logged("warning: Illegal address syntax from localhost[127.0.0.1] in MAIL command: <a b@c.example>")
+    c.say("mail from: a@b.example", "250 2.1.0 Ok")  # as Postfix takes it unless it is told to be strict
+    for line, start in [
+            ("RCPT TO:<>", "501 5.1.3 Bad recipient address syntax"),
+            ("RCPT TO:", "501 5.1.3 Bad recipient address syntax"),
+            ("RCPT FROM:<a@b.example>", "501 5.5.4 Syntax: RCPT TO:<address>"),
+            ("RCPT TO:<a@b@c@>", "501 5.1.3 Bad recipient address syntax"),
+            ("RCPT TO:<jones@example.com> X=1", "555 5.5.4 Unsupported option: X")]:
+        c.say(line, start)
+    quit(c)
+
+
+@test("strict_rfc821_envelopes=yes")
+def strict_envelopes(s):
+    c = s.client()
+    c.say("MAIL FROM:a@b.example", "501 5.1.7")
+    c.say("MAIL FROM: <a@b.example>", "501")
+    c.say("MAIL FROM:<a@b.example>", "250")
+
+
+@test("smtpd_soft_error_limit=1000", "smtpd_hard_error_limit=1000")
+def parameters(s):
+    c = s.client()
+    for parameters, start in [
+            ("SIZE=0", "250"), ("SIZE=10240000", "250"), ("SIZE=10240001", "552 5.3.4"),
+            ("SIZE=99999999999999999999", "5"), ("SIZE=999999999999999999999", "501 5.5.4"),
+            ("SIZE", "501 5.5.4"), ("SIZE=", "501 5.5.4"), ("SIZE=-1", "501 5.5.4"),
+            ("SIZE=1 SIZE=1", "501 5.5.4"),
+            ("BODY=8BITMIME", "250"), ("body=7bit", "250"), ("BODY=BINARYMIME", "501 5.5.4"),
+            ("SMTPUTF8", "250"), ("SMTPUTF8=1", "501 5.5.4"),
+            ("RET=HDRS", "250"), ("RET=full", "250"), ("RET=ALL", "501 5.5.4"),
+            ("ENVID=a+2Bb", "250"), ("ENVID=a+2", "501 5.5.4"), ("ENVID=", "501 5.5.4"),
+            ("ENVID=" + "x" * 100, "250"), ("ENVID=" + "x" * 101, "501 5.5.4"),
+            ("AUTH=<>", "555 5.5.4 Unsupported option: AUTH"),
+            ("NOTIFY=NEVER", "555 5.5.4 Unsupported option: NOTIFY"),
+            ("=x", "501 5.5.4"), ("-X", "501 5.5.4")]:
+        c.say("MAIL FROM:<a@b.example> " + parameters, start)
+        c.say("RSET", "250")
+    c.say("MAIL FROM:<a@b.example>", "250")
+    for parameters, start in [
+            ("NOTIFY=NEVER", "250"), ("NOTIFY=SUCCESS,FAILURE,DELAY", "250"),
+            ("NOTIFY=NEVER,SUCCESS", "501 5.5.4"), ("NOTIFY=", "501 5.5.4"), ("NOTIFY=x", "501 5.5.4"),
+            ("ORCPT=rfc822;jones+40example.com", "250"), ("ORCPT=jones", "501 5.5.4"),
+            ("ORCPT=rfc822;a=b", "501 5.5.4"), ("RET=FULL", "555 5.5.4 Unsupported option: RET"),
+            ("SIZE=1", "555 5.5.4 Unsupported option: SIZE")]:
+        c.say("RCPT TO:<jones@example.com> " + parameters, start)
+
+
+# ---- Policy ---------------------------------------------------------------------------------------
+
+
+@test()
+def relaying(s):
+    c = s.client(source=STRANGER, ehlo="evil.example")
+    c.say("MAIL FROM:<a@b.example>", "250")
+    assert c.say("RCPT TO:<x@elsewhere.example>", "554") == \
+        "554 5.7.1 <x@elsewhere.example>: Relay access denied\r\n"
+    s.logged(": NOQUEUE: reject: RCPT from localhost[127.0.0.2]: 554 5.7.1 <x@elsewhere.example>: "
+             "Relay access denied; from=<a@b.example> to=<x@elsewhere.example> proto=ESMTP "
+             "helo=<evil.example>")
+    for address in ["x@example.com.", "x@sub.example.com", "\"x@elsewhere.example\"@other.example",
+                    "x%elsewhere.example@other.example", "x@[192.0.2.1]", "x@example.com@other.example"]:
+        c.say("RCPT TO:<%s>" % address, "5")
+    c.say("RCPT TO:<@example.com:x@elsewhere.example>", "554 5.7.1")
+    c.say("RCPT TO:<jones@EXAMPLE.COM>", "250")
+    c.say("RCPT TO:<jones@localhost>", "250")
+    c.close()
+    c = s.client()  # in mynetworks
+    envelope(c, rcpts=["x@elsewhere.example", "jones@example.com"])
+
+
+@test()
+def unknown_users(s):
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<>", "250")
+    assert c.say("RCPT TO:<nobody-here@example.com>", "550") == \
+        ("550 5.1.1 <nobody-here@example.com>: Recipient address rejected: "
+         "User unknown in local recipient table\r\n")
+    s.logged("NOQUEUE: reject: RCPT from localhost[127.0.0.2]: 550 5.1.1 <nobody-here@example.com>: "
+             "Recipient address rejected: User unknown in local recipient table; from=<> "
+             "to=<nobody-here@example.com> proto=ESMTP helo=<client.example>")
+    c.say("RCPT TO:<nobody-here>", "550 5.1.1 <nobody-here>")
+    for address in ["JONES@example.com", "jones", "postmaster", "Postmaster", "PostMaster@example.com",
+                    "\"jones\"@example.com"]:
+        c.say("RCPT TO:<%s>" % address, "250")
+
+
+@test(main="local_recipient_maps = proxy:unix:passwd.byname $alias_maps\nrecipient_delimiter = +\n")
+def system_users(s):
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("RCPT TO:<root@example.com>", "250")
+    c.say("RCPT TO:<root+tag@example.com>", "250")
+    c.say("RCPT TO:<Root@localhost>", "250")
+    c.say("RCPT TO:<no-such-user-here@example.com>", "550 5.1.1")
+
+
+@test(main="local_recipient_maps = proxy:unix:passwd.byname\n")
+def look_up_fails(s):
+    """proxymap away: nobody hears a 5xx, and it heals itself."""
+    s.daemons.stop("proxymap")
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<a@b.example>", "250")
+    assert c.say("RCPT TO:<daemon@example.com>", "451") == \
+        "451 4.3.0 <daemon@example.com>: Temporary lookup failure\r\n"
+    s.logged("NOQUEUE: reject: RCPT from localhost[127.0.0.2]: 451 4.3.0 <daemon@example.com>: "
+             "Temporary lookup failure; from=<a@b.example>")
+    s.daemons.start("proxymap")
+    c.say("RCPT TO:<daemon@example.com>", "250")
+    c.say("RCPT TO:<no-such-user-here@example.com>", "550")
+
+
+@test("mydestination=example.com", "virtual_mailbox_domains=example.com")
+def ambiguous_class(s):
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    answer = c.say("RCPT TO:<green@example.com>", "451 4.3.5 <green@example.com>")
+    assert "mydestination" in answer and "virtual_mailbox_domains" in answer, answer
+
+
+@test("soft_bounce=yes")
+def soft_bounce(s):
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("RCPT TO:<green@example.com>", "450 4.1.1 <green@example.com>")
+    c.say("RCPT TO:<x@elsewhere.example>", "454 4.7.1 <x@elsewhere.example>")
+    c.say("NONSENSE", "402 4.5.2")
+
+
+@test("unknown_local_recipient_reject_code=450", "show_user_unknown_table_name=no")
+def unknown_user_code(s):
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<a@b.example>", "250")
+    assert c.say("RCPT TO:<green@example.com>", "450 4.1.1").endswith("rejected: User unknown\r\n")
+
+
+# ---- Envelope -------------------------------------------------------------------------------------
+
+
+@test()
+def duplicates(s):
+    c = s.client()
+    rcpts = ["jones@example.com", "jones@EXAMPLE.com", "brown@example.com", "jones@example.com"]
+    queue_id = deliver(c, b"\r\nx\r\n", rcpts=rcpts)
+    s.logged("%s: from=<smith@bar.example>, size=" % queue_id)
+    assert "nrcpt=2 " in s.logged(queue_id + ": from=")
+    many = ["user%d@elsewhere.example" % (i % 20) for i in range(60)]
+    queue_id = deliver(c, b"\r\nx\r\n", rcpts=many)
+    assert "nrcpt=20 " in s.logged(queue_id + ": from=")
+
+
+@test("smtpd_recipient_limit=3", "smtpd_recipient_overshoot_limit=2")
+def recipient_limit(s):
+    c = s.client()
+    envelope(c, rcpts=["jones@example.com", "brown@example.com", "jones@example.com"])
+    for _ in range(4):
+        assert c.say("RCPT TO:<smith@example.com>", "452") == "452 4.5.3 Error: too many recipients\r\n"
+    c.say("DATA", "354")
+    c.say("\r\nx\r\n.", "250")
+    quit(c)
+    # Two were within the overshoot, the other two are errors.
+    s.logged("ehlo=1 mail=1 rcpt=5/7 data=1 quit=1 commands=9/11")
+
+
+@test()
+def utf8(s):
+    c = s.client()
+    c.say("MAIL FROM:<\u00e9@b.example> SMTPUTF8", "250")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    c.say("DATA", "354")
+    queue_id = c.say("Subject: \u00e9\r\n\r\n\u00e9\r\n.".encode(), "250").split()[-1]
+    data = queued_content(s, queue_id)
+    assert "sender \u00e9@b.example".encode() in data and b"with UTF8SMTP id" in data
+
+
+@test("strict_smtputf8=yes")
+def utf8_strict(s):
+    c = s.client()
+    c.say("MAIL FROM:<\u00e9@b.example>", "553 5.6.7")
+    c.say("MAIL FROM:<\u00e9@b.example> SMTPUTF8", "250")
+    c.say("RCPT TO:<\u00e9@elsewhere.example>", "250")
+
+
+@test("smtputf8_enable=no")
+def utf8_off(s):
+    c = Client(s.daemons.port())
+    c.send("EHLO me\r\n")
+    assert "SMTPUTF8" not in c.expect("250")
+    c.say("MAIL FROM:<\u00e9@b.example>", "5")
+    c.say("MAIL FROM:<a@b.example> SMTPUTF8", "555")
+
+
+# ---- Content ---------------------------------------------------------------------------------------
+
+
+@test()
+def dots(s):
+    c = s.client()
+    queue_id = deliver(c, b"Subject: dots\r\n\r\n..\r\n...two\r\n.one\r\nmiddle.\r\n")
+    assert b"\r\n\r\n.\r\n..two\r\none\r\nmiddle.\r\n" in queued_content(s, queue_id)
+    queue_id = deliver(c, b"")  # no content at all
+    assert b"for <jones@example.com>" in queued_content(s, queue_id)
+
+
+@test()
+def eight_bit_and_binary(s):
+    every = bytes(b for b in range(1, 256) if b not in (10, 13))
+    c = s.client()
+    body = b"".join(b"x" + every + b"\r\n" for _ in range(20)) + b"\0nul\0\r\n"
+    queue_id = deliver(c, b"Subject: x\r\n\r\n" + body)
+    assert body in queued_content(s, queue_id)
+
+
+@test()
+def long_lines_of_content(s):
+    c = s.client()
+    line = b"x" * 100000
+    queue_id = deliver(c, b"Subject: x\r\n\r\n" + line + b"\r\n")
+    assert b"\r\n\r\n" + line + b"\r\n" in queued_content(s, queue_id)
+
+
+def content_of(size):
+    """A message of exactly SIZE bytes."""
+    head = b"Subject: size\r\n\r\n"
+    lines = (size - len(head)) // 64
+    body = b"".join(b"%062d\r\n" % i for i in range(lines - 1))
+    left = size - len(head) - len(body)
+    return head + body + b"y" * (left - 2) + b"\r\n"
+
+
+@test(main="message_size_limit = 50000\n")
+def size_limit(s):
+    c = Client(s.daemons.port())
+    c.send("EHLO me\r\n")
+    assert "250-SIZE 50000\r\n" in c.expect("250")
+    c.say("MAIL FROM:<a@b.example> SIZE=50001", "552 5.3.4 Message size exceeds fixed limit")
+    s.logged("NOQUEUE: reject: MAIL from localhost[127.0.0.1]: 552 5.3.4 Message size exceeds fixed limit;")
+    c.say("MAIL FROM:<a@b.example> SIZE=50000", "250")
+    c.say("RSET", "250")
+    content = content_of(50000)
+    assert len(content) == 50000
+    queue_id = deliver(c, content)
+    assert content[content.index(b"\r\n\r\n"):] in queued_content(s, queue_id)
+    envelope(c)
+    c.say("DATA", "354")
+    c.send(b"Subject: size\r\n\r\n" + b"x" * 49981 + b"\r\n" + b"y" * 200000 + b"\r\n")
+    c.say(".", "552 5.3.4 Error: message file too big")
+    line = s.logged("552 5.3.4 Error: message file too big; from=<smith@bar.example>")
+    refused = line.split("]: ")[1].split(":")[0]
+    s.not_logged(refused + ": from=<")
+    envelope(c)  # the session lives on
+    c.say("RSET", "250")
+    envelope(c)
+    content = content_of(50001)
+    c.say("DATA", "354")
+    c.send(content)
+    c.say(".", "552 5.3.4")
+    quit(c)
+
+
+@test(main="message_size_limit = 20000\n")
+def size_limit_drain(s):
+    """A client that sends on and on after the limit is heard out to a bound, then left."""
+    c = s.client()
+    envelope(c)
+    c.say("DATA", "354")
+    block = (b"z" * 1022 + b"\r\n") * 1024
+    sent = 0
+    try:
+        while sent < 100 << 20:
+            c.send(block)
+            sent += len(block)
+    except OSError:
+        pass
+    assert 64 << 20 <= sent < 90 << 20, sent
+    s.logged("too much content after a refusal after END-OF-MESSAGE")
+
+
+@test("hopcount_limit=5")
+def hop_count(s):
+    c = s.client()
+    hop = b"Received: from a by b; Thu, 21 May 1998 05:33:29 -0700\r\n"
+    deliver(c, hop * 5 + b"Subject: x\r\n\r\nx\r\n")
+    envelope(c)
+    c.say("DATA", "354")
+    c.send(hop * 6 + b"Subject: x\r\n\r\nx\r\n")
+    c.say(".", "554 5.4.0 Error: too many hops")
+    s.logged(": reject: END-OF-MESSAGE from localhost[127.0.0.1]: 554 5.4.0 Error: too many hops; ")
+    quit(c)
+
+
+@test("header_size_limit=2000")
+def header_size(s):
+    c = s.client()
+    field = b"X-Long: " + b"a" * (2000 - 10) + b"\r\n"
+    queue_id = deliver(c, field + b"Subject: x\r\n\r\nbody\r\n")
+    assert field in queued_content(s, queue_id)
+    queue_id = deliver(c, b"X-Long: " + b"a" * 9000 + b"\r\nSubject: y\r\n\r\nbody\r\n")
+    data = queued_content(s, queue_id)
+    assert b"\r\nSubject: y\r\n" in data and b"\r\n\r\nbody\r\n" in data
+
+
+# ---- Line ends --------------------------------------------------------------------------------------
+
+SMUGGLED = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\n\n.\r\n"]
+
+
+def smuggle(s, c, between):
+    """Content with a false end in it stays one message."""
+    envelope(c, sender="honest@b.example")
+    c.say("DATA", "354")
+    c.send(b"Subject: x\r\n\r\nfirst" + between + b"MAIL FROM:<evil@b.example>\r\n"
+           b"RCPT TO:<jones@example.com>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n")
+    return c.say(b".", "")
+
+
+@test("smtpd_forbid_bare_newline=normalize", "smtpd_forbid_bare_newline_exclusions=")
+def newlines_normalized(s):
+    c = s.client()
+    for between in SMUGGLED:
+        answer = smuggle(s, c, between)
+        assert answer.startswith("250 2.0.0 Ok: queued as"), (between, answer)
+        data = queued_content(s, answer.split()[-1])
+        assert b"MAIL FROM:<evil@b.example>" in data, between
+        c.say("NOOP", "250")
+    s.not_logged("from=<evil@b.example>")
+    queue_id = deliver(c, b"Subject: x\n\nlf\nonly\n\r\n")
+    assert b"\r\n\r\nlf\r\nonly\r\n" in queued_content(s, queue_id)
+    c.send("NOOP\n")  # a command may end so
+    c.expect("250")
+
+
+@test("smtpd_forbid_bare_newline=reject", "smtpd_forbid_bare_newline_exclusions=",
+      "smtpd_forbid_bare_newline_reject_code=521")
+def newlines_rejected(s):
+    c = s.client()
+    for between in SMUGGLED:
+        answer = smuggle(s, c, between)
+        assert answer.startswith("521 5.5.2 Error: bare <"), (between, answer)
+        c.say("NOOP", "250")
+    s.not_logged("from=<evil@b.example>")
+    s.logged("521 5.5.2 Error: bare <LF> received; from=<honest@b.example>")
+    deliver(c, b"Subject: x\r\n\r\nfine\r\n")
+    c.send("NOOP\n")
+    c.expect("521 5.5.2 mx.example.com Error: bare <LF> received")
+    assert c.gone()
+    s.logged("521 5.5.2 mx.example.com Error: bare <LF> received;")
+
+
+@test("smtpd_forbid_bare_newline=reject")
+def newlines_excepted(s):
+    """mynetworks: LF ends a line as CRLF does, and the message."""
+    c = s.client()
+    envelope(c)
+    c.send("DATA\n")
+    c.expect("354")
+    c.send("Subject: x\n\nlf\n.\n")
+    c.expect("250 2.0.0 Ok: queued as")
+    stranger = s.client(source=STRANGER)
+    stranger.send("NOOP\n")
+    stranger.expect("550 5.5.2 mx.example.com Error: bare <LF> received")
+
+
+@test("smtpd_forbid_bare_newline=note", "smtpd_forbid_bare_newline_exclusions=")
+def newlines_noted(s):
+    c = s.client()
+    c.send("NOOP\n")
+    c.expect("250")
+    s.logged("bare <LF> received after EHLO from localhost[127.0.0.1]")
+
+
+# ---- Chunks -----------------------------------------------------------------------------------------
+
+
+def bdat(c, chunk, last=False, start="250 2.0.0 Ok: "):
+    c.send(b"BDAT %d%s\r\n" % (len(chunk), b" LAST" if last else b"") + chunk)
+    return c.expect(start)
+
+
+@test()
+def chunks(s):
+    c = s.client()
+    envelope(c)
+    assert bdat(c, b"Subject: chunks\r\n\r\nfirst\r\n.\r\n") == "250 2.0.0 Ok: 29 bytes\r\n"
+    bdat(c, b"")
+    bdat(c, b"..sec")
+    answer = bdat(c, b"ond\r\n", last=True)
+    assert " bytes queued as " in answer
+    data = queued_content(s, answer.split()[-1])
+    assert b"\r\n\r\nfirst\r\n.\r\n..second\r\n" in data
+    envelope(c)
+    bdat(c, b"\r\nx", last=True)  # the last line end is added
+    envelope(c)
+    bdat(c, b"x")
+    bdat(c, b"", last=True)
+    big = b"".join(b"%078d\r\n" % i for i in range(20000))
+    envelope(c)
+    for i in range(0, len(big), 50001):
+        bdat(c, big[i:i + 50001])
+    answer = bdat(c, b"", last=True)
+    assert b"\r\n\r\n" + big[80:] in queued_content(s, answer.split()[-1]) or \
+        big in queued_content(s, answer.split()[-1])
+    quit(c)
+
+
+@test(main="message_size_limit = 5000\n")
+def chunks_refused(s):
+    c = s.client()
+    bdat(c, b"NOOP\r\n", start="503 5.5.1")
+    c.say("MAIL FROM:<a@b.example>", "250")
+    bdat(c, b"NOOP\r\n" * 1000, start="554 5.5.1")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    bdat(c, b"x")
+    c.say("RCPT TO:<jones@example.com>", "503 5.5.1 Error: RCPT after BDAT")
+    c.say("DATA", "503 5.5.1 Error: DATA after BDAT")
+    c.say("MAIL FROM:<a@b.example>", "503 5.5.1 Error: nested MAIL command")
+    c.say("NOOP", "250")
+    bdat(c, b"x" * 4999)
+    bdat(c, b"x", start="552 5.3.4")
+    bdat(c, b"x", start="551 5.0.0 Discarded 1 bytes after earlier error")
+    bdat(c, b"x", last=True, start="552 5.3.4")
+    c.say("NOOP", "250")
+    envelope(c)
+    bdat(c, b"x")
+    c.say("RSET", "250")
+    c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("BDAT x", "501 5.5.4 Syntax: BDAT count [LAST]")
+    assert c.gone()  # nobody knows where the next command begins
+
+
+@test()
+def chunks_pipelined(s):
+    c = s.client()
+    c.send(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<jones@example.com>\r\nBDAT 4\r\n\r\nabBDAT 6 LAST\r\ncd\r\nef"
+           b"QUIT\r\n")
+    for start in ["250 2.1.0", "250 2.1.5", "250 2.0.0 Ok: 4 bytes", "250 2.0.0 Ok: 10 bytes queued as",
+                  "221"]:
+        c.expect(start)
+
+
+# ---- Pipelining -------------------------------------------------------------------------------------
+
+
+@test()
+def pipelined(s):
+    c = s.client()
+    c.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<jones@example.com>\r\nRCPT TO:<green@example.com>\r\nDATA\r\n")
+    time.sleep(0.5)
+    replies = c.socket.recv(65536)
+    assert replies.count(b"\r\n") == 4, replies
+    c.send("Subject: x\r\n\r\nx\r\n.\r\nMAIL FROM:<a@b.example>\r\nRSET\r\nQUIT\r\n")
+    for start in ["250 2.0.0 Ok: queued", "250 2.1.0", "250 2.0.0", "221"]:
+        c.expect(start)
+
+
+@test()
+def pipelined_against_the_rules(s):
+    c = s.client()
+    c.send("DATA\r\nx\r\n")
+    c.expect("554 5.5.0 Error: SMTP protocol synchronization")
+    assert c.gone()
+    s.logged("improper command pipelining after DATA from localhost[127.0.0.1]: x\\r\\n")
+    c = Client(s.daemons.port())
+    c.send("HELO me\r\nMAIL FROM:<a@b.example>\r\n")
+    c.expect("554 5.5.0 Error: SMTP protocol synchronization")
+    assert c.gone()
+    c = Client(s.daemons.port())
+    c.say("HELO me", "250")
+    c.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<jones@example.com>\r\n")  # only EHLO allows it
+    c.expect("554 5.5.0")
+    c = s.client()
+    c.send("NOOP\r\nNOOP\r\n")
+    c.expect("554 5.5.0")
+
+
+@test("smtpd_forbid_unauth_pipelining=no")
+def pipelining_allowed(s):
+    c = Client(s.daemons.port())
+    c.send("HELO me\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<jones@example.com>\r\nDATA\r\n\r\nx\r\n.\r\nQUIT\r\n")
+    for start in ["250", "250", "250", "354", "250 2.0.0 Ok: queued as", "221"]:
+        c.expect(start)
+    s.logged("improper command pipelining after HELO from localhost[127.0.0.1]: MAIL FROM")
+
+
+@test()
+def speaks_first(s):
+    """A client that has sent something before the greeting."""
+    s.daemons.kill("smtpd")
+    c = Client(s.daemons.port(), greeting=False)  # the kernel takes the connection and the bytes
+    c.send("EHLO early\r\n")
+    s.daemons.start("smtpd", ["127.0.0.1"], s.options, service="smtp")
+    c.expect("554 5.5.0 Error: SMTP protocol synchronization")
+    assert c.gone()
+    s.logged("improper command pipelining after CONNECT from localhost[127.0.0.1]: EHLO early\\r\\n")
+
+
+@test()
+def forbidden_commands(s):
+    for line in [b"GET / HTTP/1.1", b"POST / HTTP/1.1", b"connect x:25 HTTP/1.0", b"\x16\x03\x01\x02\x00",
+                 b": x"]:
+        c = Client(s.daemons.port())
+        c.send(line + b"\r\n")
+        c.expect("221 2.7.0 Error: I can break rules, too. Goodbye.")
+        assert c.gone()
+    s.logged("warning: non-SMTP command from localhost[127.0.0.1]: GET / HTTP/1.1")
+
+
+# ---- Limits of a session ----------------------------------------------------------------------------
+
+
+@test("line_length_limit=1000")
+def command_length(s):
+    c = s.client()
+    c.say("NOOP " + "x" * (1000 - 7), "250")
+    c.say("NOOP " + "x" * (1000 - 6), "500 5.5.2 Error: line too long")
+    c.say("NOOP " + "x" * 30000, "500 5.5.2 Error: line too long")
+    c.say("NOOP", "250")
+    c.send("NOOP " + "x" * 200000 + "\r\n")
+    c.expect("500 5.5.2 Error: line too long")
+    assert c.gone()
+
+
+@test("smtpd_hard_error_limit=4", "smtpd_error_sleep_time=0")
+def hard_errors(s):
+    c = s.client()
+    for _ in range(3):
+        c.say("NONSENSE", "502")
+    c.send("NONSENSE\r\n")
+    c.expect("502")
+    c.expect("421 4.7.0 mx.example.com Error: too many errors")
+    assert c.gone()
+    s.logged("too many errors after UNKNOWN from localhost[127.0.0.1]")
+    s.logged("disconnect from localhost[127.0.0.1] ehlo=1 unknown=0/4 commands=1/5")
+    c = s.client()
+    for _ in range(3):
+        c.say("NONSENSE", "502")
+    deliver(c, b"\r\nx\r\n")  # forgives
+    for _ in range(3):
+        c.say("NONSENSE", "502")
+    quit(c)
+
+
+@test("smtpd_soft_error_limit=2", "smtpd_error_sleep_time=1s")
+def soft_errors(s):
+    c = s.client()
+    start = time.monotonic()
+    c.say("NONSENSE", "502")
+    c.say("NONSENSE", "502")
+    assert time.monotonic() - start < 0.7
+    c.say("NOOP", "250")
+    assert time.monotonic() - start >= 0.9
+
+
+@test("smtpd_junk_command_limit=3", "smtpd_hard_error_limit=2", "smtpd_error_sleep_time=0")
+def junk_commands(s):
+    c = s.client()  # EHLO is the first
+    for _ in range(3):
+        c.say("NOOP", "250")
+    c.send("RSET\r\n")
+    c.expect("250")
+    c.expect("421 4.7.0 mx.example.com Error: too many errors")
+    c = s.client()
+    for _ in range(2):
+        c.say("NOOP", "250")
+    deliver(c, b"\r\nx\r\n")
+    for _ in range(3):
+        c.say("NOOP", "250")
+    quit(c)
+
+
+@test("smtpd_timeout=1s")
+def timeouts(s):
+    c = s.client()
+    start = time.monotonic()
+    c.expect("421 4.4.2 mx.example.com Error: timeout exceeded")
+    assert 0.8 <= time.monotonic() - start < 4
+    assert c.gone()
+    s.logged("timeout after EHLO from localhost[127.0.0.1]")
+    c = s.client()  # a byte now and then does not make a command
+    start = time.monotonic()
+    try:
+        for _ in range(30):
+            c.send("N")
+            time.sleep(0.2)
+    except OSError:
+        pass
+    c.socket.settimeout(1)
+    assert "421 4.4.2" in c.reply() and time.monotonic() - start < 8
+    c = s.client()
+    envelope(c)
+    c.say("DATA", "354")
+    c.expect("421 4.4.2")
+    s.logged("timeout after DATA (0 bytes) from localhost[127.0.0.1]")
+
+
+@test("smtpd_timeout=1s", "smtpd_minimum_rate=1000")
+def minimum_rate(s):
+    c = s.client()
+    envelope(c)
+    c.say("DATA", "354")
+    start = time.monotonic()
+    for _ in range(20):  # 2,000 bytes in two seconds is fast enough
+        c.send(b"x" * 98 + b"\r\n")
+        time.sleep(0.1)
+    assert time.monotonic() - start > 1.5
+    c.say(".", "250 2.0.0 Ok: queued as")
+    envelope(c)
+    c.say("DATA", "354")
+    start = time.monotonic()
+    try:
+        for _ in range(80):  # 100 bytes in two seconds is not
+            c.send(b"xxx\r\n")
+            time.sleep(0.1)
+    except OSError:
+        pass
+    assert time.monotonic() - start < 6
+    s.logged("timeout after DATA (")
+
+
+@test()
+def lost_connections(s):
+    Client(s.daemons.port()).close()
+    s.logged("lost connection after CONNECT from localhost[127.0.0.1]")
+    c = s.client()
+    c.close()
+    s.logged("lost connection after EHLO from localhost[127.0.0.1]")
+    c = s.client()
+    envelope(c)
+    c.say("DATA", "354")
+    c.send("Subject: lost\r\n\r\nbody\r\n")
+    line = s.logged(": client=localhost")
+    c.close()
+    s.logged("lost connection after DATA (23 bytes) from localhost[127.0.0.1]")
+    s.not_logged(line.split("]: ")[1].split(":")[0] + ": from=<")
+    c = s.client()
+    envelope(c)
+    bdat(c, b"Subject: x\r\n\r\n")
+    c.send("BDAT 100\r\nabc")
+    c.close()
+    s.logged("lost connection after BDAT (17 bytes) from localhost[127.0.0.1]")
+
+
+# ---- anvil --------------------------------------------------------------------------------------------
+
+
+@test("smtpd_client_connection_count_limit=2", "smtpd_client_event_limit_exceptions=")
+def connection_count(s):
+    a, b = s.client(), s.client()
+    c = Client(s.daemons.port(), greeting=False)
+    c.expect("421 4.7.0 mx.example.com Error: too many connections from 127.0.0.1")
+    assert c.gone()
+    s.logged("warning: Connection concurrency limit exceeded: 3 from localhost[127.0.0.1] for service smtp")
+    other = s.client(source=STRANGER)  # another client is not concerned
+    quit(a)
+    s.logged("disconnect from localhost[127.0.0.1] ehlo=1 quit=1")
+    time.sleep(0.2)
+    a = s.client()
+    # A killed smtpd leaves no counts behind.
+    s.daemons.kill("smtpd")
+    s.daemons.start("smtpd", ["127.0.0.1"], s.options, service="smtp")
+    a, b = s.client(), s.client()
+    Client(s.daemons.port(), greeting=False).expect("421")
+    for x in (a, b, other):
+        x.close()
+
+
+@test("smtpd_client_connection_rate_limit=2", "smtpd_client_event_limit_exceptions=127.0.0.1")
+def connection_rate(s):
+    for _ in range(2):
+        quit(s.client(source="127.0.0.4"))
+    Client(s.daemons.port(), source="127.0.0.4", greeting=False).expect("421 4.7.0")
+    s.logged("warning: Connection rate limit exceeded: 3 from localhost[127.0.0.4] for service smtp")
+    for _ in range(4):
+        quit(s.client())  # excepted
+
+
+@test("smtpd_client_message_rate_limit=2", "smtpd_client_recipient_rate_limit=3",
+      "smtpd_client_event_limit_exceptions=")
+def message_rate(s):
+    c = s.client(source="127.0.0.3")
+    envelope(c, rcpts=["jones@example.com"])
+    c.say("RSET", "250")
+    envelope(c, rcpts=["jones@example.com", "brown@example.com"])
+    c.say("RCPT TO:<smith@example.com>", "450 4.7.1 Error: too many recipients from 127.0.0.3")
+    s.logged("warning: Recipient address rate limit exceeded: 4 from localhost[127.0.0.3] for service smtp")
+    c.say("RSET", "250")
+    c.say("MAIL FROM:<a@b.example>", "450 4.7.1 Error: too much mail from 127.0.0.3")
+    s.logged("warning: Message delivery request rate limit exceeded: 3 from localhost[127.0.0.3]")
+
+
+@test("smtpd_client_connection_count_limit=1", "smtpd_client_event_limit_exceptions=")
+def anvil_away(s):
+    s.daemons.stop("anvil")
+    a, b, c = s.client(), s.client(), s.client()
+    time.sleep(0.3)
+    lines = [line for line in s.daemons.lines[s.mark:] if "private/anvil" in line]
+    assert len(lines) == 1, lines
+    for x in (a, b, c):
+        quit(x)
+
+
+# ---- qmgr ---------------------------------------------------------------------------------------------
+
+
+@test()
+def qmgr_away(s):
+    """451, and the session lives on; another message goes through when qmgr is back."""
+    c = s.client()
+    envelope(c)
+    c.say("DATA", "354")
+    c.send("Subject: x\r\n\r\n" + "x" * 100000)
+    time.sleep(0.3)
+    s.daemons.kill("qmgr")
+    c.send("y" * 300000 + "\r\n")
+    c.say(".", "451 4.3.0")
+    c.say("NOOP", "250")
+    s.daemons.start("qmgr")
+    deliver(c, b"Subject: x\r\n\r\nx\r\n")
+    s.daemons.kill("qmgr")
+    envelope(c)
+    c.send("DATA\r\n")  # the socket is there, nobody answers yet
+    time.sleep(0.5)
+    s.daemons.start("qmgr")
+    c.expect("354")
+    c.say("x\r\n.", "250")
+    s.daemons.stop("qmgr")
+    envelope(c)
+    c.socket.settimeout(60)
+    start = time.monotonic()
+    c.say("DATA", "451 4.3.0")
+    assert 10 < time.monotonic() - start < 40
+    s.daemons.start("qmgr")
+    c.say("DATA", "354")
+    c.say("x\r\n.", "250")
+    quit(c)
+
+
+@test(main="queue_minfree = 100000000000000000\n")
+def no_space(s):
+    c = s.client()
+    envelope(c)
+    c.say("DATA", "452 4.3.1")
+    c.say("NOOP", "250")
+
+
+@test()
+def stand_alone(s):
+    """smtpd -S, as sendmail -bs runs it: no policy, and postdrop takes the mail."""
+    def user():
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+    talk = ("EHLO me\r\nMAIL FROM:<a@b.example> RET=HDRS\r\nRCPT TO:<x@elsewhere.example>\r\nDATA\r\n"
+            "Subject: bs\n\n..dot\r\nbare\rcr\r\n.\r\nQUIT\r\n")
+    p = subprocess.run([os.path.join(s.daemons.build, "smtpd", "smtpd"), "-S"], input=talk.encode(),
+                       capture_output=True, timeout=30, preexec_fn=user,
+                       env=dict(os.environ, MAIL_CONFIG=s.daemons.conf))
+    assert p.returncode == 0, p
+    answers = [line[:4] for line in p.stdout.decode().splitlines() if line[3:4] != "-"]
+    assert answers == ["220 ", "250 ", "250 ", "250 ", "354 ", "250 ", "221 "], p
+    drop = os.path.join(s.daemons.spool, "maildrop")
+    files = os.listdir(drop)
+    assert len(files) == 1, files
+    with open(os.path.join(drop, files[0]), "rb") as f:
+        data = f.read()
+    assert b"S11:a@b.example\n" in data and b"R19:x@elsewhere.example\n" in data and b"T4:hdrs\n" in data
+    assert b"Subject: bs\r\n\r\n.dot\r\nbare cr\r\n" in data
+    os.unlink(os.path.join(drop, files[0]))
+
+
+def run_one(daemons, function, options, main):
+    daemons.configure("local_recipient_maps = %s\n" % USERS + main)
+    options = list(options)
+    for program in ("qmgr", "proxymap", "anvil"):
+        if main and program in daemons.processes:
+            daemons.kill(program)
+        if program not in daemons.processes:
+            daemons.start(program)
+    if "smtpd" in daemons.processes:
+        daemons.kill("smtpd")
+    daemons.start("smtpd", ["127.0.0.1"], options, service="smtp")
+    suite = Suite(daemons)
+    suite.options = options
+    function(suite)
+    for program in ("qmgr", "smtpd"):
+        assert daemons.alive(program), "%s died: %s" % (program, daemons.lines[-5:])
+    if main:
+        daemons.kill("qmgr")
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    wanted = sys.argv[2:]
+    failed = []
+    with Daemons(sys.argv[1]) as daemons:
+        for function, options, main_cf in TESTS:
+            if wanted and function.__name__ not in wanted:
+                continue
+            start = time.monotonic()
+            try:
+                run_one(daemons, function, options, main_cf)
+                print("ok   %-32s %.1f s" % (function.__name__, time.monotonic() - start), flush=True)
+            except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as e:
+                failed.append(function.__name__)
+                at = e.__traceback__
+                while at.tb_next and at.tb_next.tb_frame.f_code.co_filename == __file__:
+                    at = at.tb_next
+                print("FAIL %s (line %d): %s" % (function.__name__, at.tb_lineno, e), flush=True)
+    print("%d failed%s" % (len(failed), ": " + " ".join(failed) if failed else ""))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
