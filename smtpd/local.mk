@@ -25,3 +25,6 @@ daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = smtpd/main.c smtpd/sink_postdrop.c smtpd/sink_queue.c
 smtpd_smtpd_LDADD = libsmtpd.la libpostkeep.la
 smtpd_smtpd_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+EXTRA_DIST += tests/system/daemons.py tests/system/smtp_dialogues.py
+TESTS += tests/system/smtp_dialogues.py

@@ -2,7 +2,9 @@
 """SMTP as its clients see it: the dialogues of RFC 5321 appendix D, every limit just below and just
 above, every refusal, and what the log says of them. Runs smtpd beside the real qmgr, proxymap and anvil.
 
-    smtp_dialogues.py BUILD_DIRECTORY [TEST…]
+    smtp_dialogues.py [TEST…]
+
+Runs on a build folder (the working directory, or $BUILDDIR).
 """
 import os
 import socket
@@ -1026,11 +1028,9 @@ def run_one(daemons, function, options, main):
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    wanted = sys.argv[2:]
+    wanted = sys.argv[1:]
     failed = []
-    with Daemons(sys.argv[1]) as daemons:
+    with Daemons(os.environ.get("BUILDDIR", os.getcwd())) as daemons:
         for function, options, main_cf in TESTS:
             if wanted and function.__name__ not in wanted:
                 continue
