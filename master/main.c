@@ -184,9 +184,11 @@ open_signals(struct master *m)
 static void
 open_log(struct master *m)
 {
-	int pair[2];
+	int pair[2], on = 1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    /* From the first line on the kernel says who wrote it. */
+	    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
 	    io_set_nonblocking(pair[1], true) < 0)
 		log_fatal("cannot make the log socket: %s", strerror(errno));
 	m->log_read = pair[0];

@@ -111,7 +111,7 @@ static const struct value_case defaults[] = {
     {"", "append_dot_mydomain", "yes"},
     {"compatibility_level = 1", "append_dot_mydomain", "no"},
     {"compatibility_level = 3.6", "smtputf8_enable", "yes"},
-    {"", "smtputf8_enable", "no"},
+    {"", "smtputf8_enable", "yes"},
     {"", "mynetworks_style", "host"},
     {"myhostname = a.b.example", "mydomain", "b.example"},
     {"myhostname = a", "mydomain", "localdomain"},
