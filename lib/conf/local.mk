@@ -43,3 +43,13 @@ tests_unit_test_master_cf_SOURCES = \
 tests_unit_test_master_cf_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_master_cf_LDADD = libcore.la $(CMOCKA_LIBS)
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_main_cf tests/fuzz/fuzz_master_cf
+tests_fuzz_fuzz_main_cf_SOURCES = tests/fuzz/fuzz_main_cf.c
+tests_fuzz_fuzz_main_cf_LDADD = libpostkeep.la
+tests_fuzz_fuzz_main_cf_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_master_cf_SOURCES = tests/fuzz/fuzz_master_cf.c
+tests_fuzz_fuzz_master_cf_LDADD = libpostkeep.la
+tests_fuzz_fuzz_master_cf_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

@@ -3,8 +3,6 @@
  */
 #include "lib/conf/master_args.h"
 
-#include <stdlib.h>
-
 #include "lib/base/mem.h"
 
 static bool
@@ -86,11 +84,8 @@ add_override(struct master_entry *entry, struct str text, struct buf *why)
 	entry->overrides =
 	    mem_resize(entry->overrides, (entry->n_overrides + 1) * sizeof(*entry->overrides));
 	new = &entry->overrides[entry->n_overrides++];
-	new->name = str_n(str_dup(name), name.len);
-	new->value = str_n(str_dup(value), value.len);
-	/* str_n() makes of nothing a view of a constant; master_cf_free() must find a copy. */
-	if (value.len == 0)
-		new->value.data = mem_strdup("");
+	/* Not by str_n(): what is empty must be a copy too, for master_cf_free() to free. */
+	*new = (struct conf_override){{str_dup(name), name.len}, {str_dup(value), value.len}};
 	return true;
 }
 
