@@ -10,3 +10,10 @@ tests_unit_test_intake_SOURCES = tests/unit/test_intake.c tests/unit/conf_fixtur
 tests_unit_test_intake_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_intake_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_intake
+tests_fuzz_fuzz_intake_SOURCES = tests/fuzz/fuzz_intake.c
+tests_fuzz_fuzz_intake_LDADD = libpostkeep.la
+tests_fuzz_fuzz_intake_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

@@ -22,6 +22,7 @@ struct scan {
 	/* The token just read: */
 	enum token token;
 	size_t start, end;
+	bool open;  /* it was not closed before the value ended */
 	bool angle; /* between < and > */
 };
 
@@ -29,6 +30,7 @@ struct scan {
 struct place {
 	size_t local_start, local_end;
 	size_t words; /* in the local part, not joined by dots: more than one is no address */
+	bool odd;     /* no rule explains it: it is not to be touched */
 	bool at;      /* there is an @ */
 	size_t at_end;
 	size_t domain_start, domain_end; /* equal: nothing behind the @ */
@@ -74,13 +76,14 @@ skip_white(struct str s, size_t at)
 	return at;
 }
 
-/* The end of what OPEN at AT opens and CLOSE closes; the end of all if nothing does. */
+/* The end of what stands between the byte at AT and CLOSE; the end of all, *OPEN, if nothing closes. */
 static size_t
-skip_to(struct str s, size_t at, char close)
+skip_to(struct str s, size_t at, char close, bool *open)
 {
 	for (at++; at < s.len; at = step(s, at))
 		if (s.data[at] == close)
 			return at + 1;
+	*open = true;
 	return at;
 }
 
@@ -97,13 +100,14 @@ next_token(struct scan *s)
 	size_t at = skip_white(s->in, s->at);
 
 	s->start = at;
+	s->open = false;
 	if (at >= s->in.len) {
 		s->token = TOKEN_END;
 	} else if (s->in.data[at] == '"') {
-		at = skip_to(s->in, at, '"');
+		at = skip_to(s->in, at, '"', &s->open);
 		s->token = TOKEN_WORD;
 	} else if (s->in.data[at] == '[') {
-		at = skip_to(s->in, at, ']');
+		at = skip_to(s->in, at, ']', &s->open);
 		s->token = TOKEN_LITERAL;
 	} else if (s->in.data[at] != ')' && ends_atom(s->in.data[at])) {
 		at++;
@@ -112,6 +116,8 @@ next_token(struct scan *s)
 		/* A ')' that closes nothing is an atom's first byte, so that this always moves on. */
 		for (at = step(s->in, at); at < s->in.len && !ends_atom(s->in.data[at]);)
 			at = step(s->in, at);
+		/* A backslash with nothing behind it would quote what is added there. */
+		s->open = at == s->in.len && s->in.data[at - 1] == '\\';
 		s->token = TOKEN_WORD;
 	}
 	s->end = at;
@@ -125,6 +131,7 @@ next_token(struct scan *s)
 static void
 place_word(const struct scan *s, struct place *p)
 {
+	p->odd = p->odd || s->open || (!p->at && s->token == TOKEN_LITERAL);
 	if (p->at) {
 		if (p->domain_start == p->domain_end)
 			p->domain_start = s->start;
@@ -321,7 +328,7 @@ completion(struct str value, const struct place *p, const struct header_qualify 
 	struct str domain = str_sub(value, p->domain_start, p->domain_end - p->domain_start);
 
 	*dot = false;
-	if (p->words != 1)
+	if (p->words != 1 || p->odd)
 		return false;
 	if (!p->at || domain.len == 0) {
 		*where = p->at ? p->at_end : p->local_end;

@@ -24,3 +24,14 @@ tests_unit_test_mail_header_SOURCES = tests/unit/test_mail_header.c
 tests_unit_test_mail_header_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mail_header_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_address
+tests_fuzz_fuzz_address_SOURCES = tests/fuzz/fuzz_address.c
+tests_fuzz_fuzz_address_LDADD = libpostkeep.la
+tests_fuzz_fuzz_address_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_header
+tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c
+tests_fuzz_fuzz_header_LDADD = libpostkeep.la
+tests_fuzz_fuzz_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

@@ -138,6 +138,6 @@ route_local_keys(const struct conf *conf, const struct mail_address *recipient, 
 	keys->n = 1;
 	if (user.len < local.len)
 		keys->keys[keys->n++] = user;
-	else if (str_eq(local, STR("postmaster")))
+	if (str_eq(user, STR("postmaster")))
 		keys->keys[keys->n++] = STR("root");
 }

@@ -66,10 +66,10 @@ enum route_status route_resolve(const struct conf *conf, const struct mail_addre
 
 /*
  * For local recipients: the names under which to look the user up, in order: the whole local part,
- * then without its extension; "postmaster" (any case) that no user has means root.
+ * then without its extension; "postmaster" (any case) that no user has means root. In lower case.
  */
 struct route_local_keys {
-	struct str keys[2];
+	struct str keys[3];
 	size_t n;
 };
 void route_local_keys(const struct conf *conf, const struct mail_address *recipient,

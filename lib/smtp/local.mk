@@ -14,3 +14,10 @@ tests_unit_test_smtp_dots_SOURCES = tests/unit/test_smtp_dots.c
 tests_unit_test_smtp_dots_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_smtp_dots_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_dots
+tests_fuzz_fuzz_dots_SOURCES = tests/fuzz/fuzz_dots.c
+tests_fuzz_fuzz_dots_LDADD = libpostkeep.la
+tests_fuzz_fuzz_dots_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

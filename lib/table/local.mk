@@ -7,3 +7,13 @@ libpostkeep_la_SOURCES += \
 	lib/table/table_proxy.c \
 	lib/table/table_text.c \
 	lib/table/table_unix.c
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_match_list tests/unit/test_table
+tests_unit_test_match_list_SOURCES = tests/unit/test_match_list.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_match_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_match_list_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_table_SOURCES = tests/unit/test_table.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_table_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif

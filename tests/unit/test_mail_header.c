@@ -148,11 +148,13 @@ static const struct {
     {" @b.c", "", NULL},
     {" <a@b.c> <d@e.f>", "a|b.c d|e.f", NULL},
     {" <a@b.c", "a|b.c", NULL},
-    {" \"unclosed <a@b.c>", "unclosed_<a@b.c>|", " \"unclosed <a@b.c>@or.ig"},
+    {" \"unclosed <a@b.c>", "unclosed_<a@b.c>|", NULL},
     {" (unclosed <a@b.c>", "", NULL},
     {" a@b.c)", "a|b.c)", NULL},
     {" )", ")|", " )@or.ig"},
     {" a\\,b@c.d", "a,b|c.d", NULL},
+    {" [a]", "[a]|", NULL},
+    {" a\\", "a\\|", NULL},
     {" a@[unclosed", "a|[unclosed", NULL},
 };
 

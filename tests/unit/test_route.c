@@ -1,0 +1,331 @@
+/*
+ * test_route - classes, their precedence and conflicts, transports and next hops, failing tables
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/route/route.h"
+#include "tests/unit/conf_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MAIN_CF                                                                                    \
+	"compatibility_level = 3.6\nmyhostname = mail.example.org\nmydomain = example.org\n"       \
+	"mydestination = $myhostname, localhost, Example.ORG\ninet_interfaces = loopback-only\n"
+
+static struct conf *
+load(const char *more)
+{
+	struct conf_problems problems = {0};
+	struct buf text = {0}, told = {0};
+	char *dir = fixture_dir();
+	struct conf *c;
+
+	buf_printf(&text, "%s%s", MAIN_CF, more);
+	fixture_write(dir, "main.cf", text.data, text.len);
+	c = conf_load(dir, NULL, 0, &problems);
+	fixture_tell(&problems, &told);
+	if (problems.errors > 0)
+		fail_msg("%s", buf_cstr(&told));
+	conf_problems_free(&problems);
+	fixture_remove(dir);
+	buf_free(&text);
+	buf_free(&told);
+	return c;
+}
+
+static void
+unload(struct conf **conf)
+{
+	route_forget(*conf);
+	conf_free(conf);
+}
+
+#define VIRTUAL                                                                                    \
+	"virtual_alias_domains = alias.test, both.test\n"                                          \
+	"virtual_mailbox_domains = box.test, both.test, example.org\nrelay_domains = relay.test\n" \
+	"proxy_interfaces = 192.0.2.9\n"
+
+static const struct {
+	const char *domain;
+	enum route_status status;
+	enum route_class class;
+	const char *ambiguous; /* NULL: in one class only */
+} classes[] = {
+    {"", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"mail.example.org", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"LOCALHOST", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"example.org", ROUTE_OK, ROUTE_LOCAL,
+	"example.org stands in mydestination and in virtual_mailbox_domains"},
+    {"alias.test", ROUTE_OK, ROUTE_VIRTUAL_ALIAS, NULL},
+    {"box.test", ROUTE_OK, ROUTE_VIRTUAL_MAILBOX, NULL},
+    {"both.test", ROUTE_OK, ROUTE_VIRTUAL_ALIAS,
+	"both.test stands in virtual_alias_domains and in virtual_mailbox_domains"},
+    {"relay.test", ROUTE_OK, ROUTE_RELAY, NULL},
+    {"sub.relay.test", ROUTE_OK, ROUTE_RELAY, NULL}, /* parent_domain_matches_subdomains */
+    {"sub.box.test", ROUTE_OK, ROUTE_DEFAULT, NULL},
+    {"sub.example.org", ROUTE_OK, ROUTE_DEFAULT, NULL},
+    {"elsewhere.test", ROUTE_OK, ROUTE_DEFAULT, NULL},
+    {"[127.0.0.1]", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"[IPv6:::1]", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"[ipv6:0:0:0:0:0:0:0:1]", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"[192.0.2.9]", ROUTE_OK, ROUTE_LOCAL, NULL},
+    {"[192.0.2.10]", ROUTE_OK, ROUTE_DEFAULT, NULL},
+};
+
+static void
+test_classes(void **state)
+{
+	struct conf *conf = load(VIRTUAL);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(classes); i++) {
+		struct buf why = {0};
+		enum route_class class;
+		bool ambiguous = true;
+		enum route_status status =
+		    route_class_of(conf, str_c(classes[i].domain), &class, &ambiguous, &why);
+
+		if (status != classes[i].status || class != classes[i].class ||
+		    ambiguous != (classes[i].ambiguous != NULL))
+			fail_msg("%s: %d, %s, %d: %s", classes[i].domain, (int)status,
+			    route_class_name(class), ambiguous, buf_cstr(&why));
+		assert_string_equal(buf_cstr(&why), ambiguous ? classes[i].ambiguous : "");
+		buf_free(&why);
+	}
+	unload(&conf);
+}
+
+/* relay_domains = $mydestination was a default once: that is no conflict. */
+static void
+test_old_default(void **state)
+{
+	struct conf *conf = load("relay_domains = $mydestination\n");
+	struct buf why = {0};
+	enum route_class class;
+	bool ambiguous;
+
+	(void)state;
+	assert_int_equal(
+	    route_class_of(conf, STR("example.org"), &class, &ambiguous, &why), ROUTE_OK);
+	assert_int_equal(class, ROUTE_LOCAL);
+	assert_false(ambiguous);
+	unload(&conf);
+	buf_free(&why);
+}
+
+static const struct {
+	const char *conf, *cause;
+} broken[] = {
+    {"mydestination = hash:/no/such/file\n", "mydestination: table hash:/no/such/file"},
+    {"mydestination = /no/such/file\n", "mydestination: /no/such/file"},
+    {"virtual_alias_domains = hash:/no/such/file\n", "virtual_alias_domains: table hash:"},
+    {"virtual_mailbox_domains = nosuch:x\n", "virtual_mailbox_domains: unsupported table type"},
+    {"relay_domains = hash:/no/such/file\n", "relay_domains: table hash:"},
+};
+
+static void
+test_broken(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(broken); i++) {
+		struct conf *conf = load(broken[i].conf);
+		struct mail_address recipient = {STR("bob"), STR("x.test"), false};
+		struct arena *a = arena_new(0);
+		struct buf why = {0};
+		enum route_class class;
+		struct route r;
+
+		assert_int_equal(
+		    route_class_of(conf, recipient.domain, &class, NULL, &why), ROUTE_DEFER);
+		if (!strstr(buf_cstr(&why), broken[i].cause))
+			fail_msg("%s: %s", broken[i].conf, buf_cstr(&why));
+		assert_int_equal(route_resolve(conf, &recipient, a, &r, &why), ROUTE_DEFER);
+		arena_free(&a);
+		buf_free(&why);
+		unload(&conf);
+	}
+}
+
+static void
+test_prepare(void **state)
+{
+	struct conf *good = load(VIRTUAL), *bad = load("relay_domains = nosuch:x\n");
+	struct buf why = {0};
+	enum route_class class;
+
+	(void)state;
+	assert_true(route_prepare(good, true, &why));
+	assert_true(route_prepare(good, false, &why));
+	assert_int_equal(why.len, 0);
+	assert_false(route_prepare(bad, false, &why));
+	assert_true(strstr(buf_cstr(&why), "relay_domains: ") != NULL);
+	/* What does not depend on it works. */
+	assert_int_equal(route_class_of(bad, STR("example.org"), &class, NULL, &why), ROUTE_OK);
+	unload(&good);
+	unload(&bad);
+	buf_free(&why);
+}
+
+/* --- Transports ----------------------------------------------------------------------------- */
+
+#define MAPS                                                                                       \
+	"recipient_delimiter = +\ntransport_maps = inline:{"                                       \
+	"{ bob+x@a.test = smtp:[bobx] } { bob@a.test = smtp:[bob] } { a.test = lmtp:unix:/s } "    \
+	"{ .a.test = smtp: } { b.test = : } { c.test = :[gate] } { d.test = error: } "             \
+	"{ e.test = error:5.7.1 go away } { f.test = discard } { example.org = smtp:[inside] } "   \
+	"{ alice = smtp:[alone] } { alias.test = smtp:[x] } }\n"
+
+static const struct {
+	const char *conf, *local, *domain, *transport, *nexthop, *destination;
+} routes[] = {
+    {"", "bob", "example.org", "local", "mail.example.org", "bob"},
+    {"", "Bob", "", "local", "mail.example.org", "bob"},
+    {"recipient_delimiter = +\n", "bob+x", "example.org", "local", "mail.example.org", "bob"},
+    {"local_transport = lmtp:unix:private/lmtp\n", "bob", "example.org", "lmtp",
+	"unix:private/lmtp", "unix:private/lmtp"},
+    {"local_transport = box\n", "bob", "EXAMPLE.org", "box", "example.org", "example.org"},
+    {"", "bob", "X.test", "smtp", "x.test", "x.test"},
+    {"", "bob", "[192.0.2.1]", "smtp", "[192.0.2.1]", "[192.0.2.1]"},
+    {"relayhost = [gw.test]:587\n", "bob", "x.test", "smtp", "[gw.test]:587", "[gw.test]:587"},
+    {"relayhost = gw\ndefault_transport = smtp:other\n", "bob", "x.test", "smtp", "other", "other"},
+    {"relayhost = gw\n", "bob", "example.org", "local", "mail.example.org", "bob"},
+    {VIRTUAL, "bob", "relay.test", "relay", "relay.test", "relay.test"},
+    {VIRTUAL "relayhost = gw\n", "bob", "relay.test", "relay", "gw", "gw"},
+    {VIRTUAL, "bob", "box.test", "virtual", "box.test", "box.test"},
+    {VIRTUAL "virtual_transport = lmtp:[::1]:24\n", "bob", "box.test", "lmtp", "[::1]:24",
+	"[::1]:24"},
+    {VIRTUAL, "bob", "alias.test", "error", "5.1.1 User unknown in virtual alias table",
+	"5.1.1 User unknown in virtual alias table"},
+    {VIRTUAL MAPS, "bob", "alias.test", "error", "5.1.1 User unknown in virtual alias table",
+	"5.1.1 User unknown in virtual alias table"},
+    {"default_transport = error:5.4.4 no outside here\n", "bob", "x.test", "error",
+	"5.4.4 no outside here", "5.4.4 no outside here"},
+    /* transport(5) */
+    {MAPS, "bob+x", "a.test", "smtp", "[bobx]", "[bobx]"},
+    {MAPS, "Bob+y", "A.test", "smtp", "[bob]", "[bob]"},
+    {MAPS, "carol", "a.test", "lmtp", "unix:/s", "unix:/s"},
+    {MAPS, "carol", "y.x.a.test", "smtp", "y.x.a.test", "y.x.a.test"},
+    {MAPS "relayhost = gw\n", "carol", "x.a.test", "smtp", "x.a.test", "x.a.test"},
+    {MAPS "relayhost = gw\n", "bob", "b.test", "smtp", "gw", "gw"},
+    {MAPS "relayhost = gw\n", "bob", "c.test", "smtp", "[gate]", "[gate]"},
+    {MAPS, "bob", "d.test", "error", "Address is undeliverable", "Address is undeliverable"},
+    {MAPS, "bob", "e.test", "error", "5.7.1 go away", "5.7.1 go away"},
+    {MAPS, "bob", "f.test", "discard", "f.test", "f.test"},
+    {MAPS, "bob", "example.org", "smtp", "[inside]", "[inside]"},
+    {MAPS, "alice", "", "smtp", "[alone]", "[alone]"},
+    {MAPS, "bob", "g.test", "smtp", "g.test", "g.test"},
+    {"transport_maps = inline:{ { * = relay:[all] } { a.test = : } }\n", "bob", "g.test", "relay",
+	"[all]", "[all]"},
+    {"transport_maps = inline:{ { * = relay:[all] } { a.test = : } }\n", "bob", "a.test", "smtp",
+	"a.test", "a.test"},
+    {"transport_maps = inline:{{a.test = smtp:[1]}}, inline:{{b.test = smtp:[2]}}\n", "bob",
+	"b.test", "smtp", "[2]", "[2]"},
+};
+
+static void
+test_resolve(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(routes); i++) {
+		struct conf *conf = load(routes[i].conf);
+		struct mail_address recipient = {
+		    str_c(routes[i].local), str_c(routes[i].domain), false};
+		struct arena *a = arena_new(0);
+		struct buf why = {0};
+		struct route r;
+
+		if (route_resolve(conf, &recipient, a, &r, &why) != ROUTE_OK)
+			fail_msg("case %zu: %s", i, buf_cstr(&why));
+		if (!str_eq(r.transport, str_c(routes[i].transport)) ||
+		    !str_eq(r.nexthop, str_c(routes[i].nexthop)) ||
+		    !str_eq(r.destination, str_c(routes[i].destination)))
+			fail_msg("case %zu, %s@%s: %.*s, %.*s, %.*s", i, routes[i].local,
+			    routes[i].domain, STR_ARG(r.transport), STR_ARG(r.nexthop),
+			    STR_ARG(r.destination));
+		arena_free(&a);
+		buf_free(&why);
+		unload(&conf);
+	}
+}
+
+static void
+test_resolve_fails(void **state)
+{
+	struct conf *conf = load("transport_maps = hash:/no/such/file\n");
+	struct mail_address recipient = {STR("bob"), STR("x.test"), false};
+	struct mail_address null = {STR_EMPTY, STR_EMPTY, false};
+	struct arena *a = arena_new(0);
+	struct buf why = {0};
+	struct route r;
+
+	(void)state;
+	assert_int_equal(route_resolve(conf, &recipient, a, &r, &why), ROUTE_DEFER);
+	assert_true(strstr(buf_cstr(&why), "/no/such/file") != NULL);
+	buf_reset(&why);
+	assert_int_equal(route_resolve(conf, &null, a, &r, &why), ROUTE_FAIL);
+	assert_true(strncmp(buf_cstr(&why), "5.1.3 ", 6) == 0);
+	unload(&conf);
+	conf = load("transport_maps = nosuch:x\n");
+	buf_reset(&why);
+	assert_int_equal(route_resolve(conf, &recipient, a, &r, &why), ROUTE_DEFER);
+	assert_true(strstr(buf_cstr(&why), "transport_maps: ") != NULL);
+	unload(&conf);
+	arena_free(&a);
+	buf_free(&why);
+}
+
+static const struct {
+	const char *conf, *local, *keys;
+} keys[] = {
+    {"", "Bob", "bob"},
+    {"", "bob+x", "bob+x"},
+    {"recipient_delimiter = +\n", "Bob+X", "bob+x bob"},
+    {"recipient_delimiter = +-\n", "bob-x", "bob-x bob"},
+    {"", "PostMaster", "postmaster root"},
+    {"recipient_delimiter = +\n", "postmaster+x", "postmaster+x postmaster root"},
+};
+
+static void
+test_local_keys(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		struct conf *conf = load(keys[i].conf);
+		struct mail_address recipient = {str_c(keys[i].local), STR("example.org"), false};
+		struct arena *a = arena_new(0);
+		struct route_local_keys k;
+		struct buf text = {0};
+
+		route_local_keys(conf, &recipient, a, &k);
+		for (size_t n = 0; n < k.n; n++)
+			buf_printf(&text, "%s%.*s", n > 0 ? " " : "", STR_ARG(k.keys[n]));
+		assert_string_equal(buf_cstr(&text), keys[i].keys);
+		buf_free(&text);
+		arena_free(&a);
+		unload(&conf);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_classes),
+	    cmocka_unit_test(test_old_default),
+	    cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_prepare),
+	    cmocka_unit_test(test_resolve),
+	    cmocka_unit_test(test_resolve_fails),
+	    cmocka_unit_test(test_local_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,402 @@
+/*
+ * test_table - table types, text files that change or fail, and proxy: against a real socket
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/fiber/fiber.h"
+#include "lib/ipc/blocking.h"
+#include "lib/ipc/messages.h"
+#include "lib/table/table.h"
+#include "tests/unit/conf_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* "value", or "-" for not found, or "!cause". */
+static const char *
+ask(struct table *t, struct str key, struct buf *out)
+{
+	struct buf value = {0}, why = {0};
+
+	buf_reset(out);
+	switch (table_lookup(t, key, &value, &why)) {
+	case TABLE_FOUND:
+		buf_str(out, buf_view(&value));
+		break;
+	case TABLE_NOT_FOUND:
+		buf_putc(out, '-');
+		break;
+	case TABLE_ERROR:
+		assert_true(why.len > 0);
+		buf_printf(out, "!%s", buf_cstr(&why));
+		break;
+	}
+	buf_free(&value);
+	buf_free(&why);
+	return buf_cstr(out);
+}
+
+static const struct {
+	const char *spec, *key, *value;
+} specs[] = {
+    {"static:yes", "anything", "yes"},
+    {"static:{a b}", "", "a b"},
+    {"static: x", "k", " x"},
+    {"inline:{a=1, b=2 , { c d = e f },{g=h=i}}", "a", "1"},
+    {"inline:{a=1,{ c d = e f }}", "C D", "e f"},
+    {"inline:{{g = h = i}}", "g", "h = i"},
+    {"inline:{A=1}", "a", "1"},
+    {"inline:{A=1}", "b", "-"},
+    {"unix:passwd.byname", "no-such-user-here", "-"},
+    {"unix:passwd.byname", "", "-"},
+    {"unix:passwd.byname", "root:x", "-"},
+    {"unix:group.byname", "no-such-group-here", "-"},
+};
+
+static void
+test_specs(void **state)
+{
+	struct buf out = {0}, why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(specs); i++) {
+		struct table *t = table_open(str_c(specs[i].spec), &why);
+
+		if (!t)
+			fail_msg("%s: %s", specs[i].spec, buf_cstr(&why));
+		assert_string_equal(ask(t, str_c(specs[i].key), &out), specs[i].value);
+		table_close(&t);
+		assert_null(t);
+	}
+	buf_free(&out);
+	buf_free(&why);
+}
+
+static const char *const bad_specs[] = {"", "x", ":x", "hash:", "nosuch:/x",
+    "inline:", "inline:a=1", "inline:{a}", "inline:{=b}", "inline:{a=1, A=2}", "unix:shadow.byname",
+    "proxy:x"};
+
+static void
+test_bad_specs(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad_specs); i++) {
+		struct buf why = {0};
+
+		if (table_open(str_c(bad_specs[i]), &why))
+			fail_msg("\"%s\" was taken", bad_specs[i]);
+		assert_true(why.len > 0);
+		buf_free(&why);
+	}
+	for (const char *const *t = table_types(); *t; t++)
+		assert_true(strlen(*t) > 0);
+}
+
+static void
+test_unix(void **state)
+{
+	struct buf out = {0}, why = {0};
+	struct table *t = table_open(STR("unix:passwd.byname"), &why);
+	struct str nul = {"root\0", 5};
+
+	(void)state;
+	assert_true(strncmp(ask(t, STR("root"), &out), "root:", 5) == 0);
+	assert_true(strstr(buf_cstr(&out), ":0:0:") != NULL);
+	assert_true(strncmp(ask(t, STR("ROOT"), &out), "root:", 5) == 0);
+	assert_string_equal(ask(t, nul, &out), "-");
+	table_close(&t);
+	t = table_open(STR("unix:group.byname"), &why);
+	assert_true(strncmp(ask(t, STR("root"), &out), "root:", 5) == 0);
+	table_close(&t);
+	buf_free(&out);
+	buf_free(&why);
+}
+
+/* --- Text files ----------------------------------------------------------------------------- */
+
+static const char text[] = "# a comment\n"
+			   "key value\n"
+			   "\n"
+			   "Upper\tCase value with blanks  \n"
+			   "   # a comment within\n"
+			   "long one\n"
+			   "\ttwo\n"
+			   "# comment between\n"
+			   "\n"
+			   " three\n"
+			   "\"quoted key\"@d.e  x\n"
+			   "\"a\\\"b\" y\n"
+			   "alias: |program\n"
+			   "only-a-key\n"
+			   "key again\n"
+			   "crlf line\r\n"
+			   "last entry";
+
+static const struct {
+	const char *key, *value;
+} entries[] = {
+    {"key", "value"},
+    {"KEY", "value"},
+    {"upper", "Case value with blanks"},
+    {"long", "one\ttwo three"},
+    {"quoted key@d.e", "x"},
+    {"a\"b", "y"},
+    {"alias", "|program"},
+    {"only-a-key", "-"},
+    {"crlf", "line"},
+    {"last", "entry"},
+    {"#", "-"},
+    {"three", "-"},
+    {"", "-"},
+};
+
+static struct table *
+open_file(const char *type, const char *dir, struct buf *why)
+{
+	struct buf spec = {0};
+	struct table *t;
+
+	buf_printf(&spec, "%s:%s/table", type, dir);
+	t = table_open(buf_view(&spec), why);
+	buf_free(&spec);
+	return t;
+}
+
+static void
+test_text(void **state)
+{
+	static const char *const types[] = {"texthash", "hash", "btree", "lmdb", "cdb", "dbm"};
+	struct buf out = {0}, why = {0}, key = {0};
+	char *dir = fixture_dir();
+
+	(void)state;
+	fixture_write(dir, "table", text, sizeof text - 1);
+	for (size_t i = 0; i < COUNT(types); i++) {
+		struct table *t = open_file(types[i], dir, &why);
+
+		for (size_t k = 0; k < COUNT(entries); k++)
+			if (strcmp(ask(t, str_c(entries[k].key), &out), entries[k].value) != 0)
+				fail_msg(
+				    "%s: %s: \"%s\"", types[i], entries[k].key, buf_cstr(&out));
+		while (key.len < 5000)
+			buf_putc(&key, 'k');
+		assert_string_equal(ask(t, buf_view(&key), &out), "-");
+		table_close(&t);
+	}
+	fixture_remove(dir);
+	buf_free(&out);
+	buf_free(&why);
+	buf_free(&key);
+}
+
+/* Longer than the second between two looks. */
+static void
+let_it_look(void)
+{
+	usleep(1100 * 1000);
+}
+
+/* What changes is read again; what cannot be read is an error, and heals itself. */
+static void
+test_changes(void **state)
+{
+	struct buf out = {0}, why = {0}, path = {0};
+	char *dir = fixture_dir();
+	struct table *t = open_file("hash", dir, &why);
+
+	(void)state;
+	buf_printf(&path, "%s/table", dir);
+	assert_true(strstr(ask(t, STR("k"), &out), "table: No such file") != NULL);
+	assert_true(buf_cstr(&out)[0] == '!');
+	/* After an error it looks at once. */
+	fixture_write(dir, "table", "k one\n", 6);
+	assert_string_equal(ask(t, STR("k"), &out), "one");
+	fixture_write(dir, "table", "k two\n", 6);
+	let_it_look();
+	assert_string_equal(ask(t, STR("k"), &out), "two");
+	assert_int_equal(unlink(buf_cstr(&path)), 0);
+	let_it_look();
+	assert_true(ask(t, STR("k"), &out)[0] == '!');
+	assert_int_equal(mkdir(buf_cstr(&path), 0700), 0);
+	assert_true(ask(t, STR("k"), &out)[0] == '!');
+	assert_int_equal(rmdir(buf_cstr(&path)), 0);
+	fixture_write(dir, "table", "x three\n", 8);
+	assert_string_equal(ask(t, STR("k"), &out), "-");
+	assert_string_equal(ask(t, STR("x"), &out), "three");
+	table_close(&t);
+	fixture_remove(dir);
+	buf_free(&out);
+	buf_free(&why);
+	buf_free(&path);
+}
+
+/* 64 MiB is read, a byte more is an error: the file is sparse, a comment of NULs. */
+static void
+test_large_file(void **state)
+{
+	struct buf out = {0}, why = {0}, path = {0};
+	char *dir = fixture_dir();
+
+	(void)state;
+	buf_printf(&path, "%s/table", dir);
+	for (off_t more = 0; more <= 1; more++) {
+		struct table *t = open_file("hash", dir, &why);
+
+		fixture_write(dir, "table", "k one\n#", 7);
+		assert_int_equal(truncate(buf_cstr(&path), ((off_t)64 << 20) + more), 0);
+		assert_int_equal(ask(t, STR("k"), &out)[0], more ? '!' : 'o');
+		table_close(&t);
+	}
+	fixture_remove(dir);
+	buf_free(&out);
+	buf_free(&why);
+	buf_free(&path);
+}
+
+/* --- proxy: --------------------------------------------------------------------------------- */
+
+/* One answer for each key; "die" closes the channel instead. */
+static void
+answer(struct ipc_blocking *b, struct arena *a)
+{
+	struct msg_lookup request;
+	struct msg_lookup_answer reply = {.value = STR_EMPTY, .why = STR_EMPTY};
+	struct buf value = {0};
+
+	while (ipc_blocking_recv_one(b, a, &msg_lookup, &request) == IPC_OK) {
+		buf_reset(&value);
+		buf_printf(&value, "%.*s|%.*s|%.*s", STR_ARG(request.table), STR_ARG(request.param),
+		    STR_ARG(request.key));
+		reply = (struct msg_lookup_answer){0, buf_view(&value), STR_EMPTY};
+		if (str_eq(request.key, STR("none")))
+			reply = (struct msg_lookup_answer){1, STR_EMPTY, STR_EMPTY};
+		else if (str_eq(request.key, STR("broken")))
+			reply = (struct msg_lookup_answer){2, STR_EMPTY, STR("disk on fire")};
+		else if (str_eq(request.key, STR("die")))
+			break;
+		if (ipc_blocking_send(b, &msg_lookup_answer, &reply) != IPC_OK ||
+		    ipc_blocking_flush(b) != IPC_OK || str_eq(request.key, STR("last")))
+			break;
+	}
+	buf_free(&value);
+}
+
+/* A process that plays proxymap on private/proxymap for CHANNELS connections, one after the other. */
+static pid_t
+serve(int channels)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "private/proxymap"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	pid_t pid;
+
+	unlink(sun.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof sun), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	pid = fork();
+	if (pid == 0) {
+		for (; channels > 0; channels--) {
+			int c = accept(fd, NULL, NULL);
+			struct ipc_blocking *b = ipc_blocking_new(c, "proxymap", 10000);
+			struct arena *a = arena_new(0);
+
+			answer(b, a);
+			ipc_blocking_free(&b);
+			arena_free(&a);
+		}
+		_exit(0);
+	}
+	close(fd);
+	return pid;
+}
+
+static void
+end(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+ask_proxy(void *arg)
+{
+	struct buf out = {0}, why = {0};
+	struct table *t = table_open_for(STR("hash:/etc/x"), "relay_domains", true, &why);
+
+	(void)arg;
+	assert_non_null(t);
+	assert_string_equal(ask(t, STR("k"), &out), "hash:/etc/x|relay_domains|k");
+	assert_string_equal(ask(t, STR("none"), &out), "-");
+	assert_string_equal(ask(t, STR("broken"), &out), "!table proxy:hash:/etc/x: disk on fire");
+	/* proxymap goes away after an answer: on a fiber the next look-up finds the channel dead. */
+	assert_string_equal(ask(t, STR("last"), &out), "hash:/etc/x|relay_domains|last");
+	assert_string_equal(ask(t, STR("k"), &out), "hash:/etc/x|relay_domains|k");
+	/* It goes away without one, again and again: no answer is no "no". */
+	assert_true(ask(t, STR("die"), &out)[0] == '!');
+	table_close(&t);
+	buf_free(&out);
+	buf_free(&why);
+}
+
+static void
+test_proxy(void **state)
+{
+	struct buf out = {0}, why = {0};
+	char *dir = fixture_dir(), here[4096];
+	struct table *t;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(getcwd(here, sizeof here));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(mkdir("private", 0700), 0);
+	t = table_open(STR("proxy:unix:passwd.byname"), &why);
+	assert_true(strstr(ask(t, STR("k"), &out), "private/proxymap: No such file") != NULL);
+	table_close(&t);
+	/* Off a fiber: a connection each. */
+	pid = serve(6);
+	ask_proxy(NULL);
+	end(pid);
+	/* On a fiber: one that is kept, one after the first was closed, and a last try for "die". */
+	pid = serve(3);
+	fiber_main(ask_proxy, NULL);
+	end(pid);
+	assert_int_equal(unlink("private/proxymap"), 0);
+	assert_int_equal(rmdir("private"), 0);
+	assert_int_equal(chdir(here), 0);
+	fixture_remove(dir);
+	buf_free(&out);
+	buf_free(&why);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_specs),
+	    cmocka_unit_test(test_bad_specs),
+	    cmocka_unit_test(test_unix),
+	    cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_changes),
+	    cmocka_unit_test(test_large_file),
+	    cmocka_unit_test(test_proxy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
