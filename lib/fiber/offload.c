@@ -6,6 +6,7 @@
  * fiber that waits for it; no lock is held while it runs.
  */
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -25,7 +26,7 @@ struct job {
 
 struct pool {
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	sem_t work; /* one for each queued job; fewer system calls than a condition takes */
 	struct job *head, *tail;
 	unsigned queued; /* jobs that no thread has taken */
 	unsigned idle;   /* threads that wait for work, or are on their way to it */
@@ -33,23 +34,15 @@ struct pool {
 	unsigned max;
 };
 
-#define POOL_INIT(n)                                                                               \
-	{                                                                                          \
-		.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .max = (n)    \
-	}
-
 static struct {
 	struct pool pools[FIBER_POOLS];
 	_Atomic(struct job *) done; /* the last one first */
 	uv_async_t wake;
 	bool initialized;
 } offload = {
-    .pools =
-	{
-	    [FIBER_POOL_SYNC] = POOL_INIT(32),
-	    [FIBER_POOL_BULK] = POOL_INIT(4),
-	    [FIBER_POOL_READ] = POOL_INIT(8),
-	},
+    .pools[FIBER_POOL_SYNC].max = 32,
+    .pools[FIBER_POOL_BULK].max = 4,
+    .pools[FIBER_POOL_READ].max = 8,
 };
 
 /* On the loop: lets the fibers whose jobs are done go on, in the order of their ends. */
@@ -84,15 +77,13 @@ job_done(struct job *job)
 }
 
 static struct job *
-next_job(struct pool *pool, bool fresh)
+next_job(struct pool *pool)
 {
 	struct job *job;
 
+	while (sem_wait(&pool->work) != 0)
+		continue;
 	pthread_mutex_lock(&pool->lock);
-	if (!fresh)
-		pool->idle++;
-	while (!pool->head)
-		pthread_cond_wait(&pool->work, &pool->lock);
 	pool->idle--;
 	pool->queued--;
 	job = pool->head;
@@ -101,15 +92,24 @@ next_job(struct pool *pool, bool fresh)
 	return job;
 }
 
+static void
+now_idle(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->idle++;
+	pthread_mutex_unlock(&pool->lock);
+}
+
 static void *
 worker(void *arg)
 {
-	struct job *job = next_job(arg, true);
-
 	for (;;) {
+		struct job *job = next_job(arg);
+
 		job->fn(job->arg);
+		/* Idle first: the job's end may bring the next job. */
+		now_idle(arg);
 		job_done(job);
-		job = next_job(arg, false);
 	}
 	return NULL;
 }
@@ -136,9 +136,7 @@ start_thread(struct pool *pool)
 		return false;
 	}
 	pool->threads++;
-	pthread_mutex_lock(&pool->lock);
-	pool->idle++;
-	pthread_mutex_unlock(&pool->lock);
+	now_idle(pool);
 	return true;
 }
 
@@ -158,8 +156,19 @@ submit(struct pool *pool, struct job *job)
 	pthread_mutex_unlock(&pool->lock);
 	if (short_of_threads && pool->threads < pool->max)
 		start_thread(pool);
-	else
-		pthread_cond_signal(&pool->work);
+	sem_post(&pool->work);
+}
+
+static void
+initialize(void)
+{
+	if (uv_async_init(fiber_loop(), &offload.wake, on_wake) != 0)
+		log_fatal("cannot set up the waking of the event loop");
+	for (size_t i = 0; i < FIBER_POOLS; i++) {
+		pthread_mutex_init(&offload.pools[i].lock, NULL);
+		sem_init(&offload.pools[i].work, 0, 0);
+	}
+	offload.initialized = true;
 }
 
 void
@@ -169,11 +178,8 @@ fiber_offload(enum fiber_pool which, void (*fn)(void *arg), void *arg)
 	struct fiber *self = fiber_self();
 	struct job job = {.fn = fn, .arg = arg, .fiber = self};
 
-	if (!offload.initialized) {
-		if (uv_async_init(fiber_loop(), &offload.wake, on_wake) != 0)
-			log_fatal("cannot set up the waking of the event loop");
-		offload.initialized = true;
-	}
+	if (!offload.initialized)
+		initialize();
 	if (pool->threads == 0 && !start_thread(pool)) {
 		/* Late is better than never. */
 		fn(arg);

@@ -26,6 +26,7 @@ static struct {
 	bool turning; /* fiber_main() runs: the loop's clock is fresh */
 	int64_t now;  /* the loop's clock, for the fibers of this turn */
 	bool stop;
+	struct fiber *first; /* the process ends with it */
 	struct fiber *current;
 	void *loop_sp;
 	struct list ready;   /* run in this turn */
@@ -101,6 +102,8 @@ reap(struct fiber *f)
 	fiber_sweep_forget(f);
 	fiber_stack_put(f);
 	sched.count--;
+	if (f == sched.first)
+		sched.first = NULL;
 }
 
 /* Makes the next ready fiber the current one; NULL when it is the loop's turn. */
@@ -334,33 +337,16 @@ run_turn(void)
 	fiber_turn_end(sched.last, sched.runs);
 }
 
-struct first {
-	void (*fn)(void *arg);
-	void *arg;
-	bool done;
-};
-
-static void
-run_first(void *arg)
-{
-	struct first *first = arg;
-
-	first->fn(first->arg);
-	first->done = true;
-}
-
 void
 fiber_main(void (*fn)(void *arg), void *arg)
 {
-	struct first first = {fn, arg, false};
-
 	fiber_loop();
 	signal(SIGPIPE, SIG_IGN);
 	sched.stop = false;
 	sched.turning = true;
 	uv_update_time(&sched.uv);
-	fiber_spawn("main", run_first, &first);
-	while (!first.done && !sched.stop)
+	sched.first = fiber_spawn("main", fn, arg);
+	while (sched.first && !sched.stop)
 		run_turn();
 	sched.turning = false;
 }

@@ -87,8 +87,11 @@ on_timer(uv_timer_t *timer)
 			continue;
 		}
 		remove_at(0);
-		if (f->deadline != FIBER_FOREVER)
-			fiber_ready(f, FIBER_TIMEOUT);
+		if (f->deadline == FIBER_FOREVER)
+			continue;
+		fiber_ready(f, FIBER_TIMEOUT);
+		/* libuv may be on its way to sleep; this makes it only look for events. */
+		uv_stop(timer->loop);
 	}
 	arm();
 }

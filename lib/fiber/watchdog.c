@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #define LOAD_WINDOW_NS 1000000000
 /* A stopped process must not look like a stuck one: so many looks, not just so much time. */
 #define LOOKS 8
+#define HELPER_STACK ((size_t)128 * 1024)
 /* Long enough to write a last line to the log. */
 #define LAST_WORDS_S 5
 #define WARN_PAUSE_NS (1000 * (uint64_t)1000000)
@@ -94,6 +96,7 @@ static void
 start_helper(void)
 {
 	sigset_t all, before;
+	pthread_attr_t attr;
 	pthread_t thread;
 	int err;
 
@@ -101,14 +104,16 @@ start_helper(void)
 	sigdelset(&all, SIGABRT);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_cond_init(&watchdog.wake, NULL);
-	err = pthread_create(&thread, NULL, helper, NULL);
-	if (err == 0)
-		pthread_detach(thread);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, HELPER_STACK);
+	err = pthread_create(&thread, &attr, helper, NULL);
+	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	watchdog.helper_runs = err == 0;
 	watchdog.helper_failed = err != 0;
 	if (err != 0)
-		log_warning("cannot start the watchdog's thread");
+		log_warning("cannot start the watchdog's thread: %s", strerror(err));
 }
 
 static void

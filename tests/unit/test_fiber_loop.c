@@ -51,16 +51,17 @@ wait_for_others(void)
 		fiber_sleep(1);
 }
 
-static void
+static __attribute__((noinline)) void
 use_stack(unsigned depth)
 {
-	volatile char page[4096];
+	char page[4096];
 
-	page[0] = (char)depth;
-	page[sizeof(page) - 1] = (char)depth;
+	memset(page, (int)depth, sizeof(page));
+	/* The compiler must believe that somebody reads it. */
+	__asm__ volatile("" : : "r"(page) : "memory");
 	if (depth > 0)
 		use_stack(depth - 1);
-	assert_int_equal((unsigned char)page[0], (unsigned char)depth);
+	assert_int_equal((unsigned char)page[100], (unsigned char)depth);
 }
 
 /* --- Worker threads ----------------------------------------------------------------------------------- */
@@ -297,6 +298,37 @@ test_load(void **state)
 	fiber_main(load_main, NULL);
 }
 
+/* A deadline that passes while a turn takes long is seen before the loop sleeps again. */
+static void
+short_sleeper(void *arg)
+{
+	(void)arg;
+	assert_int_equal(fiber_sleep(2), FIBER_TIMEOUT);
+	fiber_wake_all(&t.queue);
+}
+
+static void
+overdue_main(void *arg)
+{
+	int64_t begin = clock_mono_ms();
+
+	(void)arg;
+	fiber_spawn("short sleeper", short_sleeper, NULL);
+	fiber_yield();
+	burn(10);
+	assert_int_equal(fiber_wait(&t.queue, fiber_after(400)), FIBER_OK);
+	assert_true(clock_mono_ms() - begin < 300);
+	wait_for_others();
+}
+
+static void
+test_overdue(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		fiber_main(overdue_main, NULL);
+}
+
 /* An idle process sleeps: after the sweep there are no turns any more. */
 static void
 idle_waiter(void *arg)
@@ -434,6 +466,7 @@ main(void)
 	    cmocka_unit_test_setup(test_signal, reset),
 	    cmocka_unit_test_setup(test_stop, reset),
 	    cmocka_unit_test_setup(test_load, reset),
+	    cmocka_unit_test_setup(test_overdue, reset),
 	    cmocka_unit_test_setup(test_idle, reset),
 	};
 

@@ -116,6 +116,13 @@ reader(void *arg)
 	fiber_fd_free(&ffd);
 }
 
+static void
+wait_for_bytes(size_t n)
+{
+	while (t.got.len < n)
+		fiber_sleep(1);
+}
+
 /* N bytes without a line end, never the same twice in a row. */
 static char *
 filler(size_t n)
@@ -434,7 +441,7 @@ coalesce_main(void *arg)
 	fiber_sleep(5);
 	assert_int_equal(t.packets, 0);
 	assert_int_equal(stream_flush(t.s), STREAM_OK);
-	fiber_sleep(5);
+	wait_for_bytes(stream_bytes_out(t.s));
 	assert_int_equal(t.packets, 1);
 	assert_true(str_eq(buf_view(&t.got), STR("250-a\r\n250 7 b\r\n354\r\n")));
 	assert_int_equal(stream_bytes_out(t.s), t.got.len);
@@ -449,7 +456,7 @@ coalesce_main(void *arg)
 	for (size_t i = 0; i < LONGEST / 100; i++)
 		stream_printf(t.s, "%0100zu", i);
 	assert_int_equal(stream_flush(t.s), STREAM_OK);
-	fiber_sleep(5);
+	wait_for_bytes(LONGEST / 100 * 100);
 	assert_int_equal(t.packets, 2);
 	assert_int_equal(t.got.len, LONGEST / 100 * 100);
 	stream_close(&t.s);
