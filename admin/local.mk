@@ -12,3 +12,22 @@ admin_postconf_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/postconf.sh
 TESTS += tests/system/postconf.sh
+
+# The tools for the queue and the log.
+QUEUE_TOOL = admin/tool.c admin/tool.h
+QUEUE_TOOL_OFFLINE = admin/maildrop.c admin/maildrop.h admin/offline.c admin/offline.h
+sbin_PROGRAMS += admin/postcat admin/postlog admin/postqueue admin/postsuper
+admin_postcat_SOURCES = admin/postcat.c admin/catalog.c admin/catalog.h $(QUEUE_TOOL) \
+	admin/offline.c admin/offline.h
+admin_postcat_LDADD = libpostkeep.la
+admin_postcat_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+admin_postlog_SOURCES = admin/postlog.c
+admin_postlog_LDADD = libpostkeep.la
+admin_postlog_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+admin_postqueue_SOURCES = admin/postqueue.c admin/listing.c admin/listing.h $(QUEUE_TOOL) \
+	$(QUEUE_TOOL_OFFLINE)
+admin_postqueue_LDADD = libpostkeep.la
+admin_postqueue_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+admin_postsuper_SOURCES = admin/postsuper.c $(QUEUE_TOOL) $(QUEUE_TOOL_OFFLINE)
+admin_postsuper_LDADD = libpostkeep.la
+admin_postsuper_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)

@@ -7,3 +7,5 @@ pickup_pickup_SOURCES = \
 	pickup/session.c pickup/session.h
 pickup_pickup_LDADD = libpostkeep.la
 pickup_pickup_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+EXTRA_DIST += tests/system/local_mail.py
+TESTS += tests/system/local_mail.py

@@ -63,6 +63,8 @@ change_mark(enum admin_verb verb, struct slot_mark *mark)
 		return true;
 	case ADMIN_EXPIRE:
 		mark->expire = true;
+		if (mark->state == SLOT_HOLD)
+			return true; /* it stays there until it is released */
 		break;
 	default:
 		break;

@@ -7,17 +7,17 @@
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
+#include "lib/ipc/postlog.h"
 
 #define PROGRAM "sendmail"
 
-/* With maillog_file set the suite keeps its own log, and this stays between sendmail and its user. */
 static void
 say(enum log_level level, const char *text)
 {
 	log_to_stderr();
 	log_as(PROGRAM, level, "%s", text);
-	if (conf_get() && conf_str(conf_get(), P_maillog_file).len == 0) {
-		log_to_syslog();
+	if (conf_get()) {
+		postlog_use(conf_cstr(conf_get(), P_queue_directory));
 		log_as(PROGRAM, level, "%s", text);
 		log_to_stderr();
 	}

@@ -18,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
+#include "lib/ipc/postlog.h"
 #include "lib/queue/users.h"
 #include "sendmail/postdrop.h"
 
@@ -224,5 +225,6 @@ entry(int argc, char **argv, struct entry *e, struct verdict *v)
 		verdict_set(v, EX_TEMPFAIL, "chdir %s: %s", queue, strerror(errno));
 		return false;
 	}
+	postlog_use(".");
 	return true;
 }

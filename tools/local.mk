@@ -1,5 +1,5 @@
 # tools: what a developer types.
-EXTRA_DIST += tools/lint tests/unit/test_lint.sh
+EXTRA_DIST += tools/check tools/common.sh tools/demo tools/lint tools/packages tests/unit/test_lint.sh .ci/run
 TESTS += tests/unit/test_lint.sh
 
 lint:

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ struct logger {
 	char tag[2 * NAME_MAX_LEN]; /* what syslog(3) was told; it keeps the pointer */
 	char line[LOG_LINE_MAX + 1];
 	pid_t pending_pid; /* whose lines are pending: a child does not write its parent's */
+	pid_t pid;         /* of this process; 0: to be asked for */
+	bool fork_watched;
 	size_t pending_len;
 	unsigned long pending_lines;
 	unsigned long dropped;
@@ -42,6 +45,23 @@ static struct logger logger = {
     .syslog_name = "postkeep",
     .program = "postkeep",
 };
+
+static void
+forget_pid(void)
+{
+	logger.pid = 0;
+}
+
+/* Our own process ID, without a system call per line. */
+static pid_t
+own_pid(void)
+{
+	if (!logger.fork_watched)
+		logger.fork_watched = pthread_atfork(NULL, NULL, forget_pid) == 0;
+	if (logger.pid == 0 || !logger.fork_watched)
+		logger.pid = getpid();
+	return logger.pid;
+}
 
 static const char *
 level_text(enum log_level level)
@@ -196,7 +216,7 @@ whole_characters(const char *text, size_t len)
 static void
 own_pending(void)
 {
-	pid_t self = getpid();
+	pid_t self = own_pid();
 
 	if (logger.pending_pid != self) {
 		logger.pending_pid = self;
@@ -250,7 +270,7 @@ report_dropped(void)
 {
 	char line[4 * NAME_MAX_LEN];
 	int n = snprintf(line, sizeof(line), "%s/%s[%ld]: warning: %lu log lines were dropped here",
-	    logger.syslog_name, logger.program, (long)getpid(), logger.dropped);
+	    logger.syslog_name, logger.program, (long)own_pid(), logger.dropped);
 
 	if (gather(LOG_LEVEL_WARNING, line, (size_t)n))
 		logger.dropped = 0;
@@ -316,7 +336,7 @@ put_prefix(char *line, size_t size, const char *program, enum log_level level)
 		n = snprintf(line, size, "%s: %s", program, level_text(level));
 	else if (logger.target == LOG_TARGET_SOCKET)
 		n = snprintf(line, size, "%s/%s[%ld]: %s", logger.syslog_name, program,
-		    (long)getpid(), level_text(level));
+		    (long)own_pid(), level_text(level));
 	else
 		n = snprintf(line, size, "%s", level_text(level));
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;

@@ -4,6 +4,7 @@ libcore_la_SOURCES += \
 	lib/ipc/blocking.c lib/ipc/blocking.h \
 	lib/ipc/frame.c lib/ipc/frame.h \
 	lib/ipc/messages.c lib/ipc/messages.h \
+	lib/ipc/postlog.c lib/ipc/postlog.h \
 	lib/ipc/schema.c lib/ipc/schema.h
 libpostkeep_la_SOURCES += \
 	lib/ipc/channel.c lib/ipc/channel.h

@@ -177,17 +177,48 @@ test_tables_agree(void **state)
 	assert_null(endpoint_of("smtpd", 1));
 }
 
-/* What talks to strangers gets nowhere but where it has business. */
+/* The access matrix, written a second time: Q mail_owner, W work, N network, D postdrop, A anybody. */
+static const struct {
+	const char *path;
+	const char *in;
+} matrix[] = {
+    {"private/qmgr", ""},
+    {"private/qmgr-net", "N"},
+    {"private/qmgr-local", "W"},
+    {"private/qmgr-bounce", "W"},
+    {"private/qmgr-report", ""},
+    {"private/qmgr-admin", ""},
+    {"public/showq", "QWNDA"},
+    {"public/flush", "QWNDA"},
+    {"private/local", "Q"},
+    {"private/bounce", "Q"},
+    {"private/proxymap", "QWN"},
+    {"private/anvil", "N"},
+    {"public/pickup", "WD"},
+    {"public/postlogd", "QWNDA"},
+};
+
 static void
-test_network_is_shut_out(void **state)
+test_matrix(void **state)
 {
-	static const char *const shut[] = {"private/qmgr-local", "private/qmgr-bounce",
-	    "private/qmgr-report", "private/qmgr-admin", "private/qmgr", "private/local",
-	    "private/bounce", "public/pickup"};
+	static const struct {
+		char letter;
+		uid_t uid;
+		gid_t gid;
+	} who[] = {
+	    {'Q', 101, 201}, {'W', 102, 202}, {'N', 103, 203}, {'D', 4000, 300}, {'A', 4000, 4000}};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(shut); i++)
-		assert_false(endpoint_admits(peers_of(shut[i]), &ids, 103, 203));
+	for (size_t i = 0; i < COUNT(matrix); i++) {
+		for (size_t w = 0; w < COUNT(who); w++) {
+			bool in =
+			    endpoint_admits(peers_of(matrix[i].path), &ids, who[w].uid, who[w].gid);
+
+			if (in != (strchr(matrix[i].in, who[w].letter) != NULL))
+				fail_msg("%s and %c", matrix[i].path, who[w].letter);
+		}
+		assert_true(endpoint_admits(peers_of(matrix[i].path), &ids, 0, 0));
+	}
 }
 
 /* ---- System calls ---- */
@@ -228,15 +259,12 @@ expect_death(const char *call)
 	assert_int_equal(WTERMSIG(status), strcmp(call, "abort") == 0 ? SIGABRT : SIGSYS);
 }
 
-static bool
+static void
 start(const struct probe_options *o)
 {
-	if (probe_start(&probe, o)) {
-		(void)probe_report(&probe);
-		return true;
-	}
-	print_message("the build folder is closed to " NETWORK_USER ": left out\n");
-	return false;
+	if (!probe_start(&probe, o))
+		skip(); /* the build folder is closed to NETWORK_USER */
+	(void)probe_report(&probe);
 }
 
 static void
@@ -251,8 +279,8 @@ try_calls(const struct probe_options *o, bool files)
 
 		if (SANITIZED && !calls[i].sanitizers)
 			continue;
-		if (!running && !start(o))
-			return;
+		if (!running)
+			start(o);
 		running = true;
 		fd = probe_connect(&probe);
 		snprintf(line, sizeof(line), "call %s", calls[i].name);
@@ -351,8 +379,7 @@ test_jail(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	if (!start(&(struct probe_options){.jail = true, .user = true}))
-		return;
+	start(&(struct probe_options){.jail = true, .user = true});
 	expect_confined(probe.pid, NETWORK_USER);
 	snprintf(root, sizeof(root), "/proc/%ld/root", (long)probe.pid);
 	snprintf(expected, sizeof(expected), "%s/jail/smtpd", probe.dir);
@@ -379,8 +406,7 @@ test_no_jail(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	if (!start(&(struct probe_options){.program = "pickup", .user = true}))
-		return;
+	start(&(struct probe_options){.program = "pickup", .user = true});
 	expect_confined(probe.pid, WORK_USER);
 	fd = probe_connect(&probe);
 	probe_ask(fd, "place", answer, sizeof(answer));
@@ -417,9 +443,8 @@ test_descriptors(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	if (!start(&(struct probe_options){
-		.user = true, .files = 64, .settings = "default_session_limit = 1000"}))
-		return;
+	start(&(struct probe_options){
+	    .user = true, .files = 64, .settings = "default_session_limit = 1000"});
 	snprintf(path, sizeof(path), "/proc/%ld/limits", (long)probe.pid);
 	assert_int_equal(io_read_file(path, 65536, &text), 0);
 	expect_line(&text, "Max open files            4256 ");
@@ -488,8 +513,7 @@ test_callers(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	if (!start(&(struct probe_options){.program = "pickup", .user = true}))
-		return;
+	start(&(struct probe_options){.program = "pickup", .user = true});
 	ask_as(uid_of(WORK_USER), 12345, answer, sizeof(answer));
 	assert_string_equal(answer, "hi");
 	ask_as(12345, drop_gid(), answer, sizeof(answer));
@@ -511,8 +535,7 @@ test_callers_of_ordinary_suite(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	if (!start(&(struct probe_options){.program = "pickup", .ordinary = true}))
-		return;
+	start(&(struct probe_options){.program = "pickup", .ordinary = true});
 	ask_as(uid_of(NETWORK_USER), 12345, answer, sizeof(answer));
 	assert_string_equal(answer, "hi");
 	ask_as(12345, drop_gid(), answer, sizeof(answer));
@@ -598,7 +621,7 @@ main(void)
 	    cmocka_unit_test(test_admits),
 	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_tables_agree),
-	    cmocka_unit_test(test_network_is_shut_out),
+	    cmocka_unit_test(test_matrix),
 	    cmocka_unit_test_teardown(test_calls_network, clean),
 	    cmocka_unit_test_teardown(test_calls_files, clean),
 	    cmocka_unit_test_teardown(test_calls_as_root_started, clean),

@@ -1,0 +1,174 @@
+/*
+ * listing - the formats of mailq and of postqueue -j, as Postfix has them for long queue IDs
+ *
+ * Addresses and reasons come from strangers: for a terminal they are made printable, for JSON they are
+ * escaped. See listing.h.
+ */
+#include "admin/listing.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/log.h"
+#include "lib/mail/date.h"
+#include "lib/mail/utf8.h"
+
+#define REASON_WIDTH 76 /* reasons end at this column, without the parentheses */
+#define DATE_LENGTH 19  /* "Sun Nov 22 06:12:00", without the year */
+
+/* ---- For people ------------------------------------------------------------------------------ */
+
+static void
+put_printable(FILE *out, struct str s)
+{
+	struct buf copy = {0};
+
+	buf_str(&copy, s);
+	log_printable(copy.data, copy.len);
+	fwrite(copy.data, 1, copy.len, out);
+	buf_free(&copy);
+}
+
+static void
+text_head(struct listing *l, const struct msg_showq_entry *e)
+{
+	char date[MAIL_DATE_SIZE];
+	char id[MSG_ID_MAX + 4];
+
+	if (l->messages == 1)
+		fprintf(l->out, "%-17s %8s %-19s %s\n", "----Queue ID-----", "--Size--",
+		    "---Arrival Time----", "--Sender/Recipient------");
+	else
+		fputc('\n', l->out);
+	snprintf(id, sizeof(id), "%.*s%s%s", STR_ARG(str_sub(e->id, 0, MSG_ID_MAX)),
+	    str_eq(e->state, STR("active"))     ? "*"
+		: str_eq(e->state, STR("hold")) ? "!"
+						: "",
+	    e->forced_expire ? "#" : "");
+	mail_date_ctime((time_t)e->arrival, date);
+	fprintf(l->out, "%-17s %8" PRIu64 " %.*s ", id, e->size, DATE_LENGTH, date);
+	put_printable(l->out, e->sender);
+	fputc('\n', l->out);
+}
+
+/* A reason is shown once for the recipients that share it. */
+static void
+text_rcpt(struct listing *l, const struct msg_showq_rcpt *r)
+{
+	if (!str_eq(buf_view(&l->reason), r->reason)) {
+		struct str shown = r->reason.len ? r->reason : STR("reason unavailable");
+		int padding = shown.len < REASON_WIDTH ? (int)(REASON_WIDTH - shown.len) : 0;
+
+		fprintf(l->out, "%*s(", padding, "");
+		put_printable(l->out, shown);
+		fputs(")\n", l->out);
+		buf_reset(&l->reason);
+		buf_str(&l->reason, r->reason);
+	}
+	fprintf(l->out, "%-17s %8s %-19s ", "", "", "");
+	put_printable(l->out, r->address);
+	fputc('\n', l->out);
+}
+
+/* ---- For programs ---------------------------------------------------------------------------- */
+
+/* The length of the UTF-8 character at the start of S, 0 if there is none. */
+static size_t
+utf8_character(struct str s)
+{
+	for (size_t n = 1; n <= 4 && n <= s.len; n++)
+		if (utf8_valid(str_sub(s, 0, n)))
+			return n;
+	return 0;
+}
+
+static void
+json_string(FILE *out, struct str s)
+{
+	fputc('"', out);
+	while (s.len) {
+		unsigned char c = (unsigned char)s.data[0];
+		size_t n = utf8_character(s);
+
+		if (n == 0)
+			fputs("\\ufffd", out);
+		else if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else if (c < ' ' || c == 0x7f)
+			fprintf(out, "\\u%04x", c);
+		else
+			fwrite(s.data, 1, n, out);
+		s = str_from(s, n ? n : 1);
+	}
+	fputc('"', out);
+}
+
+static void
+json_head(struct listing *l, const struct msg_showq_entry *e)
+{
+	fputs("{\"queue_name\": ", l->out);
+	json_string(l->out, e->state);
+	fputs(", \"queue_id\": ", l->out);
+	json_string(l->out, e->id);
+	fprintf(l->out,
+	    ", \"arrival_time\": %" PRId64 ", \"message_size\": %" PRIu64
+	    ", \"forced_expire\": %s, \"sender\": ",
+	    e->arrival, e->size, e->forced_expire ? "true" : "false");
+	json_string(l->out, e->sender);
+	fputs(", \"recipients\": [", l->out);
+}
+
+static void
+json_rcpt(struct listing *l, const struct msg_showq_rcpt *r)
+{
+	if (l->rcpts > 0)
+		fputs(", ", l->out);
+	fputs("{\"address\": ", l->out);
+	json_string(l->out, r->address);
+	if (r->reason.len) {
+		fputs(", \"delay_reason\": ", l->out);
+		json_string(l->out, r->reason);
+	}
+	fputc('}', l->out);
+}
+
+/* ---- Both ------------------------------------------------------------------------------------ */
+
+void
+listing_entry(struct listing *l, const struct msg_showq_entry *e)
+{
+	const struct msg_showq_rcpt *rcpts = e->rcpts.items;
+
+	if (!l->within) {
+		l->messages++;
+		l->bytes += e->size;
+		l->rcpts = 0;
+		buf_reset(&l->reason);
+		if (l->json)
+			json_head(l, e);
+		else
+			text_head(l, e);
+	}
+	for (size_t i = 0; i < e->rcpts.count; i++) {
+		if (l->json)
+			json_rcpt(l, &rcpts[i]);
+		else
+			text_rcpt(l, &rcpts[i]);
+		l->rcpts++;
+	}
+	l->within = e->more;
+	if (!e->more && l->json)
+		fputs("]}\n", l->out);
+}
+
+void
+listing_end(struct listing *l)
+{
+	if (!l->json && l->messages == 0)
+		fputs("Mail queue is empty\n", l->out);
+	else if (!l->json)
+		fprintf(l->out, "\n-- %" PRIu64 " Kbytes in %" PRIu64 " Request%s.\n",
+		    l->bytes / 1024, l->messages, l->messages == 1 ? "" : "s");
+	buf_free(&l->reason);
+}

@@ -1,0 +1,28 @@
+/* listing - the queue as postqueue shows it: for people (mailq) or, a JSON object per message, for programs */
+#ifndef POSTKEEP_ADMIN_LISTING_H
+#define POSTKEEP_ADMIN_LISTING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/base/buf.h"
+#include "lib/ipc/messages.h"
+
+/* Ready when zeroed, but for .out and .json. */
+struct listing {
+	FILE *out;
+	bool json;
+	bool within;       /* the last frame said that more of its message follows */
+	uint64_t messages; /* so far */
+	uint64_t bytes;
+	uint64_t rcpts;    /* of this message */
+	struct buf reason; /* of the recipient before, mailq style */
+};
+
+/* A frame of the listing; frames of one message follow each other (entry->more). */
+void listing_entry(struct listing *l, const struct msg_showq_entry *entry);
+/* The last line, and the end. */
+void listing_end(struct listing *l);
+
+#endif

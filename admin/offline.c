@@ -1,0 +1,340 @@
+/*
+ * offline - reading and changing slots under the spool's lock; see offline.h
+ *
+ * The same orders as qmgr's (qmgr/admin.c), on marks alone: nothing is in memory, nothing is being
+ * delivered. A slot is read as if a stranger had written it.
+ */
+#include "config.h"
+
+#include "admin/offline.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/tool.h"
+#include "lib/base/arena.h"
+#include "lib/base/io.h"
+#include "lib/base/mem.h"
+
+#define RCPTS_IN_FRAME 100
+
+struct offline {
+	struct spool *spool;
+};
+
+/* The messages there are: slot numbers with what sorts them. */
+struct found {
+	uint32_t number;
+	int64_t arrival_us;
+};
+struct search {
+	struct spool *spool;
+	struct found *list;
+	size_t n, cap;
+};
+
+struct offline *
+offline_open(bool *busy, struct buf *why)
+{
+	struct spool *spool = spool_open(".", busy, why);
+	struct offline *o;
+
+	if (spool == NULL)
+		return NULL;
+	o = MEM_NEW(struct offline);
+	o->spool = spool;
+	return o;
+}
+
+void
+offline_close(struct offline **o)
+{
+	if (*o == NULL)
+		return;
+	spool_close(&(*o)->spool);
+	free(*o);
+	*o = NULL;
+}
+
+static void
+look_at(uint32_t number, void *arg)
+{
+	struct search *s = arg;
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid;
+	int fd = spool_slot_open(s->spool, number);
+
+	if (fd < 0)
+		return;
+	if (spool_peek(fd, &h, &mark, &valid) == SPOOL_OK) {
+		if (s->n == s->cap) {
+			s->cap = s->cap ? s->cap * 2 : 64;
+			s->list = mem_resize(s->list, s->cap * sizeof(*s->list));
+		}
+		s->list[s->n++] = (struct found){number, h.arrival_us};
+	}
+	io_close(&fd);
+}
+
+static int
+compare_arrival(const void *a, const void *b)
+{
+	const struct found *x = a;
+	const struct found *y = b;
+
+	return (x->arrival_us > y->arrival_us) - (x->arrival_us < y->arrival_us);
+}
+
+/* All messages, oldest first. */
+static void
+find_all(struct offline *o, struct search *s)
+{
+	struct buf why = {0};
+
+	*s = (struct search){.spool = o->spool};
+	if (!spool_each(o->spool, look_at, s, &why))
+		tool_say(LOG_LEVEL_WARNING, "%s", buf_cstr(&why));
+	if (s->n)
+		qsort(s->list, s->n, sizeof(*s->list), compare_arrival);
+	buf_free(&why);
+}
+
+static const char *
+state_name(const struct slot_mark *mark, bool valid)
+{
+	if (valid && mark->state == SLOT_HOLD)
+		return "hold";
+	return valid && mark->state == SLOT_DEFERRED ? "deferred" : "incoming";
+}
+
+/* ---- Showing --------------------------------------------------------------------------------- */
+
+typedef void show_fn(const struct msg_showq_entry *entry, void *arg);
+
+/* The next recipients that are not done, from *AT on. */
+static size_t
+gather(const struct spool_message *m, size_t *at, struct msg_showq_rcpt *rcpts)
+{
+	size_t n = 0;
+
+	for (; *at < m->envelope.n_rcpts && n < RCPTS_IN_FRAME; (*at)++) {
+		const struct slot_rcpt_mark *mark = &m->marks[*at];
+
+		if (mark->state != SLOT_RCPT_TODO && mark->state != SLOT_RCPT_FAILED_NOTICE)
+			continue;
+		rcpts[n].address = m->envelope.rcpts[*at].address;
+		rcpts[n].reason = mark->reason ? m->reasons[mark->reason - 1].text : STR_EMPTY;
+		n++;
+	}
+	return n;
+}
+
+static void
+show_message(const struct spool_message *m, show_fn *show, void *arg)
+{
+	struct msg_showq_rcpt rcpts[RCPTS_IN_FRAME];
+	struct msg_showq_entry entry = {
+	    .id = str_c(m->header.id),
+	    .state = str_c(state_name(&m->mark, m->mark_valid)),
+	    .arrival = m->header.arrival_us / 1000000,
+	    .size = m->header.content,
+	    .sender = m->envelope.sender,
+	    .next = m->mark.next,
+	    .forced_expire = m->mark_valid && m->mark.expire,
+	};
+	size_t at = 0;
+
+	do {
+		entry.rcpts = (struct ipc_list){rcpts, gather(m, &at, rcpts)};
+		entry.more = at < m->envelope.n_rcpts;
+		show(&entry, arg);
+	} while (entry.more);
+}
+
+void
+offline_list(struct offline *o, show_fn *show, void *arg)
+{
+	struct search s;
+	struct arena *a = arena_new(0);
+	struct buf why = {0};
+
+	find_all(o, &s);
+	for (size_t i = 0; i < s.n; i++) {
+		int fd = spool_slot_open(o->spool, s.list[i].number);
+		struct spool_message m;
+
+		if (fd < 0)
+			continue;
+		arena_reset(a);
+		buf_reset(&why);
+		if (spool_load(fd, false, a, &m, NULL, 0, &why) == SPOOL_OK)
+			show_message(&m, show, arg);
+		else
+			tool_say(LOG_LEVEL_WARNING, "slot %" PRIu32 ": %s", s.list[i].number,
+			    buf_cstr(&why));
+		io_close(&fd);
+	}
+	free(s.list);
+	arena_free(&a);
+	buf_free(&why);
+}
+
+/* ---- Orders ---------------------------------------------------------------------------------- */
+
+/* The mark that VERB makes of MARK; false when there is nothing to do. */
+static bool
+change_mark(enum admin_verb verb, struct slot_mark *mark)
+{
+	bool held = mark->state == SLOT_HOLD;
+
+	switch (verb) {
+	case ADMIN_HOLD:
+		mark->state = SLOT_HOLD;
+		return !held;
+	case ADMIN_DELETE:
+		mark->state = SLOT_FREE;
+		return true;
+	case ADMIN_EXPIRE:
+		mark->expire = true;
+		if (held)
+			return true;
+		break;
+	case ADMIN_RELEASE:
+		if (!held)
+			return false;
+		break;
+	default:
+		break;
+	}
+	mark->state = SLOT_QUEUED;
+	mark->next = 0;
+	return true;
+}
+
+static const char *const verb_log[] = {
+    [ADMIN_HOLD] = "placed on hold",
+    [ADMIN_RELEASE] = "released from hold",
+    [ADMIN_DELETE] = "removed",
+    [ADMIN_REQUEUE] = "requeued",
+    [ADMIN_EXPIRE] = "expired",
+};
+
+/* True when it was done to the message in FD. */
+static bool
+order_slot(int fd, const struct msg_admin *m, struct buf *why)
+{
+	enum admin_verb verb = (enum admin_verb)m->verb;
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid;
+
+	if (spool_peek(fd, &h, &mark, &valid) != SPOOL_OK)
+		return false;
+	if (m->state.len && !str_eq(m->state, str_c(state_name(&mark, valid))))
+		return false;
+	if (!change_mark(verb, &mark))
+		return false;
+	if (!spool_write_mark(fd, h.id, &mark) || fdatasync(fd) < 0) {
+		buf_reset(why);
+		buf_printf(why, "%s: write queue slot: %s", h.id, strerror(errno));
+		return false;
+	}
+	tool_say(LOG_LEVEL_INFO, "%s: %s", h.id, verb_log[verb]);
+	return true;
+}
+
+int
+offline_find(struct offline *o, struct str id)
+{
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid;
+	uint32_t number;
+	int64_t time_us;
+	int fd;
+
+	if (!queue_id_parse(id, &time_us, &number))
+		return -1;
+	fd = spool_slot_open(o->spool, number);
+	if (fd >= 0 && (spool_peek(fd, &h, &mark, &valid) != SPOOL_OK || !str_eq(id, str_c(h.id))))
+		io_close(&fd);
+	return fd;
+}
+
+uint64_t
+offline_order(struct offline *o, const struct msg_admin *m, struct buf *why)
+{
+	struct search s = {0};
+	uint64_t count = 0;
+	int fd;
+
+	if (!str_eq(m->id, STR("ALL"))) {
+		fd = offline_find(o, m->id);
+		if (fd >= 0 && order_slot(fd, m, why))
+			count++;
+		io_close(&fd);
+		return count;
+	}
+	find_all(o, &s);
+	for (size_t i = 0; i < s.n; i++) {
+		fd = spool_slot_open(o->spool, s.list[i].number);
+		if (fd >= 0 && order_slot(fd, m, why))
+			count++;
+		io_close(&fd);
+	}
+	free(s.list);
+	return count;
+}
+
+/* ---- Verifying ------------------------------------------------------------------------------- */
+
+struct verification {
+	struct spool *spool;
+	struct arena *arena;
+	uint64_t damaged;
+};
+
+static void
+verify_slot(uint32_t number, void *arg)
+{
+	struct verification *v = arg;
+	struct spool_message m = {0};
+	struct buf why = {0};
+	enum spool_status status;
+	int fd = spool_slot_open(v->spool, number);
+
+	if (fd < 0)
+		return;
+	arena_reset(v->arena);
+	status = spool_load(fd, true, v->arena, &m, NULL, 0, &why);
+	if (status == SPOOL_DAMAGED) {
+		tool_say(LOG_LEVEL_WARNING, "slot %" PRIu32 ": %s: moved to corrupt", number,
+		    buf_cstr(&why));
+		buf_reset(&why);
+		if (spool_set_aside(v->spool, number, m.header.id, &why))
+			v->damaged++;
+		else
+			tool_say(LOG_LEVEL_ERROR, "%s", buf_cstr(&why));
+	} else if (status == SPOOL_IO_ERROR) {
+		tool_say(LOG_LEVEL_ERROR, "slot %" PRIu32 ": %s", number, buf_cstr(&why));
+	}
+	io_close(&fd);
+	buf_free(&why);
+}
+
+uint64_t
+offline_verify(struct offline *o)
+{
+	struct verification v = {.spool = o->spool, .arena = arena_new(0)};
+	struct buf why = {0};
+
+	if (!spool_each(o->spool, verify_slot, &v, &why))
+		tool_say(LOG_LEVEL_ERROR, "%s", buf_cstr(&why));
+	arena_free(&v.arena);
+	buf_free(&why);
+	return v.damaged;
+}
