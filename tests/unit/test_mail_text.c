@@ -56,7 +56,15 @@ test_utf8(void **state)
 	for (size_t i = 0; i < COUNT(utf8_cases); i++)
 		if (utf8_valid(str_c(utf8_cases[i].text)) != utf8_cases[i].valid)
 			fail_msg("case %zu", i);
-	assert_true(utf8_8bit(STR("a\x80")));
+	/* A single high byte at each place of texts of each length. */
+	for (size_t len = 0; len < 40; len++)
+		for (size_t at = 0; at <= len; at++) {
+			char text[40] = {0};
+
+			if (at < len)
+				text[at] = '\x80';
+			assert_int_equal(utf8_8bit(str_n(text, len)), at < len);
+		}
 	assert_false(utf8_8bit(STR("a\x7f")));
 }
 
