@@ -45,6 +45,7 @@ function add_template(name, type, def, range, state, readers, help,   prefix, su
 		prefix = "transport"
 	template_suffix[templates] = suffix
 	template_name[templates++] = prefix suffix
+	shown_as[prefix suffix] = name
 	add(prefix suffix, type, def, range, state, readers, help)
 	if (name ~ /^<transport>/)
 		for (i = 1; i <= transports; i++) {
@@ -58,6 +59,8 @@ function add_instances(   i, n, t) {
 	for (i = 0; i < wanted_count; i++) {
 		n = wanted[i]
 		t = wanted_row[i]
+		if (!(n in type_of))
+			instance[n] = 1
 		add(n, type_of[t], default_of[t], range_of[t], state_of[t], readers_of[t], help_of[t])
 	}
 }
@@ -204,9 +207,12 @@ function write_page(   i, n) {
 	print ".SH PARAMETERS"
 	for (i = 0; i < count; i++) {
 		n = names[i]
-		printf ".TP\n.BR %s \" (%s, default: %s)\"\n", n, type_of[n], roff(page_default(n))
+		if (n in instance)
+			continue
+		printf ".TP\n.BR %s \" (%s, default: %s)\"\n", n in shown_as ? shown_as[n] : n, type_of[n],
+		    roff(page_default(n))
 		print roff(help_of[n]) page_range(n) state_text(state_of[n])
-		if (readers_of[n] != "-")
+		if (state_of[n] == "used" && readers_of[n] != "-")
 			print "Read by: " readers_of[n] "."
 	}
 	print ".SH SEE ALSO\n.BR postconf (1),\n.BR master.cf (5),\n.BR postkeep (1)"
