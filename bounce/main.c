@@ -186,13 +186,14 @@ take_original(struct ipc_channel *channel, struct request *r)
 
 /* True: the next request may come on this channel. */
 static bool
-serve(struct ipc_channel *channel, struct request *r)
+serve(struct service_client *client, struct ipc_channel *channel, struct request *r)
 {
 	static const struct ipc_schema *const accept[] = {&msg_notice, NULL};
 	struct ipc_message m;
 
-	if (ipc_recv(channel, r->arena, accept, false, &m) != IPC_OK)
+	if (!service_idle(client, true) || ipc_recv(channel, r->arena, accept, false, &m) != IPC_OK)
 		return false;
+	service_idle(client, false);
 	r->notice = *(struct msg_notice *)m.body;
 	r->done = (struct msg_notice_done){.id = STR_EMPTY, .why = STR_EMPTY};
 	if (r->notice.size > ORIGINAL_MAX || r->notice.kind >= NOTICE_KINDS ||
@@ -210,7 +211,7 @@ bounce_session(struct service_client *client)
 	struct request r = {.arena = arena_new(1024)};
 
 	client->stream = NULL;
-	while (serve(channel, &r)) {
+	while (serve(client, channel, &r)) {
 		buf_free(&r.original);
 		arena_reset(r.arena);
 	}

@@ -296,9 +296,11 @@ admin_session(struct service_client *client)
 	bool ok = true;
 
 	client->stream = NULL;
-	while (ok && ipc_recv(channel, a, accept, false, &m) == IPC_OK) {
+	while (
+	    ok && service_idle(client, true) && ipc_recv(channel, a, accept, false, &m) == IPC_OK) {
 		struct msg_admin_done done = {.why = STR_EMPTY};
 
+		service_idle(client, false);
 		buf_reset(&why);
 		if (m.schema == &msg_admin_cat) {
 			ok = cat_slot(channel, m.body);

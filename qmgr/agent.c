@@ -512,7 +512,9 @@ agent_report_session(struct service_client *client)
 	struct ipc_message m;
 
 	client->stream = NULL;
-	while (ipc_recv(channel, arena, accept, false, &m) == IPC_OK) {
+	while (
+	    service_idle(client, true) && ipc_recv(channel, arena, accept, false, &m) == IPC_OK) {
+		service_idle(client, false);
 		take_report(m.body);
 		if (ipc_send(channel, &msg_report_ok, &ok) != IPC_OK ||
 		    ipc_flush(channel) != IPC_OK)

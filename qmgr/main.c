@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
 #include "lib/fiber/fiber.h"
+#include "lib/route/route.h"
 #include "lib/service/service.h"
 #include "qmgr/admin.h"
 #include "qmgr/agent.h"
@@ -23,6 +24,12 @@
 static bool
 qmgr_before(void)
 {
+	struct buf why = {0};
+
+	/* What a bad list concerns is deferred and says so; the rest of the mail goes on. */
+	if (!route_prepare(conf_get(), false, &why))
+		log_error("%s", buf_cstr(&why));
+	buf_free(&why);
 	fiber_pool_size(FIBER_POOL_SYNC, (unsigned)conf_int(conf_get(), P_qmgr_sync_threads));
 	return true;
 }

@@ -413,8 +413,9 @@ receive_session(struct service_client *client, enum receive_from from)
 		r->from = from;
 		r->arena = arena_new(1024);
 		r->m.envelope.sender = r->m.envelope.envid = STR_EMPTY;
-		ok = ipc_recv(channel, r->arena, accept, false, &m) == IPC_OK &&
-		    receive_one(channel, r, m.body);
+		ok = service_idle(client, true) &&
+		    ipc_recv(channel, r->arena, accept, false, &m) == IPC_OK &&
+		    service_idle(client, false) && receive_one(channel, r, m.body);
 		/* Whatever was not accepted leaves nothing behind. */
 		if (r->slot)
 			slots_release(r->slot);

@@ -419,9 +419,9 @@ slots_room(void)
 	if (s->room_at == 0 || fiber_now() - s->room_at > 1000) {
 		uint64_t room;
 
-		s->room_at = fiber_now();
 		fiber_offload(FIBER_POOL_READ, ask_room, &room);
 		s->room = room;
+		s->room_at = fiber_now();
 	}
 	return s->room;
 }

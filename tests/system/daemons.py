@@ -154,9 +154,13 @@ class Daemons:
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
 
+        # Popen's own pipe must lie above the descriptors that child() puts in place.
+        fillers = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(len(wanted) + 8)]
         self.processes[program] = (subprocess.Popen(
             argv, cwd=self.spool, stdin=subprocess.DEVNULL, preexec_fn=child,
-            pass_fds=range(3, 3 + len(wanted))), ours)
+            close_fds=False), ours)
+        for fd in fillers:
+            os.close(fd)
         theirs.close()
         ours.settimeout(10)
         if not ours.recv(1000):

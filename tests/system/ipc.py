@@ -169,7 +169,7 @@ class Channel:
         self.sock.close()
 
 
-def submit(channel, content, sender="alice@example.org", rcpts=("bob@example.org",), hold=False, attrs=()):
+def submit(channel, content, sender="alice@example.org", rcpts=("bob@example.com",), hold=False, attrs=()):
     """One message; returns its ID, or raises AssertionError with qmgr's refusal."""
     channel.send("submit_begin", size=len(content))
     queue_id = channel.expect("submit_id")["id"]

@@ -165,7 +165,7 @@ test_utf8(void **state)
 static void
 test_bounds(void **state)
 {
-	static char huge[MSG_TEXT_MAX];
+	char huge[MSG_TEXT_MAX];
 	struct msg_notice n = sample(NOTICE_FAILURE);
 	struct str was = rcpts[1].diagnostic, text_was = rcpts[1].text;
 	struct buf out = {0};

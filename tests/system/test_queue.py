@@ -1,0 +1,528 @@
+"""The queue manager between a receiver and a delivery agent that are not part of the suite: what it keeps,
+when it says so, and what it makes of peers that break the rules. doc/queue.md is what is tested."""
+import glob
+import os
+import re
+import socket
+import struct
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import ipc  # noqa: E402
+from daemons import Daemons  # noqa: E402
+
+BUILD = os.environ.get("POSTKEEP_BUILD") or os.environ.get("top_builddir") or os.getcwd()
+CONTENT = b"Subject: test\r\n\r\nhello\r\n.\r\n"
+SENT, DEFERRED, BOUNCED = 0, 1, 2
+HOLD, RELEASE, DELETE, REQUEUE, EXPIRE = range(5)
+
+
+class Agent:
+    """private/local: takes deliveries and answers as DECIDE says, a function of (delivery, content) that
+    returns (status, dsn, text), or None for no answer."""
+
+    def __init__(self, daemons, decide, window=20):
+        self.decide = decide
+        self.window = window
+        self.deliveries = []
+        self.condition = threading.Condition()
+        self.channels = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        path = os.path.join(daemons.spool, "private/local")
+        here = os.getcwd()
+        os.chdir(daemons.spool)
+        self.listener.bind("private/local")
+        os.chdir(here)
+        os.chmod(path, 0o666)
+        self.path = path
+        self.listener.listen(10)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        channel = ipc.Channel(sock=sock, name="local", timeout=60)
+        self.channels.append(channel)
+        try:
+            channel.expect("agent_open")
+            channel.send("agent_ready", window=self.window)
+            while True:
+                delivery = channel.expect("deliver")
+                content = b""
+                while len(content) < delivery["size"]:
+                    content += channel.recv()[1]
+                with self.condition:
+                    self.deliveries.append((delivery, content))
+                    self.condition.notify_all()
+                answer = self.decide(delivery, content)
+                if answer:
+                    for rcpt in delivery["rcpts"]:
+                        self.result(channel, delivery, rcpt["index"], *answer)
+        except (ipc.Closed, OSError):
+            pass
+
+    @staticmethod
+    def result(channel, delivery, index, status, dsn, text):
+        channel.send("result", id=delivery["id"], attempt=delivery["attempt"], index=index, status=status,
+                     dsn=dsn, text=text, relay="local")
+
+    def wait(self, count, timeout=10):
+        end = time.monotonic() + timeout
+        with self.condition:
+            while len(self.deliveries) < count:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"{len(self.deliveries)} deliveries, expected {count}")
+                self.condition.wait(left)
+            return self.deliveries[count - 1]
+
+    def hang_up(self):
+        for channel in self.channels:
+            try:
+                channel.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.channels = []
+
+    def close(self):
+        self.listener.close()
+        os.unlink(self.path)
+        self.hang_up()
+
+
+def deliver(delivery, content):
+    return SENT, "2.0.0", "delivered"
+
+
+def defer(delivery, content):
+    return DEFERRED, "4.2.2", "mailbox is away"
+
+
+class Queue(unittest.TestCase):
+    def setUp(self):
+        self.daemons = Daemons(BUILD)
+        self.agent = None
+        self.addCleanup(self.clean)
+
+    def clean(self):
+        if self.agent:
+            self.agent.close()
+        self.daemons.__exit__()
+
+    def path(self, name):
+        return os.path.join(self.daemons.spool, name)
+
+    def start(self, decide=deliver, **more):
+        if decide:
+            self.agent = Agent(self.daemons, decide, **more)
+        self.daemons.start("qmgr")
+
+    def restart(self):
+        self.daemons.kill("qmgr")
+        self.daemons.start("qmgr")
+
+    def net(self):
+        return ipc.Channel(self.path("private/qmgr-net"))
+
+    def mailq(self):
+        return ipc.mailq(self.path("public/showq"))
+
+    def admin(self, verb, queue_id, state=""):
+        channel = ipc.Channel(self.path("private/qmgr-admin"))
+        channel.send("admin", verb=verb, id=queue_id, state=state)
+        done = channel.expect("admin_done")
+        channel.close()
+        return done["count"]
+
+    def wait_state(self, queue_id, state, timeout=10):
+        end = time.monotonic() + timeout
+        while True:
+            entry = self.mailq().get(queue_id)
+            if (entry and entry["state"]) == state:
+                return entry
+            if time.monotonic() > end:
+                raise AssertionError(f"{queue_id}: {entry}, expected {state}\n" + "\n".join(self.daemons.lines[-15:]))
+            time.sleep(0.05)
+
+    def log(self, text, timeout=10):
+        line = self.daemons.log_wait(text, timeout=timeout)
+        self.assertIsNotNone(line, f"not in the log: {text}\n" + "\n".join(self.daemons.lines[-15:]))
+        return line
+
+    def slot_of(self, queue_id):
+        for path in glob.glob(self.path("slots/*/*")):
+            with open(path, "rb") as f:
+                if f"\nid {queue_id} ".encode() in f.read(256):
+                    return path
+        return None
+
+    # --- A message's way ---------------------------------------------------------------------------
+
+    def test_delivered(self):
+        self.start()
+        queue_id = ipc.submit(self.net(), CONTENT, attrs=[{"name": "client_name", "value": "mx"}])
+        delivery, content = self.agent.wait(1)
+        self.assertEqual(content, CONTENT)
+        self.assertEqual(delivery["id"], queue_id)
+        self.assertEqual(delivery["sender"], "alice@example.org")
+        self.assertEqual(delivery["attrs"], [{"name": "client_name", "value": "mx"}])
+        self.log(f"{queue_id}: removed")
+        self.assertEqual(self.mailq(), {})
+        with open(self.slot_of(queue_id), "rb") as f:
+            head = f.read(512)
+        self.assertIn(b"\nstate F " if b"\nstate" in head else b"state F ", head)
+        # The slot is used again, under another name that sorts behind.
+        other = ipc.submit(self.net(), CONTENT)
+        self.assertNotEqual(other, queue_id)
+        self.assertGreater(other, queue_id)
+
+    def test_sizes(self):
+        """What fits one write, what is streamed, and the edges between: all arrive to the byte."""
+        self.start()
+        channel = self.net()
+        for n, size in enumerate((1, 16383, 16384, 65535, 65536, 65537, 262143, 262144, 262145, 5000000)):
+            content = os.urandom(size)
+            ipc.submit(channel, content)
+            self.assertEqual(self.agent.wait(n + 1)[1], content)
+
+    def test_many_recipients(self):
+        """Each has its own destination; the ones that fail stay, the others are done."""
+        def decide(delivery, content):
+            bad = delivery["rcpts"][0]["address"].startswith("bad")
+            return defer(delivery, content) if bad else deliver(delivery, content)
+        self.start(decide)
+        rcpts = [f"{'bad' if i % 10 == 0 else 'user'}{i}@example.com" for i in range(120)]
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts)
+        self.agent.wait(120, timeout=20)
+        entry = self.wait_state(queue_id, "deferred")
+        self.assertEqual(sorted(r["address"] for r in entry["rcpts"]),
+                         sorted(r for r in rcpts if r.startswith("bad")))
+        self.assertEqual({r["reason"] for r in entry["rcpts"]}, {"mailbox is away"})
+        # After a restart it is still known who has it.
+        self.restart()
+        self.assertEqual(len(self.wait_state(queue_id, "deferred")["rcpts"]), 12)
+
+    def test_flush(self):
+        answers = [defer, deliver]
+        self.start(lambda d, c: answers.pop(0)(d, c))
+        queue_id = ipc.submit(self.net(), CONTENT)
+        self.wait_state(queue_id, "deferred")
+        channel = ipc.Channel(self.path("public/flush"))
+        channel.send("flush", id="", site="")
+        self.assertEqual(channel.expect("admin_done")["count"], 1)
+        self.assertEqual(self.agent.wait(2)[1], CONTENT)
+        self.log(f"{queue_id}: removed")
+
+    def test_ids_sort(self):
+        self.start()
+        channel = self.net()
+        ids = [ipc.submit(channel, CONTENT) for _ in range(50)]
+        self.restart()
+        channel = self.net()
+        ids += [ipc.submit(channel, CONTENT) for _ in range(50)]
+        self.assertEqual(ids, sorted(ids))
+        self.assertEqual(len(set(ids)), 100)
+
+    # --- What is lost when ---------------------------------------------------------------------------
+
+    def test_receiver_vanishes(self):
+        """At every point before the commit: nothing stays behind."""
+        self.start()
+        parts = [lambda c: c.send("submit_begin", size=10), lambda c: c.expect("submit_id"),
+                 lambda c: c.send("submit_envelope", sender="a@example.org"),
+                 lambda c: c.send("submit_rcpts", rcpts=[{"address": "b@example.com"}]),
+                 lambda c: c.content(b"x" * 400000)]
+        for n in range(len(parts) + 1):
+            channel = self.net()
+            for part in parts[:n]:
+                part(channel)
+            channel.close()
+        queue_id = ipc.submit(self.net(), CONTENT)
+        self.agent.wait(1)
+        self.log(f"{queue_id}: removed")
+        self.assertEqual(self.mailq(), {})
+        self.assertEqual(len(self.agent.deliveries), 1)
+        self.restart()
+        time.sleep(1.5)
+        self.assertEqual(self.mailq(), {})
+        self.assertEqual(len(self.agent.deliveries), 1)
+
+    def test_killed_before_delivery(self):
+        self.start(lambda d, c: None)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        self.agent.wait(1)
+        self.agent.decide = deliver
+        self.restart()
+        delivery, content = self.agent.wait(2)
+        self.assertEqual((delivery["id"], content), (queue_id, CONTENT))
+        self.log(f"{queue_id}: removed")
+
+    def test_late_report(self):
+        """The agent was done when qmgr died: it says so to the next one, and nothing is delivered twice."""
+        self.start(lambda d, c: None)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        delivery, _ = self.agent.wait(1)
+        self.restart()
+        report = ipc.Channel(self.path("private/qmgr-report"))
+        report.send("result", id=queue_id, attempt=delivery["attempt"], index=0, status=SENT, dsn="2.0.0",
+                    text="delivered", relay="local")
+        report.expect("report_ok")
+        self.log(f"{queue_id}: removed")
+        self.assertEqual(len(self.agent.deliveries), 1)
+
+    def test_agent_lost(self):
+        self.start(lambda d, c: None)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        self.agent.wait(1)
+        self.agent.hang_up()
+        entry = self.wait_state(queue_id, "deferred")
+        self.assertIn("lost connection", entry["rcpts"][0]["reason"])
+
+    def test_damaged(self):
+        """One damaged slot is set aside and told of; the others go on."""
+        self.start(defer)
+        channel = self.net()
+        ids = [ipc.submit(channel, CONTENT) for _ in range(3)]
+        for queue_id in ids:
+            self.wait_state(queue_id, "deferred")
+        self.daemons.kill("qmgr")
+        with open(self.slot_of(ids[0]), "r+b") as f:
+            f.seek(f.read().index(b"hello"))
+            f.write(b"J")
+        with open(self.slot_of(ids[1]), "r+b") as f:
+            f.seek(30)
+            f.write(b"\xff\xff")
+        self.agent.decide = deliver
+        self.daemons.start("qmgr")
+        channel = ipc.Channel(self.path("public/flush"))
+        channel.send("flush", id="", site="")
+        channel.expect("admin_done")
+        self.log(f"{ids[2]}: removed")
+        self.log("1 damaged queue slots were moved to corrupt/")
+        self.log(f"{ids[0]}: queue slot")
+        self.assertEqual(self.mailq(), {})
+        self.assertEqual(len(os.listdir(self.path("corrupt"))), 2)
+        with open(self.path(f"corrupt/{ids[0]}"), "rb") as f:
+            self.assertIn(b"Jello", f.read())
+
+    def test_torn_mark(self):
+        """A mark that makes no sense means due now, not done."""
+        self.start(defer)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        self.wait_state(queue_id, "deferred")
+        self.daemons.kill("qmgr")
+        with open(self.slot_of(queue_id), "r+b") as f:
+            f.seek(256 + 6)
+            f.write(b"F")
+        self.agent.decide = deliver
+        self.daemons.start("qmgr")
+        self.agent.wait(2)
+        self.log(f"{queue_id}: removed")
+
+    def test_poisoned(self):
+        """A slot that qmgr has died over twice is held, not tried a third time."""
+        self.start(defer)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        self.wait_state(queue_id, "deferred")
+        self.daemons.kill("qmgr")
+        # What stands there after qmgr ended twice while reading it: the mark with work 2, made anew by
+        # the only program that can make its check.
+        self.admin_work(queue_id, 2)
+        self.daemons.start("qmgr")
+        self.wait_state(queue_id, "hold")
+        self.log("placed on hold")
+
+    def admin_work(self, queue_id, work):
+        """Writes the state mark "due, work N" as lib/queue does (SipHash-2-4 with its public key)."""
+        text = (b"state Q next %012d tries 00001 work %d warned n expire n" % (0, work)).ljust(72)
+        key = (0x706f73746b656570, 0x736c6f742d312121)
+        check = siphash(key, queue_id.encode() + struct.pack("<Q", 256) + text)
+        mark = text + b"%016x" % check
+        with open(self.slot_of(queue_id), "r+b") as f:
+            f.seek(256)
+            f.write(mark.ljust(127) + b"\n")
+
+    # --- Administration --------------------------------------------------------------------------------
+
+    def test_orders(self):
+        self.start(defer)
+        channel = self.net()
+        ids = [ipc.submit(channel, CONTENT) for _ in range(4)]
+        for queue_id in ids:
+            self.wait_state(queue_id, "deferred")
+        self.assertEqual(self.admin(HOLD, ids[0]), 1)
+        self.assertEqual(self.admin(HOLD, ids[0]), 0)
+        self.assertEqual(self.mailq()[ids[0]]["state"], "hold")
+        self.restart()
+        self.assertEqual(self.mailq()[ids[0]]["state"], "hold")
+        self.assertEqual(self.admin(DELETE, ids[1]), 1)
+        self.assertNotIn(ids[1], self.mailq())
+        self.restart()
+        self.assertNotIn(ids[1], self.mailq())
+        self.assertEqual(self.admin(DELETE, "no-such-id"), 0)
+        self.agent.decide = deliver
+        self.assertEqual(self.admin(RELEASE, ids[0]), 1)
+        self.log(f"{ids[0]}: removed")
+        self.assertEqual(self.admin(REQUEUE, ids[2]), 1)
+        self.log(f"{ids[2]}: removed")
+        self.assertEqual(self.admin(DELETE, "ALL", "deferred"), 1)
+        self.assertEqual(self.mailq(), {})
+
+    def test_cat(self):
+        self.start(defer)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        channel = ipc.Channel(self.path("private/qmgr-admin"))
+        channel.send("admin_cat", id=queue_id)
+        slot = channel.expect("admin_slot")
+        data = b""
+        while len(data) < slot["size"]:
+            data += channel.recv()[1]
+        self.assertEqual(data[slot["text_size"]:], CONTENT)
+        self.assertIn(b"\nsender alice@example.org\n", b"\n" + data)
+
+    def test_hold_on_arrival(self):
+        self.start()
+        queue_id = ipc.submit(self.net(), CONTENT, hold=True)
+        self.assertEqual(self.mailq()[queue_id]["state"], "hold")
+        self.restart()
+        self.assertEqual(self.mailq()[queue_id]["state"], "hold")
+        self.assertEqual(self.agent.deliveries, [])
+
+    # --- Peers that break the rules -----------------------------------------------------------------------
+
+    def test_refused(self):
+        """What a receiver may not say is refused with 451, and the channel is of use again."""
+        self.start()
+        good = {"sender": "a@example.org"}
+        cases = [
+            ({"sender": "a b@example.org"}, ["b@example.com"], CONTENT),
+            (good, ["b@@example.org"], CONTENT),
+            (good, [], CONTENT),
+            ({"sender": "a@example.org", "attrs": [{"name": "transport", "value": "pipe"}]}, ["b@example.com"], CONTENT),
+            ({"sender": "a@example.org", "attrs": [{"name": "local_uid", "value": "0"}]}, ["b@example.com"], CONTENT),
+        ]
+        channel = self.net()
+        for envelope, rcpts, content in cases:
+            channel.send("submit_begin", size=0)
+            channel.expect("submit_id")
+            channel.send("submit_envelope", **envelope)
+            channel.send("submit_rcpts", rcpts=[{"address": r} for r in rcpts])
+            channel.content(content)
+            channel.send("submit_commit", size=len(content))
+            self.assertEqual(channel.expect("submit_no")["code"], 451)
+        # A content that is not as long as was said.
+        channel.send("submit_begin", size=0)
+        channel.expect("submit_id")
+        channel.send("submit_envelope", **good)
+        channel.send("submit_rcpts", rcpts=[{"address": "b@example.com"}])
+        channel.content(CONTENT)
+        channel.send("submit_commit", size=len(CONTENT) + 1)
+        self.assertEqual(channel.expect("submit_no")["code"], 451)
+        ipc.submit(channel, CONTENT)
+        self.assertEqual(self.agent.wait(1)[1], CONTENT)
+        self.assertEqual(len(self.agent.deliveries), 1)
+
+    def test_too_large(self):
+        self.daemons.configure("message_size_limit = 100000\n")
+        self.start()
+        channel = self.net()
+        for size in (100000, 300000):
+            channel.send("submit_begin", size=0)
+            channel.expect("submit_id")
+            channel.send("submit_envelope", sender="a@example.org")
+            channel.send("submit_rcpts", rcpts=[{"address": "b@example.com"}])
+            channel.content(b"x" * size)
+            channel.send("submit_commit", size=size)
+            if size == 100000:
+                channel.expect("submit_ok")
+            else:
+                self.assertEqual(channel.expect("submit_no")["code"], 552)
+
+    def test_hostile(self):
+        """Frames that are none, on every socket: the channel is closed, nothing else happens."""
+        self.start()
+        hello = ipc.pack("hello", version=1, name="x")
+        garbage = [b"\xff" * 100, b"\0" * 8, os.urandom(5000), struct.pack("<IHH", 70000, 1, 0),
+                   struct.pack("<IHH", 8, 999, 0) + b"12345678",
+                   hello + struct.pack("<IHH", 8, 999, 0) + b"12345678",
+                   hello + struct.pack("<IHH", 4, 1, 0) + b"1234",
+                   hello + struct.pack("<IHH", 8, 1, 7) + b"12345678",
+                   hello + ipc.pack("deliver", id="x"), hello + ipc.pack("submit_commit", size=1),
+                   hello + ipc.pack("admin", verb=2, id="ALL"), ipc.pack("hello", version=99, name="x"),
+                   hello + hello]
+        for name in ("qmgr-net", "qmgr-local", "qmgr-bounce", "qmgr-report"):
+            for data in garbage:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.settimeout(10)
+                    s.connect(self.path("private/" + name))
+                    try:
+                        s.sendall(data)
+                        s.shutdown(socket.SHUT_WR)
+                        while s.recv(4096):
+                            pass
+                    except (BrokenPipeError, ConnectionResetError):
+                        pass
+        self.assertTrue(self.daemons.alive("qmgr"))
+        ipc.submit(self.net(), CONTENT)
+        self.agent.wait(1)
+
+    def test_lying_agent(self):
+        """Results for what was never given: the channel goes, the message stays."""
+        self.start(lambda d, c: None)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        delivery, _ = self.agent.wait(1)
+        for attempt, index in ((delivery["attempt"] + 77, 0), (delivery["attempt"], 5)):
+            channel = self.agent.channels[-1]
+            channel.send("result", id=queue_id, attempt=attempt, index=index, status=SENT, dsn="2.0.0", text="x",
+                         relay="x")
+            self.wait_state(queue_id, "deferred")
+            self.admin(REQUEUE, queue_id)
+            count = len(self.agent.deliveries) + 1
+            delivery, _ = self.agent.wait(count)
+        self.assertTrue(self.daemons.alive("qmgr"))
+
+
+def siphash(key, data):
+    """SipHash-2-4."""
+    mask = (1 << 64) - 1
+    v = [key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+         key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573]
+
+    def rotate(x, b):
+        return ((x << b) | (x >> (64 - b))) & mask
+
+    def mix(rounds):
+        for _ in range(rounds):
+            v[0] = (v[0] + v[1]) & mask
+            v[1] = rotate(v[1], 13) ^ v[0]
+            v[0] = rotate(v[0], 32)
+            v[2] = (v[2] + v[3]) & mask
+            v[3] = rotate(v[3], 16) ^ v[2]
+            v[0] = (v[0] + v[3]) & mask
+            v[3] = rotate(v[3], 21) ^ v[0]
+            v[2] = (v[2] + v[1]) & mask
+            v[1] = rotate(v[1], 17) ^ v[2]
+            v[2] = rotate(v[2], 32)
+
+    padded = data + b"\0" * (7 - len(data) % 8) + bytes([len(data) & 255])
+    for i in range(0, len(padded), 8):
+        m = struct.unpack_from("<Q", padded, i)[0]
+        v[3] ^= m
+        mix(2)
+        v[0] ^= m
+    v[2] ^= 255
+    mix(4)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, warnings="ignore")
