@@ -76,7 +76,9 @@ struct fiber_fd *fiber_fd_new(int fd);
 void fiber_fd_free(struct fiber_fd **ffd);
 /*
  * Waits until FD is ready for one of EVENTS, or closed or in error (the next read or write tells).
- * Cheap when called again and again for the same event: the descriptor stays registered.
+ * It may be wrong now and then: after EAGAIN wait again. Makes the descriptor non-blocking. No two
+ * struct fiber_fd may be waited for with the same descriptor. Cheap when called again and again for
+ * the same event: the descriptor stays registered.
  */
 enum fiber_result fiber_fd_wait(struct fiber_fd *ffd, int events, fiber_deadline deadline);
 

@@ -69,6 +69,8 @@ enum sweep_result fiber_stack_trim_pool(size_t max);
 /* timeout.c */
 void fiber_timeout_set(struct fiber *f, fiber_deadline deadline);
 void fiber_timeout_forget(struct fiber *f);
+/* Ends the waits whose deadlines have come. */
+void fiber_timeout_expire(fiber_deadline now);
 
 /* sweep.c */
 void fiber_sweep_add(struct fiber *f);

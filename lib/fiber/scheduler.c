@@ -330,6 +330,8 @@ run_turn(void)
 	uv_run(&sched.uv, busy ? UV_RUN_NOWAIT : UV_RUN_ONCE);
 	sched.now = (int64_t)uv_now(&sched.uv);
 	fiber_turn_begin();
+	/* After the events: what came in time, though seen late, is no timeout. */
+	fiber_timeout_expire(sched.now);
 	list_append_all(&sched.ready, &sched.yielded);
 	run_ready();
 	for (unsigned i = 0; i < sched.turn_ends; i++)

@@ -3,7 +3,8 @@
  *
  * Over a descriptor (socket or pipe, made non-blocking) or over memory (tests, fuzzing); a TLS layer
  * puts itself between by the struct stream_io. Every wait has a deadline. The input buffer exists
- * only while there is something in it, so an idle stream costs little.
+ * only while there is something in it, so an idle stream costs little. One fiber may read while
+ * another one writes; two that read, or two that write, have to take turns.
  *
  * Errors stick: after any result but STREAM_OK reads keep returning it (STREAM_TOO_LONG excepted);
  * the same for writes.

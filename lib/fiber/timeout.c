@@ -70,30 +70,13 @@ remove_at(size_t i)
 	sift_up(i);
 }
 
-static void arm(void);
-
+/* The timer only brings the loop to fiber_timeout_expire(). */
 static void
 on_timer(uv_timer_t *timer)
 {
-	fiber_deadline now = (fiber_deadline)uv_now(timer->loop);
-
 	timeouts.armed = FIBER_FOREVER;
-	while (timeouts.count > 0 && timeouts.heap[0].key <= now) {
-		struct fiber *f = timeouts.heap[0].fiber;
-
-		if (f->deadline > now && f->deadline != FIBER_FOREVER) {
-			timeouts.heap[0].key = f->deadline;
-			sift_down(0);
-			continue;
-		}
-		remove_at(0);
-		if (f->deadline == FIBER_FOREVER)
-			continue;
-		fiber_ready(f, FIBER_TIMEOUT);
-		/* libuv may be on its way to sleep; this makes it only look for events. */
-		uv_stop(timer->loop);
-	}
-	arm();
+	/* libuv may be on its way to sleep; now it only looks for events. */
+	uv_stop(timer->loop);
 }
 
 /* Makes sure that the timer goes off at the first key, or before. */
@@ -130,6 +113,24 @@ fiber_timeout_set(struct fiber *f, fiber_deadline deadline)
 		sift_up(f->timeout_slot - 1);
 	} else {
 		return;
+	}
+	arm();
+}
+
+void
+fiber_timeout_expire(fiber_deadline now)
+{
+	while (timeouts.count > 0 && timeouts.heap[0].key <= now) {
+		struct fiber *f = timeouts.heap[0].fiber;
+
+		if (f->deadline > now && f->deadline != FIBER_FOREVER) {
+			timeouts.heap[0].key = f->deadline;
+			sift_down(0);
+			continue;
+		}
+		remove_at(0);
+		if (f->deadline != FIBER_FOREVER)
+			fiber_ready(f, FIBER_TIMEOUT);
 	}
 	arm();
 }

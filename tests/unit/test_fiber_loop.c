@@ -329,6 +329,38 @@ test_overdue(void **state)
 		fiber_main(overdue_main, NULL);
 }
 
+/* What comes in time is no timeout, even if the loop sees it late. */
+static void
+late_reader(void *arg)
+{
+	struct fiber_fd *ffd = fiber_fd_new(t.fds[0]);
+
+	(void)arg;
+	assert_int_equal(fiber_fd_wait(ffd, FIBER_READ, fiber_after(150)), FIBER_OK);
+	fiber_fd_free(&ffd);
+}
+
+static void
+late_main(void *arg)
+{
+	(void)arg;
+	assert_int_equal(pipe(t.fds), 0);
+	fiber_spawn("late reader", late_reader, NULL);
+	fiber_yield();
+	assert_int_equal(write(t.fds[1], "x", 1), 1);
+	burn(200);
+	wait_for_others();
+	close(t.fds[0]);
+	close(t.fds[1]);
+}
+
+static void
+test_late_event(void **state)
+{
+	(void)state;
+	fiber_main(late_main, NULL);
+}
+
 /* An idle process sleeps: after the sweep there are no turns any more. */
 static void
 idle_waiter(void *arg)
@@ -467,6 +499,7 @@ main(void)
 	    cmocka_unit_test_setup(test_stop, reset),
 	    cmocka_unit_test_setup(test_load, reset),
 	    cmocka_unit_test_setup(test_overdue, reset),
+	    cmocka_unit_test_setup(test_late_event, reset),
 	    cmocka_unit_test_setup(test_idle, reset),
 	};
 
