@@ -28,3 +28,12 @@ smtpd_smtpd_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/daemons.py tests/system/smtp_dialogues.py
 TESTS += tests/system/smtp_dialogues.py
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_smtpd
+tests_unit_test_smtpd_SOURCES = tests/unit/test_smtpd.c \
+	tests/unit/smtpd_fixture.c tests/unit/smtpd_fixture.h \
+	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_smtpd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_smtpd_LDADD = libsmtpd.la libpostkeep.la $(CMOCKA_LIBS)
+endif
