@@ -37,3 +37,12 @@ tests_unit_test_smtpd_SOURCES = tests/unit/test_smtpd.c \
 tests_unit_test_smtpd_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_smtpd_LDADD = libsmtpd.la libpostkeep.la $(CMOCKA_LIBS)
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_smtpd
+tests_fuzz_fuzz_smtpd_SOURCES = tests/fuzz/fuzz_smtpd.c \
+	tests/unit/smtpd_fixture.c tests/unit/smtpd_fixture.h \
+	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_fuzz_fuzz_smtpd_LDADD = libsmtpd.la libpostkeep.la
+tests_fuzz_fuzz_smtpd_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif
