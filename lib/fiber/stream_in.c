@@ -141,7 +141,7 @@ stream_read_line(struct stream *s, size_t max, struct str *line)
 		return s->in_status;
 	for (;;) {
 		size_t have = stream_buffered(s), window = have < max ? have : max;
-		const char *start = s->in + s->in_start, *lf = NULL;
+		const char *start = s->in ? s->in + s->in_start : "", *lf = NULL;
 
 		if (window > s->in_scanned)
 			lf = memchr(start + s->in_scanned, '\n', window - s->in_scanned);
