@@ -67,7 +67,8 @@ result_of(const struct delivery *d, const struct target *t, struct msg_result *r
 	if (t->loop) {
 		r->status = DELIVERY_BOUNCED;
 		r->dsn = STR("5.4.6");
-		buf_printf(text, "mail forwarding loop for %.*s", STR_ARG(t->rcpt->address));
+		buf_puts(text, "mail forwarding loop for ");
+		buf_str(text, t->rcpt->address);
 	} else if (d->failed || t->failed) {
 		r->status = DELIVERY_DEFERRED;
 		r->dsn = str_c(problem->dsn);

@@ -64,7 +64,9 @@ find_user(struct worker *w, struct str recipient, struct buf *text)
 	case USER_FOUND:
 		break;
 	case USER_UNKNOWN:
-		buf_printf(text, "unknown user: \"%.*s\"", STR_ARG(recipient));
+		buf_puts(text, "unknown user: \"");
+		buf_str(text, recipient);
+		buf_putc(text, '"');
 		return refuse("5.1.1", text);
 	default:
 		log_warning("%s", buf_cstr(text));
