@@ -16,3 +16,6 @@ local_local_SOURCES = \
 	local/worker.c local/worker.h
 local_local_LDADD = libpostkeep.la
 local_local_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+EXTRA_DIST += tests/system/test_local.py
+TESTS += tests/system/test_local.py

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """local beside a queue manager that the test plays: deliveries to mbox and Maildir, refusals, limits, and
 what becomes of a delivery whose queue manager goes away. As an ordinary user all mail goes to that user's
 mailboxes; as root, real users are made for the test and removed after it."""
