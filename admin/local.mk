@@ -31,3 +31,15 @@ admin_postqueue_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 admin_postsuper_SOURCES = admin/postsuper.c $(QUEUE_TOOL) $(QUEUE_TOOL_OFFLINE)
 admin_postsuper_LDADD = libpostkeep.la
 admin_postsuper_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+# Starts, stops, checks and maintains the suite.
+sbin_PROGRAMS += admin/postkeep
+admin_postkeep_SOURCES = \
+	admin/postkeep.c admin/postkeep.h \
+	admin/postkeep_check.c \
+	admin/postkeep_rotate.c \
+	admin/postkeep_run.c \
+	admin/postkeep_setup.c \
+	admin/postkeep_start.c
+admin_postkeep_LDADD = libpostkeep.la
+admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)

@@ -1,0 +1,55 @@
+/*
+ * postkeep - the parts of the command that runs the suite
+ *
+ * Root's tool (or the suite's own user's). It reads the configuration as it stands now; what a running
+ * suite does it asks master.
+ */
+#ifndef POSTKEEP_ADMIN_POSTKEEP_H
+#define POSTKEEP_ADMIN_POSTKEEP_H
+
+#include <stdbool.h>
+
+#include "lib/conf/conf.h"
+#include "lib/service/pidfile.h"
+
+struct postkeep {
+	char *config_dir; /* absolute */
+	struct conf *conf;
+	struct conf_problems problems; /* what reading main.cf found */
+	int verbose;
+};
+
+/* Commands: the result is the exit status. */
+int postkeep_start(struct postkeep *p);
+int postkeep_start_fg(struct postkeep *p);
+int postkeep_stop(struct postkeep *p);
+int postkeep_abort(struct postkeep *p);
+int postkeep_reload(struct postkeep *p);
+int postkeep_status(struct postkeep *p);
+int postkeep_flush(struct postkeep *p);
+int postkeep_check(struct postkeep *p);
+int postkeep_set_permissions(struct postkeep *p);
+int postkeep_logrotate(struct postkeep *p);
+int postkeep_version(struct postkeep *p);
+
+/* queue_directory */
+const char *postkeep_queue(const struct postkeep *p);
+/* Who runs? Exits with a message when that cannot be told. */
+struct pidfile_info postkeep_running(const struct postkeep *p);
+/* "postkeep: text" on standard error. */
+void postkeep_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* One line of the answer of master, on standard error. */
+void postkeep_say_line(const char *line);
+/* All of PROBLEMS but notes, unless NOTES. */
+void postkeep_print_problems(const struct conf_problems *problems, bool notes);
+
+/* check.c: everything that can be looked at. */
+void postkeep_gather(struct postkeep *p, struct conf_problems *problems);
+
+/*
+ * Runs ARGV[0] (absolute, or looked for in the system's directories) with a clean environment and waits:
+ * the exit status, 127 when it cannot be run, 128 and the signal when it was killed.
+ */
+int postkeep_run(const char *const *argv);
+
+#endif
