@@ -210,6 +210,34 @@ check_files(const struct postkeep *p, struct conf_problems *problems)
 	buf_free(&path);
 }
 
+/* main.cf before master.cf before what comes from no file. */
+static int
+rank(const struct conf_problem *p)
+{
+	if (!p->file)
+		return 2;
+	return str_ends_nocase(str_c(p->file), STR("/master.cf")) ? 1 : 0;
+}
+
+/* By file and line; what stands at the same place keeps its order. */
+static void
+sort_problems(struct conf_problems *problems)
+{
+	for (size_t i = 1; i < problems->count; i++) {
+		struct conf_problem p = problems->list[i];
+		size_t j = i;
+
+		while (j > 0 &&
+		    (rank(&problems->list[j - 1]) > rank(&p) ||
+			(rank(&problems->list[j - 1]) == rank(&p) &&
+			    problems->list[j - 1].line > p.line))) {
+			problems->list[j] = problems->list[j - 1];
+			j--;
+		}
+		problems->list[j] = p;
+	}
+}
+
 void
 postkeep_gather(struct postkeep *p, struct conf_problems *problems)
 {
@@ -232,6 +260,7 @@ postkeep_gather(struct postkeep *p, struct conf_problems *problems)
 		plan_probe(plan, problems);
 	buf_free(&why);
 	plan_free(&plan);
+	sort_problems(problems);
 }
 
 int

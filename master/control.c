@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/service/control.h"
@@ -75,7 +76,7 @@ do_reload(struct master *m, int fd)
 static void
 status_of(const struct master *m, const struct master_service *s, int fd)
 {
-	unsigned processes = 0, sessions = 0;
+	unsigned processes = 0, sessions = 0, ready = 0;
 	struct buf b = {0};
 
 	for (struct list_link *l = list_first(&m->children); l; l = list_next(&m->children, l)) {
@@ -84,11 +85,12 @@ status_of(const struct master *m, const struct master_service *s, int fd)
 		if (c->service == s) {
 			processes++;
 			sessions += c->status.sessions;
+			ready += c->status.ready;
 		}
 	}
 	buf_printf(&b, "%-20s %-10s %-10s processes %u, sessions %u%s", s->plan->entry->name,
 	    master_type_name(s->plan->entry->type), s->plan->entry->command, processes, sessions,
-	    s->failures > 0 && processes == 0 ? ", failing (see the log)" : "");
+	    ready == 0 && failure_recent(s, clock_mono_ms()) ? ", failing (see the log)" : "");
 	answer(fd, buf_cstr(&b));
 	buf_free(&b);
 }

@@ -25,12 +25,18 @@ failure_describe(int wait_status, struct buf *out)
 		buf_printf(out, "ended with exit status %d", WEXITSTATUS(wait_status));
 }
 
+bool
+failure_recent(const struct master_service *s, int64_t now)
+{
+	return s->failures > 0 && now - s->not_before < GOOD_TIME_MS;
+}
+
 void
 failure_note(struct master_service *s, const char *text, int64_t now)
 {
 	int64_t pause = PAUSE_FIRST_MS;
 
-	if (s->failures > 0 && now - s->not_before >= GOOD_TIME_MS)
+	if (!failure_recent(s, now))
 		s->failures = 0;
 	/* Processes of one service that fall together are one failure. */
 	if (now >= s->not_before) {

@@ -63,19 +63,40 @@ read_signals(struct master *m)
 	}
 }
 
-/* Processes that are needed now, and sockets to watch for clients. */
+/* Processes that are needed now, whether a client waits or not. */
 static void
-look_at_services(struct master *m, struct watch *w, int64_t now)
+start_needed(struct master *m, int64_t now)
 {
 	for (struct list_link *l = list_first(&m->services); l; l = list_next(&m->services, l)) {
 		struct master_service *s = LIST_ITEM(l, struct master_service, link);
-		enum policy_want want = policy_want(m, s, now);
 
-		if (want == POLICY_START)
+		if (policy_want(m, s, now) == POLICY_START)
 			child_start(m, s);
-		else if (want == POLICY_POLL)
-			for (size_t i = 0; i < s->n_listeners; i++)
-				watch_add(w, s->listeners[i]->fd, s);
+	}
+}
+
+static void
+watch_children(struct master *m, struct watch *w)
+{
+	for (struct list_link *l = list_first(&m->children); l; l = list_next(&m->children, l)) {
+		struct master_child *c = LIST_ITEM(l, struct master_child, link);
+
+		if (c->status_fd >= 0)
+			watch_add(w, c->status_fd, c);
+	}
+}
+
+/* The sockets of services where nobody is free to accept. */
+static void
+watch_listeners(struct master *m, struct watch *w, int64_t now)
+{
+	for (struct list_link *l = list_first(&m->services); l; l = list_next(&m->services, l)) {
+		struct master_service *s = LIST_ITEM(l, struct master_service, link);
+
+		if (policy_want(m, s, now) != POLICY_POLL)
+			continue;
+		for (size_t i = 0; i < s->n_listeners; i++)
+			watch_add(w, s->listeners[i]->fd, s);
 	}
 }
 
@@ -136,18 +157,13 @@ loop_run(struct master *m)
 
 		orders_wakeups(m, now);
 		overdue_check(m, now);
+		start_needed(m, now);
 		w.count = 0;
 		watch_add(&w, m->signal_fd, NULL);
 		watch_add(&w, m->control_fd, NULL);
-		for (struct list_link *l = list_first(&m->children); l;
-		     l = list_next(&m->children, l)) {
-			struct master_child *c = LIST_ITEM(l, struct master_child, link);
-
-			if (c->status_fd >= 0)
-				watch_add(&w, c->status_fd, c);
-		}
+		watch_children(m, &w);
 		services_from = w.count;
-		look_at_services(m, &w, now);
+		watch_listeners(m, &w, now);
 		wait_and_serve(m, &w, services_from, w.count);
 		children_reap(m);
 		report_step(m, clock_mono_ms());

@@ -140,6 +140,8 @@ bool policy_logger(const struct plan_service *s);
 /* failure.c */
 /* Notes that a process of S failed, logs how (TEXT) and when the next is tried. */
 void failure_note(struct master_service *s, const char *text, int64_t now);
+/* Has S failed, and not yet gone a good time without? */
+bool failure_recent(const struct master_service *s, int64_t now);
 /* "exit status 1", "signal 11 (Segmentation fault)" */
 void failure_describe(int wait_status, struct buf *out);
 

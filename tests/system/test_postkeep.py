@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+"""postkeep: what bad configurations get, check, set-permissions, logrotate."""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import unittest
+
+from master_suite import ROOT, MasterTest, free_port, main
+
+STOCK = """\
+smtp      inet  n       -       y       -       -       smtpd
+#smtp      inet  n       -       y       -       1       postscreen
+smtpd     pass  -       -       y       -       -       smtpd
+dnsblog   unix  -       -       y       -       0       dnsblog
+tlsproxy  unix  -       -       y       -       0       tlsproxy
+submission inet n       -       y       -       -       smtpd
+  -o syslog_name=postfix/submission
+  -o smtpd_tls_security_level=encrypt
+  -o { smtpd_relay_restrictions = permit_sasl_authenticated,reject }
+628       inet  n       -       y       -       -       qmqpd
+pickup    unix  n       -       y       60      1       pickup
+cleanup   unix  n       -       y       -       0       cleanup
+qmgr      unix  n       -       n       300     1       qmgr
+tlsmgr    unix  -       -       y       1000?   1       tlsmgr
+rewrite   unix  -       -       y       -       -       trivial-rewrite
+bounce    unix  -       -       y       -       0       bounce
+defer     unix  -       -       y       -       0       bounce
+trace     unix  -       -       y       -       0       bounce
+verify    unix  -       -       y       -       1       verify
+flush     unix  n       -       y       1000?   0       flush
+proxymap  unix  -       -       n       -       -       proxymap
+proxywrite unix -       -       n       -       1       proxymap
+smtp      unix  -       -       y       -       -       smtp
+relay     unix  -       -       y       -       -       smtp
+        -o syslog_name=postfix/$service_name
+showq     unix  n       -       y       -       -       showq
+error     unix  -       -       y       -       -       error
+retry     unix  -       -       y       -       -       error
+discard   unix  -       -       y       -       -       discard
+local     unix  -       n       n       -       -       local
+virtual   unix  -       n       n       -       -       virtual
+lmtp      unix  -       -       y       -       -       lmtp
+anvil     unix  -       -       y       -       1       anvil
+scache    unix  -       -       y       -       1       scache
+postlog   unix-dgram n  -       n       -       1       postlogd
+maildrop  unix  -       n       n       -       -       pipe
+  flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}
+uucp      unix  -       n       n       -       -       pipe
+  flags=Fqhu user=uucp argv=uux -r -n -z -a$sender - $nexthop!rmail ($recipient)
+ifmail    unix  -       n       n       -       -       pipe
+  flags=F user=ftn argv=/usr/lib/ifmail/ifmail -r $nexthop ($recipient)
+bsmtp     unix  -       n       n       -       -       pipe
+  flags=Fq. user=bsmtp argv=/usr/lib/bsmtp/bsmtp -t$nexthop -f$sender $recipient
+mailman   unix  -       n       n       -       -       pipe
+  flags=FRX user=list argv=/usr/lib/mailman/bin/postfix-to-mailman.py ${nexthop} ${user}
+policyd-spf  unix  -       n       n       -       0       spawn
+    user=policyd-spf argv=/usr/bin/policyd-spf
+"""
+
+
+class BadConfiguration(MasterTest):
+    def test_all_errors_at_once(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.suite.main("smtpd_recipient_limit = many\nsmtpd_recipient_limt = 5\n"
+                            "inet_protocols = ipv5\n")
+            self.suite.master("smtp inet n - y - smtpd\n"
+                              "127.0.0.1:%d inet n - y - - smtpd\n"
+                              "127.0.0.1:99999 inet n - y - - smtpd\n"
+                              "127.0.0.2:%d inet n - y - - nosuch\n"
+                              "127.0.0.3:%d inet n - y - - ../bin/sh\n"
+                              "qmgr unix n - n 300 1 qmgr\n"
+                              "qmgr2 unix n - n 300 1 qmgr\n"
+                              "a/b unix n - n - - bounce\n"
+                              "b unix n - maybe - - bounce\n"
+                              % (port, port, port))
+            text = self.fails(
+                r"error: \S+/main.cf, line 11: .*smtpd_recipient_limit",
+                r"warning: \S+/main.cf, line 12: .*smtpd_recipient_limt.*smtpd_recipient_limit",
+                r"error: \S+/main.cf, line 13: .*inet_protocols",
+                r"error: \S+/master.cf, line 1: ",
+                r",
+                r"error: \S+/master.cf, line 4: .*unknown program \"nosuch\"",
+                r"error: \S+/master.cf, line 5: .*\.\./bin/sh",
+                r"error: \S+/master.cf, line 7: .*never more than one qmgr, and line 6",
+                r"error: \S+/master.cf, line 8: .*a/b",
+                r"error: \S+/master.cf, line 9: ",
+                r"not started: \d+ errors")
+            self.assertNotIn("line 6:", text)
+        self.assertEqual(self.suite.pid(), 0)
+        self.assertFalse(os.path.exists(os.path.join(self.suite.queue, "private/master")))
+
+    def test_errors_of_master_itself(self):
+        self.suite.main("smtpd_recipient_limit = many\n")
+        self.suite.master(self.suite.lines() + "x unix - - - - - nosuch\n")
+        r = subprocess.run([os.path.join(self.suite.programs, "master"), "-c", self.suite.etc],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+        self.assertEqual(r.returncode, 1)
+        self.assertRegex(r.stderr, r"error: \S+/main.cf, line 11: ")
+        self.assertRegex(r.stderr, r"error: \S+/master.cf, line 9: .*nosuch")
+
+    def test_address_in_use(self):
+        with socket.create_server(("127.0.0.1", self.suite.port)):
+            self.fails(r"master.cf, line 1: service %d: cannot listen on inet:127.0.0.1:%d: the address "
+                       r"is in use" % (self.suite.port, self.suite.port))
+        self.start()
+
+    def test_same_address_twice(self):
+        self.suite.master(self.suite.lines() + "127.0.0.1:%d inet n - y - - smtpd\n" % self.suite.port)
+        self.fails(r"line 9: .*listens on inet:127.0.0.1:%d, and so does service %d in line 1" %
+                   (self.suite.port, self.suite.port))
+
+    def test_missing_files(self):
+        os.unlink(os.path.join(self.suite.etc, "master.cf"))
+        self.fails("master.cf")
+        os.unlink(os.path.join(self.suite.etc, "main.cf"))
+        self.fails("main.cf", command="check")
+
+    def test_missing_program_of_the_suite(self):
+        os.unlink(os.path.join(self.suite.programs, "qmgr"))
+        self.fails(r"master.cf, line 3: .*cannot execute .*/qmgr: No such file")
+
+    def test_file_in_the_way_of_a_socket(self):
+        os.makedirs(os.path.join(self.suite.queue, "public"), exist_ok=True)
+        with open(os.path.join(self.suite.queue, "public/pickup"), "w") as f:
+            f.write("precious")
+        self.fails("a file that is no socket is in the way")
+        with open(os.path.join(self.suite.queue, "public/pickup")) as f:
+            self.assertEqual(f.read(), "precious")
+
+    def test_links_in_the_spool_are_not_followed(self):
+        shutil.rmtree(os.path.join(self.suite.queue, "pid"))
+        os.symlink("/etc", os.path.join(self.suite.queue, "pid"))
+        self.fails("pid: is not a directory")
+        self.assertFalse(os.path.exists("/etc/master.lock"))
+
+    @unittest.skipUnless(ROOT, "needs root")
+    def test_unsafe_directories(self):
+        os.chown(os.path.join(self.suite.queue, "pid"), 2, 2)
+        os.chmod(os.path.join(self.suite.queue, "private"), 0o777)
+        self.fails("pid has owner 2:2", r"private has .*mode 0777.*set-permissions")
+        status, text = self.suite.postkeep("set-permissions")
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r"private: now 0:0 0711")
+        self.assertEqual(self.suite.postkeep("set-permissions"), (0, ""), "nothing left to do")
+        self.start()
+
+    @unittest.skipUnless(ROOT, "needs root")
+    def test_missing_users(self):
+        self.suite.main("mail_owner = nobodyhere\nsetgid_group = nogrouphere\n"
+                        "mail_network_user = root\n")
+        self.fails(r'main.cf, line 11: the user "nobodyhere" is missing',
+                   r'main.cf, line 12: the group "nogrouphere" is missing',
+                   r'main.cf, line 13: the user "root" must not be root')
+
+    def test_stock_postfix_file(self):
+        taken = []
+        for name in ("smtp", "submission", "628"):
+            taken.append((name, free_port()))
+        text = STOCK
+        for name, port in taken:
+            text = re.sub(r"(?m)^%s( +inet)" % name, r"%d\1" % port, text)
+        self.suite.master(text)
+        status, out = self.suite.postkeep("check")
+        self.assertEqual(status, 0, out)
+        for service in ("cleanup", "rewrite", "tlsmgr", "showq", "flush", "defer", "trace",
+                        "proxywrite", "scache", "tlsproxy"):
+            self.assertRegex(out, r"note: .*service %s: no process of its own" % service)
+        for service in ("smtp", "relay", "lmtp", "virtual", "error", "retry", "discard", "verify",
+                        "dnsblog", "maildrop", "uucp", "mailman", "policyd-spf"):
+            self.assertRegex(out, r"note: .*service %s: .*not there yet" % service)
+        self.start()
+        s, _, _, overrides = self.suite.connect(taken[1][1])
+        self.assertEqual(overrides, "syslog_name=postfix/submission,smtpd_tls_security_level=encrypt,"
+                         "smtpd_relay_restrictions=permit_sasl_authenticated,reject")
+        s.close()
+
+    def test_old_file_without_postlog(self):
+        self.suite.master(self.suite.lines().replace("postlog unix-dgram n - n - 1 postlogd\n", "")
+                          .replace("pickup unix", "pickup fifo"))
+        self.start()
+        self.wait_log("daemon started")
+        self.assertTrue(os.path.exists(os.path.join(self.suite.queue, "public/postlog")))
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(os.path.join(self.suite.queue, "public/pickup"))
+        s.close()
+
+
+class Check(MasterTest):
+    def check(self, status, *patterns):
+        got, text = self.suite.postkeep("check")
+        self.assertEqual(got, status, text)
+        for pattern in patterns:
+            self.assertRegex(text, pattern)
+        return text
+
+    def test_clean(self):
+        text = self.check(0, r"0 errors, 0 warnings")
+        self.assertNotIn("error:", text)
+
+    def test_domain_in_two_classes(self):
+        self.suite.main("mydestination = Example.COM, localhost\n"
+                        "virtual_mailbox_domains = example.com, example.net\n"
+                        "relay_domains = example.net\n")
+        self.check(0, r"main.cf, line 12: the domain example.com stands in mydestination and in "
+                   r"virtual_mailbox_domains",
+                   r"main.cf, line 13: the domain example.net stands in virtual_mailbox_domains and in "
+                   r"relay_domains")
+
+    def test_unreadable_table(self):
+        self.suite.main("alias_maps = hash:%s/aliases\n" % self.suite.etc)
+        self.check(1, r"main.cf, line 11: alias_maps: cannot read %s/aliases" % self.suite.etc)
+        open(os.path.join(self.suite.etc, "aliases"), "w").close()
+        self.check(0)
+
+    def test_misspelt_override(self):
+        self.suite.master(smtpd="-o smtpd_recipient_limt=3")
+        self.check(0, r"warning: .*master.cf, line 1: .*smtpd_recipient_limt.*smtpd_recipient_limit")
+        self.suite.master(smtpd="-o smtpd_recipient_limit=many")
+        self.check(1, r"error: .*master.cf, line 1: .*smtpd_recipient_limit")
+
+    def test_missing_peer(self):
+        self.suite.master(self.suite.lines().replace("anvil unix - - y - 1 anvil\n", ""))
+        self.check(0, r"warning: .*line 1: .*smtpd asks private/anvil, which no line provides")
+
+    def test_writable_by_others(self):
+        os.chmod(os.path.join(self.suite.etc, "main.cf"), 0o666)
+        self.check(0, r"main.cf can be changed by others \(mode 0666\): chmod go-w")
+
+    def test_missing_spool(self):
+        shutil.rmtree(self.suite.queue)
+        status, text = self.suite.postkeep("check")
+        if ROOT:
+            self.assertEqual(status, 1, text)
+            self.assertRegex(text, "queue_directory .*set-permissions")
+
+    def test_while_running_addresses_are_our_own(self):
+        self.start()
+        self.check(0)
+
+
+class Rotation(MasterTest):
+    def setUp(self):
+        super().setUp()
+        self.file = os.path.join(self.suite.queue, "test.log")
+        self.suite.main("maillog_file = %s\nmaillog_file_compressor = gzip -1\n"
+                        "maillog_file_rotate_suffix = %%Y%%m%%d\n"
+                        "maillog_file_prefixes = /tmp\n" % self.file)
+
+    def test_rotate(self):
+        self.start()
+        self.wait_log("daemon started")
+        status, text = self.suite.postkeep("logrotate")
+        self.assertEqual(status, 0, text)
+        day = time.strftime("%Y%m%d")
+        self.assertTrue(os.path.exists("%s.%s.gz" % (self.file, day)))
+        self.assertTrue([o for o in self.suite.orders() if o[0] == "postlog" and o[2] == "R"])
+
+    def test_nothing_to_rotate(self):
+        self.suite.main()
+        status, text = self.suite.postkeep("logrotate")
+        self.assertEqual(status, 1)
+        self.assertIn("maillog_file is not set", text)
+
+    def test_bad_suffix(self):
+        open(self.file, "w").close()
+        for suffix in ("%Q", "a/b", "%"):
+            self.suite.main("maillog_file = %s\nmaillog_file_rotate_suffix = %s\n"
+                            "maillog_file_prefixes = /tmp\n" % (self.file, suffix))
+            status, text = self.suite.postkeep("logrotate")
+            self.assertEqual(status, 1, text)
+            self.assertIn("maillog_file_rotate_suffix", text)
+
+
+if __name__ == "__main__":
+    main()
