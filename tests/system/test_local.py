@@ -20,7 +20,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
 
-BUILD = os.environ.get("POSTKEEP_BUILD", ".")
+BUILD = os.path.abspath(os.environ.get("POSTKEEP_BUILD", "."))
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 SENT, DEFERRED, BOUNCED = 0, 1, 2
