@@ -456,8 +456,14 @@ def makefile_value(name):
     return value
 
 
+def sanitized():
+    """The leak checker cannot look into a set-group-id process, and says so by its exit status."""
+    with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as f:
+        return "#define POSTKEEP_SANITIZED 1" in f.read()
+
+
 def setgid_possible():
-    return os.getuid() == 0 and subprocess.run(
+    return os.getuid() == 0 and not sanitized() and subprocess.run(
         ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True,
         check=False).returncode == 0
 
