@@ -126,7 +126,8 @@ take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 		size_t cap = r->rcpts_cap * 2 + m->rcpts.count;
 		struct slot_rcpt *grown = arena_array(r->arena, cap, sizeof(*grown));
 
-		memcpy(grown, e->rcpts, e->n_rcpts * sizeof(*grown));
+		if (e->n_rcpts > 0)
+			memcpy(grown, e->rcpts, e->n_rcpts * sizeof(*grown));
 		e->rcpts = grown;
 		r->rcpts_cap = cap;
 	}
