@@ -213,10 +213,10 @@ entry(int argc, char **argv, struct entry *e, struct verdict *v)
 	set_signals();
 	log_name("postkeep", "postdrop");
 	log_to_syslog();
-	if (!parse_arguments(argc, argv, e, v))
-		return false;
+	ok = parse_arguments(argc, argv, e, v);
 	log_verbose(e->verbose);
-	ok = load_configuration(e->config_dir ? e->config_dir : dir ? dir : DEFAULT_CONFIG_DIR, v);
+	ok = ok &&
+	    load_configuration(e->config_dir ? e->config_dir : dir ? dir : DEFAULT_CONFIG_DIR, v);
 	free(dir);
 	if (!ok || !check_submitter(v))
 		return false;
