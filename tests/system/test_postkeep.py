@@ -82,7 +82,7 @@ class BadConfiguration(MasterTest):
                 r"warning: \S+/main.cf, line 12: .*smtpd_recipient_limt.*smtpd_recipient_limit",
                 r"error: \S+/main.cf, line 13: .*inet_protocols",
                 r"error: \S+/master.cf, line 1: ",
-                r",
+                r"error: \S+/master.cf, line 3: .*99999.*the port",
                 r"error: \S+/master.cf, line 4: .*unknown program \"nosuch\"",
                 r"error: \S+/master.cf, line 5: .*\.\./bin/sh",
                 r"error: \S+/master.cf, line 7: .*never more than one qmgr, and line 6",
