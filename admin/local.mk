@@ -43,3 +43,21 @@ admin_postkeep_SOURCES = \
 	admin/postkeep_start.c
 admin_postkeep_LDADD = libpostkeep.la
 admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+EXTRA_DIST += tests/system/master_suite.py tests/system/probe.py tests/system/test_master.py \
+	tests/system/test_postkeep.py
+TESTS += tests/system/test_master.py tests/system/test_postkeep.py
+
+# Users, the spool and the set-group-id bit: when root installs for good. What is installed must be
+# complete by then, so the programs are a prerequisite of the data.
+install-data-local: install-exec-am
+install-data-hook: install-permissions
+install-permissions:
+if SET_PERMISSIONS
+	@if test -n "$(DESTDIR)" || test "$(SKIP_PERMISSIONS)" = 1; then \
+		echo 'To finish, run as root: $(sbindir)/postkeep set-permissions'; \
+	elif test "`id -u`" = 0; then \
+		"$(sbindir)/postkeep" -c "$(configdir)" set-permissions; \
+	fi
+endif
+.PHONY: install-permissions

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,9 +14,12 @@
 
 #include "admin/postkeep.h"
 #include "lib/base/clock.h"
+#include "lib/base/io.h"
 #include "lib/service/control.h"
+#include "lib/service/endpoint.h"
 
 #define REOPEN_MS 10000
+#define ASK_AGAIN_MS 500
 #define POLL_MS 20
 #define COMPRESSOR_WORDS 16
 
@@ -84,18 +88,66 @@ target_name(const struct postkeep *p, const char *file, struct buf *target)
 	return true;
 }
 
-/* The log writer has the old file open until the new one is there. */
+/*
+ * The log writer cannot make a file where only root may: it finds one of its own. Mode and owner are
+ * set before anybody can have opened it.
+ */
 static bool
-wait_for_new(const char *file)
+make_new(const struct postkeep *p, const char *file)
 {
-	int64_t until = clock_mono_ms() + REOPEN_MS;
+	mode_t mode =
+	    (mode_t)strtol(conf_cstr(p->conf, P_maillog_file_permissions), NULL, 8) & 0777;
+	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct service_ids ids;
+	struct buf why = {0};
+	bool ok = fd >= 0 && service_ids_load(p->conf, &ids, &why) &&
+	    (ids.unprivileged || fchown(fd, ids.uid[SERVICE_USER_WORK], (gid_t)-1) == 0) &&
+	    fchmod(fd, mode) == 0;
 
-	while (access(file, F_OK) < 0) {
-		if (clock_mono_ms() >= until)
-			return false;
-		nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+	/* The log writer may have been quicker. */
+	if (fd < 0 && errno == EEXIST)
+		return true;
+	if (!ok)
+		postkeep_say("error: cannot make a new %s: %s", file,
+		    why.len > 0 ? buf_cstr(&why) : strerror(errno));
+	io_close(&fd);
+	buf_free(&why);
+	return ok;
+}
+
+static bool
+has_content(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0 && st.st_size > 0;
+}
+
+/*
+ * Master logs a line after each request; when it stands in the new file, the log writer has let the old
+ * one go.
+ */
+static bool
+wait_for_new(struct postkeep *p, const char *file)
+{
+	int64_t now = clock_mono_ms(), until = now + REOPEN_MS;
+	struct buf why = {0};
+	bool ok = true;
+
+	while (ok && !has_content(file) && now < until) {
+		int64_t again = now + ASK_AGAIN_MS;
+
+		ok = control_ask(postkeep_queue(p), CONTROL_LOG_REOPEN, postkeep_say_line, &why) ==
+		    CONTROL_DONE;
+		while (ok && !has_content(file) && (now = clock_mono_ms()) < again)
+			nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
 	}
-	return true;
+	if (why.len > 0)
+		postkeep_say("error: %s", buf_cstr(&why));
+	else if (ok && !has_content(file))
+		postkeep_say("error: the log writer has not begun a new file");
+	buf_free(&why);
+	return ok && has_content(file);
 }
 
 static int
@@ -125,27 +177,6 @@ compress(const struct postkeep *p, const char *file)
 	return status == 0 ? 0 : 1;
 }
 
-/* Tells the log writer; true when it writes to the old file no more. */
-static bool
-let_go(struct postkeep *p, const char *file)
-{
-	struct buf why = {0};
-	bool ok;
-
-	if (postkeep_running(p).pid == 0)
-		return true;
-	ok = control_ask(postkeep_queue(p), CONTROL_LOG_REOPEN, postkeep_say_line, &why) ==
-	    CONTROL_DONE;
-	if (ok && !wait_for_new(file)) {
-		postkeep_say("error: the log writer has not begun a new file");
-		ok = false;
-	} else if (why.len > 0) {
-		postkeep_say("error: %s", buf_cstr(&why));
-	}
-	buf_free(&why);
-	return ok;
-}
-
 int
 postkeep_logrotate(struct postkeep *p)
 {
@@ -167,7 +198,8 @@ postkeep_logrotate(struct postkeep *p)
 		if (rename(file, buf_cstr(&target)) < 0)
 			postkeep_say("error: cannot rename %s to %s: %s", file, buf_cstr(&target),
 			    strerror(errno));
-		else if (!let_go(p, file))
+		else if (!make_new(p, file) ||
+		    (postkeep_running(p).pid > 0 && !wait_for_new(p, file)))
 			postkeep_say("error: %s is left as it is, uncompressed", buf_cstr(&target));
 		else
 			status = compress(p, buf_cstr(&target));

@@ -19,3 +19,18 @@ uninstall-conf:
 		fi; \
 	done
 .PHONY: install-conf uninstall-conf
+
+# For systemd, with --with-systemdunitdir.
+EXTRA_DIST += conf/postkeep.service.in
+if SYSTEMD
+systemdunit_DATA = conf/postkeep.service
+CLEANFILES += conf/postkeep.service
+conf/postkeep.service: conf/postkeep.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) conf && sed -e 's|@sbindir[@]|$(sbindir)|g' \
+		-e 's|@configdir[@]|$(configdir)|g' -e 's|@queuedir[@]|$(queuedir)|g' \
+		$(srcdir)/conf/postkeep.service.in >$@.tmp && mv $@.tmp $@
+endif
+
+# "make distcheck" as root makes no users on the machine.
+AM_DISTCHECK_CONFIGURE_FLAGS = --disable-set-permissions \
+	--with-systemdunitdir='$${prefix}/lib/systemd/system'

@@ -117,8 +117,11 @@ do_flush(struct master *m, int fd)
 static bool
 do_logrotate(struct master *m, int fd)
 {
-	if (orders_send(m, "postlogd", SERVICE_ORDER_RELOAD) > 0)
+	if (orders_send(m, "postlogd", SERVICE_ORDER_RELOAD) > 0) {
+		/* postkeep waits until this line stands in the new file. */
+		log_info("log file opened again");
 		return true;
+	}
 	answer(fd, "error: the log writer is not running at the moment");
 	return false;
 }

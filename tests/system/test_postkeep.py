@@ -89,7 +89,7 @@ class BadConfiguration(MasterTest):
                 r"error: \S+/master.cf, line 8: .*a/b",
                 r"error: \S+/master.cf, line 9: ",
                 r"not started: \d+ errors")
-            self.assertNotIn("line 6:", text)
+            self.assertNotRegex(text, "error: .*line 6:")
         self.assertEqual(self.suite.pid(), 0)
         self.assertFalse(os.path.exists(os.path.join(self.suite.queue, "private/master")))
 
