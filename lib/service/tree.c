@@ -32,9 +32,9 @@ static const struct tree_entry tree_table[] = {
     {"private", SERVICE_USER_ROOT, false, true, 0711},
     {"public", SERVICE_USER_ROOT, false, true, 0755},
     {"jail", SERVICE_USER_ROOT, false, true, 0755},
-    {"slots", SERVICE_USER_QUEUE, false, false, 0700},
-    {"corrupt", SERVICE_USER_QUEUE, false, false, 0700},
-    {"maildrop", SERVICE_USER_WORK, true, false, 01730},
+    {"slots", SERVICE_USER_QUEUE, false, true, 0700},
+    {"corrupt", SERVICE_USER_QUEUE, false, true, 0700},
+    {"maildrop", SERVICE_USER_WORK, true, true, 01730},
 };
 
 /* One walk. */
@@ -165,7 +165,8 @@ walk_directory(struct tree_walk *w, const struct tree_entry *e)
 		fd = openat(w->root_fd, e->path, flags);
 	}
 	if (fd < 0 && errno == ENOENT &&
-	    ((w->mode == TREE_CHECK && e->masters) || (w->look && may_make(w, e)))) {
+	    ((w->mode == TREE_CHECK && (e->masters || w->ids->unprivileged)) ||
+		(w->look && may_make(w, e)))) {
 		/* master makes it when it starts */
 	} else if (fd < 0) {
 		wrong(w, "%s: %s: run \"postkeep set-permissions\"", buf_cstr(&name),
@@ -200,6 +201,8 @@ open_root(struct tree_walk *w)
 		return false;
 	}
 	w->root_fd = open(w->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (w->root_fd < 0 && errno == ENOENT && w->mode == TREE_CHECK && w->ids->unprivileged)
+		return false; /* master makes it when it starts */
 	if (w->root_fd < 0) {
 		wrong(w, "queue_directory %s: %s; run \"postkeep set-permissions\"", w->root,
 		    strerror(errno));

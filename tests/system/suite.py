@@ -71,8 +71,7 @@ class Suite:
         master = open(os.path.join(self._installed_conf(), "master.cf")).read()
         master = re.sub(r"(?m)^smtp(\s+inet)", f"127.0.0.1:{self.port}\\1", master)
         self.write_conf("master.cf", edit_master(master) if edit_master else master)
-        if self.root:
-            self.run("postkeep", "-c", self.conf, "set-permissions")
+        self.run("postkeep", "-c", self.conf, "set-permissions")
         self.started = False
         if start:
             self.start()
