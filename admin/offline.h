@@ -17,7 +17,10 @@
 
 struct offline;
 
-/* The spool in the working directory. NULL with WHY; *BUSY: qmgr runs after all. */
+/*
+ * The spool in the working directory; root becomes its owner, for good. NULL with WHY; *BUSY: qmgr runs
+ * after all.
+ */
 struct offline *offline_open(bool *busy, struct buf *why);
 void offline_close(struct offline **o);
 

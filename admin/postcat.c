@@ -214,7 +214,7 @@ cat_queue(char **ids, const struct cat_format *format)
 	bool ok = true, busy;
 
 	if (ipc == NULL && (errno == EACCES || errno == EPERM))
-		tool_fail(EX_NOPERM, "use of this command is reserved for the superuser");
+		tool_fail(EX_NOPERM, "the queue is for root and its owner alone");
 	if (ipc == NULL && !tool_down(errno))
 		tool_fail(EX_UNAVAILABLE, "connect to private/qmgr-admin: %s", strerror(errno));
 	if (ipc == NULL && (offline = offline_open(&busy, &why)) == NULL)
@@ -224,7 +224,7 @@ cat_queue(char **ids, const struct cat_format *format)
 		uint32_t slot;
 
 		if (!queue_id_parse(str_c(*ids), &time_us, &slot))
-			tool_fail(EX_USAGE, "bad mail queue ID: %s", *ids);
+			tool_fail(EX_USAGE, "not a queue ID: %s", *ids);
 		ok &= ipc ? cat_by_qmgr(ipc, *ids, format) : cat_offline(offline, *ids, format);
 	}
 	offline_close(&offline);

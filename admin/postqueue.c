@@ -85,8 +85,7 @@ check_user(enum param list, const char *what)
 		break;
 	case USERS_NO:
 		users_name(uid, &name);
-		tool_fail(EX_NOPERM, "User %s(%ld) is not allowed to %s", buf_cstr(&name),
-		    (long)uid, what);
+		tool_fail(EX_NOPERM, "user %s(%ld) may not %s", buf_cstr(&name), (long)uid, what);
 	case USERS_ERROR:
 		tool_fail(EX_TEMPFAIL, "%s", buf_cstr(&why));
 	}
@@ -112,12 +111,12 @@ list_from_qmgr(struct ipc_blocking *ipc, struct listing *l)
 
 	if (ipc_blocking_send(ipc, &msg_showq_ask, &ask) != IPC_OK ||
 	    ipc_blocking_flush(ipc) != IPC_OK)
-		tool_fail(EX_UNAVAILABLE, "Queue report unavailable - %s", ipc_blocking_why(ipc));
+		tool_fail(EX_UNAVAILABLE, "the queue cannot be shown: %s", ipc_blocking_why(ipc));
 	for (;;) {
 		arena_reset(a);
 		if (ipc_blocking_recv(ipc, a, accept, false, &m) != IPC_OK)
 			tool_fail(
-			    EX_UNAVAILABLE, "Queue report unavailable - %s", ipc_blocking_why(ipc));
+			    EX_UNAVAILABLE, "the queue cannot be shown: %s", ipc_blocking_why(ipc));
 		if (m.schema == &msg_showq_end)
 			break;
 		show(m.body, l);
@@ -133,10 +132,11 @@ list_offline(struct listing *l)
 	struct offline *o;
 
 	if (access("slots", R_OK | W_OK) < 0)
-		tool_fail(EX_UNAVAILABLE, "Queue report unavailable - mail system is down");
+		tool_fail(EX_UNAVAILABLE,
+		    "mail system is down: only root and the owner of the queue can see it now");
 	o = offline_open(&busy, &why);
 	if (o == NULL)
-		tool_fail(EX_UNAVAILABLE, "Queue report unavailable - %s", buf_cstr(&why));
+		tool_fail(EX_UNAVAILABLE, "the queue cannot be shown: %s", buf_cstr(&why));
 	tool_say(LOG_LEVEL_WARNING, "Mail system is down -- accessing queue directly");
 	offline_list(o, show, l);
 	offline_close(&o);
@@ -149,7 +149,7 @@ list(bool json)
 	struct listing l = {.out = stdout, .json = json};
 	struct ipc_blocking *ipc;
 
-	check_user(P_authorized_mailq_users, "view the mail queue");
+	check_user(P_authorized_mailq_users, "see the queue (authorized_mailq_users)");
 	ipc = tool_connect("public/showq");
 	if (ipc == NULL && !tool_down(errno))
 		tool_fail(EX_SOFTWARE, "connect to public/showq: %s", strerror(errno));
@@ -173,14 +173,15 @@ flush(const char *id, const char *site)
 	struct msg_admin_done done;
 	struct ipc_blocking *ipc;
 
-	check_user(P_authorized_flush_users, "flush the mail queue");
+	check_user(P_authorized_flush_users, "flush the queue (authorized_flush_users)");
 	ipc = tool_connect("public/flush");
 	if (ipc == NULL && !tool_down(errno))
 		tool_fail(EX_SOFTWARE, "connect to public/flush: %s", strerror(errno));
 	if (ipc == NULL)
-		tool_fail(EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
+		tool_fail(
+		    EX_UNAVAILABLE, "mail system is down: there is nobody to flush the queue");
 	if (ipc_blocking_call(ipc, a, &msg_flush, &ask, &msg_admin_done, &done) != IPC_OK)
-		tool_fail(EX_UNAVAILABLE, "Cannot flush mail queue - %s", ipc_blocking_why(ipc));
+		tool_fail(EX_UNAVAILABLE, "the queue cannot be flushed: %s", ipc_blocking_why(ipc));
 	if (done.why.len)
 		tool_fail(EX_NOPERM, "%.*s", STR_ARG(done.why));
 	arena_free(&a);
@@ -202,13 +203,12 @@ main(int argc, char **argv)
 		break;
 	case MODE_ID:
 		if (!queue_id_parse(str_c(o.value), &time_us, &slot))
-			tool_fail(
-			    EX_USAGE, "Cannot flush queue ID - invalid name: \"%s\"", o.value);
+			tool_fail(EX_USAGE, "not a queue ID: %s", o.value);
 		flush(o.value, NULL);
 		break;
 	case MODE_SITE:
 		if (*o.value == '\0')
-			tool_fail(EX_USAGE, "Cannot flush mail queue - invalid destination: \"\"");
+			tool_fail(EX_USAGE, "-s needs the name of a site");
 		flush(NULL, o.value);
 		break;
 	case MODE_JSON:

@@ -218,27 +218,23 @@ say_count(const char *what, uint64_t count)
 /* ---- Maintenance ----------------------------------------------------------------------------- */
 
 static void
-maintain(struct session *s, const struct options *o)
+purge(void)
 {
-	size_t purged;
-	uint64_t damaged;
+	size_t purged = maildrop_purge();
 
-	if (o->purge) {
-		purged = maildrop_purge();
-		if (purged)
-			tool_say(LOG_LEVEL_INFO, "Removed: %zu unfinished file%s from maildrop",
-			    purged, purged == 1 ? "" : "s");
-	}
-	if (!o->structure)
-		return;
-	if (s->offline == NULL) {
+	if (purged)
+		tool_say(LOG_LEVEL_INFO, "Removed: %zu unfinished file%s from maildrop", purged,
+		    purged == 1 ? "" : "s");
+}
+
+static void
+check_structure(struct session *s)
+{
+	if (s->offline)
+		say_count("Moved to corrupt", offline_verify(s->offline));
+	else
 		tool_say(
 		    LOG_LEVEL_INFO, "qmgr is running, and checks each message when it reads it");
-		return;
-	}
-	damaged = offline_verify(s->offline);
-	if (damaged)
-		say_count("Moved to corrupt", damaged);
 }
 
 static void
@@ -251,11 +247,11 @@ open_queue(struct session *s)
 	if (s->ipc)
 		return;
 	if (errno == EACCES || errno == EPERM)
-		tool_fail(EX_NOPERM, "use of this command is reserved for the superuser");
+		tool_fail(EX_NOPERM, "the queue is for root and its owner alone");
 	if (!tool_down(errno))
 		tool_fail(EX_UNAVAILABLE, "connect to private/qmgr-admin: %s", strerror(errno));
 	if (access("slots", R_OK | W_OK) < 0 && errno == EACCES)
-		tool_fail(EX_NOPERM, "use of this command is reserved for the superuser");
+		tool_fail(EX_NOPERM, "the queue is for root and its owner alone");
 	s->offline = offline_open(&busy, &why);
 	if (s->offline == NULL)
 		tool_fail(EX_UNAVAILABLE, "%s", buf_cstr(&why));
@@ -274,8 +270,11 @@ main(int argc, char **argv)
 	s.arena = arena_new(0);
 	tool_start("postsuper", o.config_dir, o.verbose);
 	check_names(&o);
+	if (o.purge)
+		purge();
 	open_queue(&s);
-	maintain(&s, &o);
+	if (o.structure)
+		check_structure(&s);
 	for (size_t i = 0; i < o.n_work; i++) {
 		if (strcmp(o.work[i].id, "-") == 0)
 			act_on_input(&s, o.work[i].action);

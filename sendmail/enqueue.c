@@ -54,8 +54,7 @@ check_submitter(void)
 		break;
 	case USERS_NO:
 		users_name(uid, &name);
-		fail(EX_NOPERM,
-		    "User %s(%ld) is not allowed to submit mail (authorized_submit_users)",
+		fail(EX_NOPERM, "user %s(%ld) may not submit mail (authorized_submit_users)",
 		    buf_cstr(&name), (long)uid);
 	case USERS_ERROR:
 		fail(EX_TEMPFAIL, "authorized_submit_users: %s", buf_cstr(&why));
@@ -76,13 +75,13 @@ set_sender(struct submission *s)
 	if (o->sender == NULL) {
 		pw = getpwuid(getuid());
 		if (pw == NULL)
-			fail(EX_OSERR, "no login name found for user ID %ld", (long)getuid());
+			fail(EX_OSERR, "user ID %ld has no login name", (long)getuid());
 	}
 	if (!sender_from_word(str_c(o->sender ? o->sender : pw->pw_name), s->arena,
 		&s->envelope.sender, &several, &why))
 		fail(EX_USAGE, "sender: %s", buf_cstr(&why));
 	if (several)
-		caution("-f option specified malformed sender: %s", o->sender);
+		caution("-f names several addresses, the first one counts: %s", o->sender);
 	snprintf(s->who, sizeof(s->who), "%.*s(%ld)", STR_ARG(str_sub(s->envelope.sender, 0, 80)),
 	    (long)getuid());
 	if (utf8_8bit(s->envelope.sender))
@@ -146,8 +145,8 @@ add_command_line(struct submission *s)
 			fail(EX_USAGE, "%s: %s", s->who, buf_cstr(&why));
 	if (s->recipients.n == 0 && !s->options->extract)
 		fail(EX_USAGE,
-		    "%s: Recipient addresses must be specified on the command line or via the -t "
-		    "option",
+		    "%s: no recipient: name them on the command line, or let -t take them from "
+		    "the header",
 		    s->who);
 }
 
@@ -157,9 +156,9 @@ add_header(struct submission *s)
 	struct buf why = {0};
 
 	if (!recipients_add_header(&s->recipients, buf_view(&s->content), s->arena, &why))
-		fail(EX_DATAERR, "%s: unable to extract recipients: %s", s->who, buf_cstr(&why));
+		fail(EX_DATAERR, "%s: recipients in the header: %s", s->who, buf_cstr(&why));
 	if (s->recipients.n == 0)
-		fail(EX_USAGE, "%s: No recipient addresses found in message header", s->who);
+		fail(EX_USAGE, "%s: the header names no recipient", s->who);
 }
 
 /* ---- Content --------------------------------------------------------------------------------- */
@@ -206,8 +205,7 @@ read_header(struct submission *s)
 
 	while (!header_is_whole(s, &from)) {
 		if (s->content.len > HEADER_MAX)
-			fail(EX_DATAERR, "%s: unable to extract recipients: header too large",
-			    s->who);
+			fail(EX_DATAERR, "%s: the header is too large for -t", s->who);
 		if (!read_piece(s))
 			break;
 	}

@@ -39,7 +39,7 @@ opt_body(struct options *o, const char *value, struct buf *why)
 	else if (str_eq_nocase(str_c(value), STR("7BIT")))
 		o->body_8bit = false;
 	else
-		buf_puts(why, "-B option needs 8BITMIME or 7BIT");
+		buf_puts(why, "-B takes 7BIT or 8BITMIME");
 	return why->len == 0;
 }
 
@@ -97,7 +97,7 @@ opt_notify(struct options *o, const char *value, struct buf *why)
 		if (*p != ' ' && *p != '\t')
 			buf_putc(&packed, *p);
 	if (!dsn_notify_parse(buf_view(&packed), &o->notify))
-		warn(o, "bad -N option value -- ignored");
+		warn(o, "-N: not never, or a list of success, failure, delay: ignored");
 	buf_free(&packed);
 	return true;
 }
@@ -107,7 +107,7 @@ opt_return(struct options *o, const char *value, struct buf *why)
 {
 	(void)why;
 	if (!dsn_ret_parse(str_c(value), &o->ret))
-		warn(o, "bad -R option value -- ignored");
+		warn(o, "-R: neither full nor hdrs: ignored");
 	return true;
 }
 
@@ -117,12 +117,12 @@ opt_envid(struct options *o, const char *value, struct buf *why)
 	(void)why;
 	for (const char *p = value; *p; p++) {
 		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~') {
-			warn(o, "bad syntax in -V option value -- ignored");
+			warn(o, "-V: not plain text: ignored");
 			return true;
 		}
 	}
 	if (strlen(value) > DSN_ENVID_MAX)
-		warn(o, "too long -V option value -- ignored");
+		warn(o, "-V: too long: ignored");
 	else
 		o->envid = value;
 	return true;
@@ -180,7 +180,7 @@ opt_mode(struct options *o, const char *value, struct buf *why)
 	case 'd':
 	case 'l':
 		if (o->mode == MODE_FLUSH)
-			warn(o, "ignoring -q option in daemon mode");
+			warn(o, "-q means nothing in daemon mode: ignored");
 		o->mode = MODE_DAEMON;
 		break;
 	case 'h':
@@ -214,7 +214,7 @@ static bool
 opt_queue(struct options *o, const char *value, struct buf *why)
 {
 	if (*value == '\0' && o->mode == MODE_DAEMON)
-		warn(o, "ignoring -q option in daemon mode");
+		warn(o, "-q means nothing in daemon mode: ignored");
 	else if (*value == '\0')
 		o->mode = MODE_FLUSH;
 	else if (isdigit((unsigned char)*value))
@@ -339,19 +339,19 @@ static bool
 check_conflicts(struct options *o, struct buf *why)
 {
 	if (o->extract && o->verify)
-		buf_puts(why, "-t option cannot be used with -bv");
+		buf_puts(why, "-bv takes no message, so -t finds nothing");
 	else if (o->notify && o->verify)
-		buf_puts(why, "-N option cannot be used with -bv");
+		buf_puts(why, "-bv always reports, so -N has no place");
 	else if (o->verbose == 1 && o->verify)
-		buf_puts(why, "-v option cannot be used with -bv");
+		buf_puts(why, "-bv always reports, so -v has no place");
 	else if (o->extract && o->mode != MODE_ENQUEUE)
-		buf_puts(why, "-t can be used only in delivery mode");
+		buf_puts(why, "-t is for delivering mail alone");
 	else if (o->flush_site && o->mode != MODE_ENQUEUE)
-		buf_puts(why, "-qR can be used only in delivery mode");
+		buf_puts(why, "-qR goes with no other mode");
 	else if (o->flush_id && o->mode != MODE_ENQUEUE)
-		buf_puts(why, "-qI can be used only in delivery mode");
+		buf_puts(why, "-qI goes with no other mode");
 	else if (o->n_recipients && (o->mode != MODE_ENQUEUE || o->flush_site || o->flush_id))
-		buf_puts(why, "recipients can be given only in delivery mode");
+		buf_puts(why, "this mode takes no recipients");
 	return why->len == 0;
 }
 

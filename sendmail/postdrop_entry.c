@@ -188,8 +188,9 @@ check_submitter(struct verdict *v)
 
 	if (allowed == USERS_NO) {
 		users_name(uid, &name);
-		verdict_set(v, EX_NOPERM, "User %s(%ld) is not allowed to submit mail",
-		    buf_cstr(&name), (long)uid);
+		verdict_set(v, EX_NOPERM,
+		    "user %s(%ld) may not submit mail (authorized_submit_users)", buf_cstr(&name),
+		    (long)uid);
 	} else if (allowed == USERS_ERROR) {
 		verdict_set(v, EX_TEMPFAIL, "authorized_submit_users: %s", buf_cstr(&why));
 	}
@@ -216,7 +217,10 @@ entry(int argc, char **argv, struct entry *e, struct verdict *v)
 	ok = parse_arguments(argc, argv, e, v);
 	log_verbose(e->verbose);
 	ok = ok &&
-	    load_configuration(e->config_dir ? e->config_dir : dir ? dir : DEFAULT_CONFIG_DIR, v);
+	    load_configuration(e->config_dir ? e->config_dir
+		    : dir                    ? dir
+					     : DEFAULT_CONFIG_DIR,
+		v);
 	free(dir);
 	if (!ok || !check_submitter(v))
 		return false;
