@@ -61,3 +61,10 @@ if SET_PERMISSIONS
 	fi
 endif
 .PHONY: install-permissions
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_listing
+tests_unit_test_listing_SOURCES = tests/unit/test_listing.c admin/listing.c
+tests_unit_test_listing_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_listing_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif

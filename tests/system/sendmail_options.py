@@ -358,6 +358,16 @@ class Modes(Case):
             self.assertEqual(result.returncode, 0)
             self.assertIn(b"alias", result.stdout)
 
+    def test_smtp_session(self):
+        """-bs with the real smtpd: what is said there ends where sendmail's mail ends."""
+        self.configure(f"daemon_directory = {BUILD}/smtpd")
+        result = self.sendmail("-bs", data=b"EHLO x\r\nMAIL FROM:<a@b.example>\r\n"
+                               b"RCPT TO:<c@d.example>\r\nDATA\r\n..dot\r\n.\r\nQUIT\r\n")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"\r\n250 2.0.0 ", result.stdout)
+        m = self.take()
+        self.assertEqual((m["S"], m["R"], m["D"]), ([b"a@b.example"], [b"c@d.example"], b".dot\r\n"))
+
     def test_program_missing(self):
         self.refuse(UNAVAILABLE, "-bp")
 
