@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -255,6 +256,8 @@ main(int argc, char **argv)
 
 	open_standard_descriptors();
 	read_arguments(&m, argc, argv);
+	/* No core of root's memory, and nobody of the same user looks into an ordinary user's master. */
+	prctl(PR_SET_DUMPABLE, 0);
 	umask(022);
 	m.cores = cores > 0 ? (int)cores : 1;
 	list_init(&m.services);

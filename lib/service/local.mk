@@ -33,6 +33,11 @@ libpostkeep_la_SOURCES += lib/service/sandbox_plain.c
 endif
 
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_plan
+tests_unit_test_plan_SOURCES = tests/unit/test_plan.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_plan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_plan_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+
 # The daemon that the tests start under a master of their own.
 noinst_PROGRAMS += tests/unit/service_probe
 tests_unit_service_probe_SOURCES = tests/unit/service_probe.c

@@ -1,8 +1,8 @@
 /*
  * plan - from the lines of master.cf to services with sockets
  *
- * Trusts master.cf as far as its syntax goes (lib/conf has checked it); everything a line names is
- * looked up: the program in daemon_directory, the address, the table of the suite.
+ * Trusts the syntax of master.cf (lib/conf has checked it: no name of a socket or a program holds a
+ * slash); what a line names is looked up: program, address, the tables of the suite.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -62,13 +62,6 @@ find_program(struct planner *p, const struct master_entry *e)
 	char *path;
 	struct stat st;
 
-	if (strchr(e->command, '/')) {
-		conf_problem(p->problems, CONF_ERROR, p->plan->file, e->line,
-		    "service %s: program \"%s\" has a slash: write the name of a file in "
-		    "daemon_directory (%s)",
-		    e->name, e->command, dir);
-		return NULL;
-	}
 	if (stock && stock->state != STOCK_NOT_YET) {
 		conf_problem(p->problems, CONF_NOTE, p->plan->file, e->line,
 		    "service %s: no process of its own is needed: %s", e->name, stock->where);
@@ -159,23 +152,12 @@ own_socket(struct planner *p, struct plan_service *s)
 	char *path;
 
 	if (e->type == MASTER_INET) {
-		if (e->private_service == MASTER_FLAG_YES)
-			conf_problem(p->problems, CONF_WARNING, p->plan->file, e->line,
-			    "service %s: an inet service cannot be private; write n", e->name);
 		plan_inet(p->conf, p->plan->file, s, p->problems);
 		return;
 	}
 	if (!public && strcmp(e->name, "master") == 0) {
 		conf_problem(p->problems, CONF_ERROR, p->plan->file, e->line,
 		    "service master: private/master is master's own; choose another name");
-		return;
-	}
-	if (e->name[0] == '\0' || e->name[0] == '.' || strchr(e->name, '/')) {
-		conf_problem(p->problems, CONF_ERROR, p->plan->file, e->line,
-		    "service %s: the name of a %s service becomes a file in private/ or public/: "
-		    "no "
-		    "slash, no dot at the beginning",
-		    e->name, master_type_name(e->type));
 		return;
 	}
 	path = join(public ? "public" : "private", e->name);
