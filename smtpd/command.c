@@ -150,6 +150,18 @@ command_state(const struct session *s)
 	return s->helo ? STATE_READY : STATE_START;
 }
 
+/* smtpd_noop_commands: words that do nothing, whatever they do elsewhere. */
+static bool
+is_noop(const struct session *s, struct str verb)
+{
+	struct str rest = conf_str(s->server->conf, P_smtpd_noop_commands), item;
+
+	while (conf_list_next(&rest, &item))
+		if (str_eq_nocase(item, verb))
+			return true;
+	return false;
+}
+
 /* A line that is none: says so. */
 static void
 refuse_fault(struct session *s, enum command_fault fault)
@@ -240,7 +252,10 @@ command_run(struct session *s, const struct command *c)
 		return;
 	if (s->commands[row].total < UINT16_MAX)
 		s->commands[row].total++;
-	if (row < N_COMMANDS)
+	if (c->fault == COMMAND_FINE && is_noop(s, c->verb)) {
+		flags = COMMAND_JUNK;
+		good = noop_command(s, c);
+	} else if (row < N_COMMANDS)
 		good = run_known(s, c);
 	else if (!c->spec && c->verb.len > 0 && c->fault != COMMAND_BARE_LF)
 		refuse_unknown(s, c);

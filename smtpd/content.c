@@ -214,7 +214,7 @@ content_envelope(struct content *c)
 	    .sender = address_text(&t->sender, t->arena),
 	    .ret = t->ret,
 	    .envid = t->envid,
-	    .smtputf8 = t->smtputf8 || t->sender.utf8,
+	    .smtputf8 = t->smtputf8 || t->utf8,
 	    .body_8bit = t->body_8bit,
 	    .attrs = {attrs, sizeof(attrs) / sizeof(attrs[0])},
 	};

@@ -37,6 +37,15 @@ path_refuse_utf8(struct session *s, const struct transaction *t, const struct ma
 	return true;
 }
 
+bool
+path_too_long(struct session *s, struct str address, const char *dsn, const char *text)
+{
+	if (address.len <= MSG_ADDRESS_MAX)
+		return false;
+	reply(s, 501, dsn, "%s", text);
+	return true;
+}
+
 /* SIZE= within message_size_limit (RFC 1870 section 6.1). Free space is qmgr's to know. */
 static bool
 size_fits(struct session *s, const struct transaction *t)
@@ -71,7 +80,9 @@ mail_parse(struct session *s, struct transaction *t, struct str path)
 		return false;
 	if (!address_is_null(&t->sender))
 		intake_qualify(s->server->conf, t->arena, &t->sender);
-	return true;
+	t->utf8 = t->sender.utf8;
+	return !path_too_long(
+	    s, address_text(&t->sender, t->arena), "5.1.7", "Bad sender address syntax");
 }
 
 bool

@@ -16,5 +16,7 @@ unsigned path_flags(const struct session *s);
  */
 bool path_refuse_utf8(struct session *s, const struct transaction *t,
     const struct mail_address *address, const char *dsn);
+/* ADDRESS, quoted and completed, is more than qmgr takes: refused with 501. */
+bool path_too_long(struct session *s, struct str address, const char *dsn, const char *text);
 
 #endif

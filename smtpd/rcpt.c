@@ -62,9 +62,11 @@ rcpt_take(struct session *s, struct str path)
 	if (!rcpt_params(s, t, &rcpt, rest) || path_refuse_utf8(s, t, &address, "5.6.7"))
 		return false;
 	intake_qualify(s->server->conf, t->arena, &address);
-	if (!access_recipient(s, &address, rcpt.orig))
-		return false;
 	rcpt.address = address_text(&address, t->arena);
+	if (path_too_long(s, rcpt.address, "5.1.3", "Bad recipient address syntax") ||
+	    !access_recipient(s, &address, rcpt.orig))
+		return false;
+	t->utf8 |= address.utf8;
 	transaction_add(t, &rcpt, s->server->settings.duplicates_max);
 	reply(s, 250, "2.1.5", "Ok");
 	return true;

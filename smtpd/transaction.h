@@ -27,6 +27,7 @@ struct transaction {
 	struct str envid;
 	bool body_8bit;
 	bool smtputf8; /* asked for */
+	bool utf8;     /* an address is not ASCII */
 	struct msg_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts; /* without duplicates */
 	size_t accepted;           /* answered with 250, duplicates included */

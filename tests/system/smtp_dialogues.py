@@ -335,9 +335,11 @@ def system_users(s):
 @test(main="local_recipient_maps = proxy:unix:passwd.byname\n")
 def look_up_fails(s):
     """proxymap away: nobody hears a 5xx, and it heals itself."""
-    s.daemons.stop("proxymap")
     c = s.client(source=STRANGER)
     c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("RCPT TO:<root@example.com>", "250")
+    s.daemons.stop("proxymap")
+    c.say("RCPT TO:<root@example.com>", "250")  # found a moment ago
     assert c.say("RCPT TO:<daemon@example.com>", "451") == \
         "451 4.3.0 <daemon@example.com>: Temporary lookup failure\r\n"
     s.logged("NOQUEUE: reject: RCPT from localhost[127.0.0.2]: 451 4.3.0 <daemon@example.com>: "
@@ -370,6 +372,29 @@ def unknown_user_code(s):
     c = s.client(source=STRANGER)
     c.say("MAIL FROM:<a@b.example>", "250")
     assert c.say("RCPT TO:<green@example.com>", "450 4.1.1").endswith("rejected: User unknown\r\n")
+
+
+@test("smtpd_noop_commands=XHELLO, vrfy")
+def noop_commands(s):
+    c = s.client()
+    c.say("xhello there", "250 2.0.0 Ok")
+    c.say("VRFY nobody-here", "250 2.0.0 Ok")
+    c.say("XOTHER", "502")
+
+
+@test()
+def address_length(s):
+    c = s.client()
+    domain = ".".join(["d" * 60] * 4) + ".example"
+    c.say("MAIL FROM:<%s@%s>" % ("x" * (1024 - 3 - len(domain)), domain), "250")
+    c.say("RSET", "250")
+    c.say("MAIL FROM:<%s@%s>" % ("x" * (1024 - 2 - len(domain)), domain), "501 5.1.7")
+    c.say("MAIL FROM:<a@%s>" % ".".join(["d" * 60] * 5), "501 5.1.7")
+    c.say("MAIL FROM:<\"%s\"@b.example>" % ("\\\"" * 450), "250")
+    c.say("RCPT TO:<\"%s\"@elsewhere.example>" % ("\\\"" * 450), "250")
+    c.say("RCPT TO:<%s>" % ("y" * 1022), "550-5.1.1")
+    c.say("DATA", "354")
+    c.say(".", "250")
 
 
 # ---- Envelope -------------------------------------------------------------------------------------
@@ -1011,7 +1036,7 @@ def run_one(daemons, function, options, main):
     daemons.configure("local_recipient_maps = %s\n" % USERS + main)
     options = list(options)
     for program in ("qmgr", "proxymap", "anvil"):
-        if main and program in daemons.processes:
+        if program in daemons.processes and (main or not daemons.alive(program)):
             daemons.kill(program)
         if program not in daemons.processes:
             daemons.start(program)
