@@ -248,7 +248,7 @@ child_drain(struct master_child *c)
 		return;
 	child_order(c, SERVICE_ORDER_DRAIN);
 	c->ordered_end = true;
-	c->drained = clock_mono_ms();
+	c->ending = clock_mono_ms();
 }
 
 void

@@ -19,3 +19,11 @@ master_master_SOURCES = \
 	master/stop.c
 master_master_LDADD = libpostkeep.la
 master_master_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_master
+tests_unit_test_master_SOURCES = tests/unit/test_master.c \
+	master/failure.c master/overdue.c master/policy.c
+tests_unit_test_master_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_master_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif

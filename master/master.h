@@ -56,7 +56,7 @@ struct master_child {
 	bool killed;      /* it has been ended because it was overdue */
 	bool wakeup_due;  /* to be sent when it is ready */
 	int64_t started;  /* monotonic ms */
-	int64_t drained;  /* monotonic ms: when it was told to end */
+	int64_t ending; /* monotonic ms: since when it is to end, or says no more; 0 = it serves */
 };
 
 enum master_phase {

@@ -6,8 +6,8 @@
 
 /* A process that has not reported by then hangs. */
 #define START_MS 120000
-/* A single program that was told to end keeps its successor from starting. */
-#define DRAIN_MS 60000
+/* A single program that is to end keeps its successor from starting; one that says no more is lost. */
+#define END_MS 60000
 
 static void
 end(struct master_child *c, const char *why)
@@ -15,6 +15,19 @@ end(struct master_child *c, const char *why)
 	log_warning("process %s pid %ld %s: killed", c->path, (long)c->pid, why);
 	c->killed = true;
 	kill(c->pid, SIGKILL);
+}
+
+/* When C becomes overdue; INT64_MAX when nothing is expected of it. */
+static int64_t
+due(const struct master_child *c)
+{
+	if (c->killed)
+		return INT64_MAX;
+	if (c->ending > 0 && (c->single || c->status_fd < 0))
+		return c->ending + END_MS;
+	if (c->ending == 0 && !c->status.ready)
+		return c->started + START_MS;
+	return INT64_MAX;
 }
 
 void
@@ -25,12 +38,10 @@ overdue_check(struct master *m, int64_t now)
 	for (struct list_link *l = list_first(&m->children); l; l = list_next(&m->children, l)) {
 		struct master_child *c = LIST_ITEM(l, struct master_child, link);
 
-		if (c->killed)
-			continue;
-		if (!c->status.ready && !c->ordered_end && now - c->started >= START_MS)
-			end(c, "has not come up in time");
-		else if (c->single && c->ordered_end && now - c->drained >= DRAIN_MS)
-			end(c, "has not ended in time");
+		if (c->ending == 0 && !child_serving(c))
+			c->ending = now;
+		if (now >= due(c))
+			end(c, c->ending > 0 ? "has not ended in time" : "has not come up in time");
 	}
 }
 
@@ -40,17 +51,10 @@ overdue_next(const struct master *m)
 	int64_t next = INT64_MAX;
 
 	for (struct list_link *l = list_first(&m->children); l; l = list_next(&m->children, l)) {
-		const struct master_child *c = LIST_ITEM(l, struct master_child, link);
-		int64_t due = INT64_MAX;
+		int64_t at = due(LIST_ITEM(l, struct master_child, link));
 
-		if (c->killed)
-			continue;
-		if (!c->status.ready && !c->ordered_end)
-			due = c->started + START_MS;
-		else if (c->single && c->ordered_end)
-			due = c->drained + DRAIN_MS;
-		if (due < next)
-			next = due;
+		if (at < next)
+			next = at;
 	}
 	return next;
 }

@@ -15,7 +15,7 @@
 
 #define ANSWER_SECONDS 60
 
-/* A path of any length: the directory is opened, and named through /proc. */
+/* A path that is too long for a socket's address is named through /proc. */
 static int
 connect_below(const char *queue_directory)
 {
@@ -24,7 +24,10 @@ connect_below(const char *queue_directory)
 	int dir = open(queue_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), saved;
 
-	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/%s", dir, CONTROL_PATH);
+	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s/%s", queue_directory,
+		CONTROL_PATH) >= sizeof(un.sun_path))
+		snprintf(
+		    un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/%s", dir, CONTROL_PATH);
 	if (dir >= 0 && fd >= 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
 	    connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0) {

@@ -9,6 +9,7 @@ What it does beside that is said by its arguments:
   exit=N       ends with status N when it is ready
   slow         is not ready before half a second has gone by
   load=N       reports that load
+  garbage      sends master a status packet of the wrong size
 Under the name of postlogd it writes the log, queue_directory/test.log.
 """
 import getopt
@@ -112,6 +113,8 @@ class Probe:
             time.sleep(0.5)
         for fd in self.listeners:
             os.set_blocking(fd, False)
+        if "garbage" in self.args:
+            self.status.send(b"x" * 17)
         self.report()
         for arg in self.args:
             if arg.startswith("exit="):

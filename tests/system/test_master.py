@@ -121,6 +121,24 @@ class StartStop(MasterTest):
             self.assertNotIn("PK_TEST_SECRET", text)
             self.assertIn("MAIL_CONFIG=" + self.suite.etc, text)
 
+    @unittest.skipUnless(ROOT, "needs root")
+    def test_status_for_everybody(self):
+        tool = [os.path.join(BUILD, "admin/postkeep"), "-c", self.suite.etc, "status"]
+        ask = {"user": "nobody", "group": "nogroup", "extra_groups": [], "cwd": "/", "text": True,
+               "capture_output": True}
+        if subprocess.run(["test", "-r", tool[0]], **ask).returncode != 0:
+            self.skipTest("nobody cannot read the build folder")
+        self.assertIn("is not running", subprocess.run(tool, **ask).stdout)
+        self.start()
+        r = subprocess.run(tool, **ask)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("is running: process %d" % self.suite.pid(), r.stdout)
+        for command in ("stop", "reload", "flush"):
+            r = subprocess.run(tool[:-1] + [command], **ask)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn("belongs to root", r.stderr)
+        self.assertEqual(self.suite.postkeep("status")[0], 0)
+
     def test_postkeep_usage(self):
         for command in ((), ("no-such",), ("-x", "start"), ("start", "stop")):
             status, text = self.suite.postkeep(*command)
@@ -173,6 +191,15 @@ class Processes(MasterTest):
         self.start()
         s = socket.create_connection(("127.0.0.1", bad))
         self.wait_log(r"exit status 0 before it was ready; service %d is started again in 2 s" % bad)
+        s.close()
+
+    def test_bad_status_packet(self):
+        bad = free_port()
+        self.suite.master(self.suite.lines() + "%d inet n - n - - smtpd garbage\n" % bad)
+        self.start()
+        s = socket.create_connection(("127.0.0.1", bad))
+        self.wait_log(r"process %d\[\d+\] sent a bad status packet; it is let go" % bad)
+        self.suite.connect()[0].close()
         s.close()
 
     def test_process_limit(self):
