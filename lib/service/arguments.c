@@ -40,6 +40,7 @@ add_endpoint(struct service_arguments *a, const char *text)
 	e->fd = SERVICE_FD_LISTEN + (int)a->n_endpoints;
 	e->text = text;
 	e->inet = str_starts(str_c(text), STR("inet:"));
+	e->pass = str_starts(str_c(text), STR("pass:"));
 	a->n_endpoints++;
 }
 
@@ -108,6 +109,8 @@ check_endpoints(struct service_process *p)
 		if (fstat(e->fd, &st) != 0)
 			log_fatal("descriptor %d (%s): not open", e->fd, e->text);
 		e->peers = row ? row->peers : i == 0 ? p->program->peers : 0;
+		if (e->pass)
+			e->peers |= PEER_NETWORK; /* what looked at the client first runs as such */
 		if (io_set_cloexec(e->fd, true) != 0 || io_set_nonblocking(e->fd, true) != 0)
 			log_fatal("descriptor %d (%s): cannot set its flags", e->fd, e->text);
 	}

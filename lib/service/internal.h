@@ -23,6 +23,7 @@ struct service_endpoint {
 	int fd;
 	const char *text; /* "unix:private/qmgr-net" */
 	bool inet;
+	bool pass;      /* each client hands over a connection that it has accepted itself */
 	unsigned peers; /* enum endpoint_peer: UNIX sockets */
 	struct fiber
 	    *listener; /* the fiber that accepts, or reads datagrams; NULL when it has ended */

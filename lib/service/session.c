@@ -16,6 +16,8 @@
 #include "lib/base/mem.h"
 #include "lib/service/internal.h"
 
+#define PASS_MS 10000 /* for a connection to be handed over */
+
 struct service_session {
 	struct list_link link;
 	struct service_client client;
@@ -34,16 +36,6 @@ close_session(struct service_process *p, struct service_session *s)
 		p->idle_since = fiber_now();
 	if (p->leaving)
 		fiber_wake_all(&p->ended);
-}
-
-static void
-session_fiber(void *arg)
-{
-	struct service_session *s = arg;
-	struct service_process *p = service_process();
-
-	p->service->session(&s->client);
-	close_session(p, s);
 }
 
 static bool
@@ -75,6 +67,41 @@ unix_client(struct service_client *client, int fd, const char *endpoint)
 	log_warning("%s: process %ld of user %ld, group %ld may not connect here", endpoint,
 	    (long)who.pid, (long)who.uid, (long)who.gid);
 	return false;
+}
+
+/*
+ * A client of a "pass" service hands over a connection with one byte or more of anything; from then on
+ * the session is with who is at the other end of it. False: none came. Waits.
+ */
+static bool
+take_passed(struct service_client *client)
+{
+	struct str byte;
+	int fd = -1;
+
+	stream_accept_fds(client->stream, true);
+	stream_timeout(client->stream, PASS_MS);
+	if (stream_peek(client->stream, 1, &byte) == STREAM_OK)
+		fd = stream_take_fd(client->stream);
+	if (fd == -1) {
+		log_warning("process %ld of user %ld handed over no connection", (long)client->pid,
+		    (long)client->uid);
+		return false;
+	}
+	stream_close(&client->stream);
+	client->stream = stream_fd(fd);
+	return inet_client(client, fd);
+}
+
+static void
+session_fiber(void *arg)
+{
+	struct service_session *s = arg;
+	struct service_process *p = service_process();
+
+	if (!p->args.endpoints[s->client.endpoint].pass || take_passed(&s->client))
+		p->service->session(&s->client);
+	close_session(p, s);
 }
 
 void
