@@ -304,7 +304,7 @@ enqueue(const struct options *o)
 		send_content(&s);
 	send_content(&s);
 	finish(&s);
-	if (o->verify || o->report)
+	if ((o->verify || o->report) && s.envelope.sender.len)
 		printf("A delivery report will be mailed to <%.*s>.\n", STR_ARG(s.envelope.sender));
 	recipients_free(&s.recipients);
 	input_free(&s.input);

@@ -30,6 +30,7 @@ def program(folder, name):
 
 class Case(unittest.TestCase):
     up = ("qmgr", "pickup")
+    as_root = False  # are tools run by root, beside a suite of an ordinary user's?
 
     def setUp(self):
         self.suite = daemons.Daemons(BUILD)
@@ -43,7 +44,7 @@ class Case(unittest.TestCase):
                 "LD_LIBRARY_PATH": os.path.join(BUILD, ".libs")}
 
     def demote(self):
-        if os.getuid() == 0:
+        if os.getuid() == 0 and not self.as_root:
             os.setgroups([])
             os.setgid(daemons.NOBODY)
             os.setuid(daemons.NOBODY)
@@ -390,6 +391,21 @@ class Tools(Case):
         self.suite.start("qmgr")
         time.sleep(1.5)
         self.assertEqual(self.queue(), [])
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root")
+    def test_root_leaves_nothing_of_its_own(self):
+        """What root's tools make in the spool belongs to the spool's owner, as qmgr expects it."""
+        (entry,) = self.submit(1)
+        self.suite.stop("qmgr")
+        lock = os.path.join(self.suite.spool, "slots", "lock")
+        os.unlink(lock)
+        self.as_root = True
+        self.assertEqual([e["queue_id"] for e in self.queue()], [entry["queue_id"]])
+        self.assertIn("Placed on hold: 1 message", self.postsuper("-h", "ALL"))
+        self.assertIn("sender: s0@x.example", self.postcat("-q", entry["queue_id"]))
+        self.assertEqual(os.stat(lock).st_uid, UID)
+        self.suite.start("qmgr")
+        self.assertEqual(self.states(), {"s0": "hold"})
 
     def test_order_while_down_is_obeyed(self):
         (entry,) = self.submit(1)
