@@ -47,6 +47,7 @@ struct maildir {
 	pthread_mutex_t lock; /* of dirs */
 	struct dirs *dirs;    /* NULL: to be opened */
 	_Atomic uint64_t counter;
+	long pid; /* of the process that delivers: in file names */
 };
 
 struct maildir_file {
@@ -87,6 +88,7 @@ maildir_new(const char *base, const char *path, uid_t owner, const char *host)
 	m->full = buf_take(&full);
 	m->host = host_for_names(host);
 	m->owner = owner;
+	m->pid = (long)getpid();
 	pthread_mutex_init(&m->lock, NULL);
 	return m;
 }
@@ -198,24 +200,47 @@ still_there(const struct maildir *m, const struct dirs *d)
 	    st.st_ino == d->ino;
 }
 
-/* FRESH: whatever is open will not do. */
+/* What is open now, NULL if nothing is, without the lock held after it. */
 static struct dirs *
-dirs_ref(struct maildir *m, bool fresh, struct store_problem *p)
+dirs_current(struct maildir *m)
 {
 	struct dirs *d;
 
 	pthread_mutex_lock(&m->lock);
-	if (m->dirs && (fresh || !still_there(m, m->dirs))) {
-		dirs_unref(m->dirs);
-		m->dirs = NULL;
-	}
-	if (!m->dirs)
-		m->dirs = dirs_open(m, p);
 	d = m->dirs;
 	if (d)
 		atomic_fetch_add(&d->users, 1);
 	pthread_mutex_unlock(&m->lock);
 	return d;
+}
+
+/* In place of OLD, which will not do (or is not there), unless another thread has seen to it already. */
+static struct dirs *
+dirs_replace(struct maildir *m, struct dirs *old, struct store_problem *p)
+{
+	struct dirs *d;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->dirs == old) {
+		dirs_unref(m->dirs);
+		m->dirs = dirs_open(m, p);
+	}
+	d = m->dirs;
+	if (d)
+		atomic_fetch_add(&d->users, 1);
+	else if (!p->dsn)
+		store_problem(p, ENOENT, "%s", m->full);
+	pthread_mutex_unlock(&m->lock);
+	dirs_unref(old);
+	return d;
+}
+
+static struct dirs *
+dirs_ref(struct maildir *m, struct store_problem *p)
+{
+	struct dirs *d = dirs_current(m);
+
+	return d && still_there(m, d) ? d : dirs_replace(m, d, p);
 }
 
 bool
@@ -247,8 +272,7 @@ choose_name(struct maildir_file *f)
 	int64_t now = clock_wall_us();
 
 	snprintf(f->name, sizeof(f->name), "%" PRId64 ".M%06" PRId64 "P%ldQ%" PRIu64 ".%s",
-	    now / 1000000, now % 1000000, (long)getpid(), atomic_fetch_add(&m->counter, 1) + 1,
-	    m->host);
+	    now / 1000000, now % 1000000, m->pid, atomic_fetch_add(&m->counter, 1) + 1, m->host);
 }
 
 /* Tries new names until one is free. */
@@ -275,13 +299,12 @@ maildir_create(struct maildir *m, struct store_problem *p)
 
 	f->mailbox = m;
 	f->fd = -1;
-	f->dirs = dirs_ref(m, false, p);
+	f->dirs = dirs_ref(m, p);
 	if (f->dirs) {
 		ok = open_file(f);
 		/* tmp/ was removed, and made again or not: look once more. */
 		if (!ok && errno == ENOENT) {
-			dirs_unref(f->dirs);
-			f->dirs = dirs_ref(m, true, p);
+			f->dirs = dirs_replace(m, f->dirs, p);
 			ok = f->dirs && open_file(f);
 		}
 		if (!ok && f->dirs)
