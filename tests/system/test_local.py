@@ -4,6 +4,7 @@ what becomes of a delivery whose queue manager goes away. As an ordinary user al
 mailboxes; as root, real users are made for the test and removed after it."""
 import fcntl
 import glob
+import grp
 import os
 import pwd
 import re
@@ -94,6 +95,7 @@ class Local:
         log_write.close()
         self.status.settimeout(10)
         if not self.status.recv(1000):
+            self.__exit__()
             raise RuntimeError("local did not start: %s" % self.lines)
 
     def listen(self, path):
@@ -611,6 +613,27 @@ class AsRoot(Case):
             self.deferred(channel.deliver(), "4.2.0", "has 2 links")
             self.assertEqual(read(other).count(b"Return-Path"), 1)
             channel.close()
+
+    def test_spool_groups(self):
+        """The spool's group is taken only where it is what opens the directory, and root's never."""
+        cases = (("root", "mail", 0o2775, "mail", True), ("root", "mail", 0o1777, None, True),
+                 (self.user.pw_name, "mail", 0o770, None, True), ("root", "root", 0o775, None, False),
+                 ("root", "mail", 0o755, None, False))
+        with Local(as_root=True) as local:
+            for owner, group, mode, taken, good in cases:
+                shutil.chown(local.mail, owner, group)
+                os.chmod(local.mail, mode)
+                before = set(local.workers())
+                channel = local.open(self.user.pw_name)
+                pid = (set(local.workers()) - before).pop()
+                groups = [str(grp.getgrnam(taken).gr_gid)] if taken else []
+                self.assertEqual(self.status(pid)["Groups"].split(), groups, (owner, group, mode))
+                if good:
+                    self.sent(channel.deliver(), "delivered to mailbox")
+                    os.unlink(local.mail + self.user.pw_name)
+                else:
+                    self.deferred(channel.deliver(), "4.2.0", "Permission denied")
+                channel.close()
 
     def test_root(self):
         with Local(as_root=True) as local:
