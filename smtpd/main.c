@@ -8,10 +8,12 @@
  * Stand-alone (-S, for sendmail -bs) it talks to the user who started it, is not confined, and leaves
  * messages with postdrop as sendmail does.
  */
+#include <stdlib.h>
 #include <time.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
 #include "lib/route/route.h"
 #include "lib/service/service.h"
 #include "smtpd/access.h"
@@ -23,6 +25,28 @@
 /* All that this process keeps between sessions. */
 static struct server server;
 
+/* What main.cf says under stress. It was free of errors a moment ago; if not now, there is no stress. */
+static void
+read_stress_settings(void)
+{
+	struct conf_problems problems = {0};
+	size_t n;
+	const struct conf_override *given = service_overrides(&n);
+	struct conf_override *overrides = mem_array(n + 1, sizeof(*overrides));
+	struct conf *conf;
+
+	for (size_t i = 0; i < n; i++)
+		overrides[i] = given[i];
+	overrides[n] = (struct conf_override){STR("stress"), STR("yes")};
+	conf = conf_load(conf_dir(server.conf), overrides, n + 1, &problems);
+	if (problems.errors == 0)
+		server_init_stress(
+		    &server, conf, (size_t)conf_int(server.conf, P_smtpd_session_limit));
+	conf_problems_free(&problems);
+	conf_free(&conf);
+	free(overrides);
+}
+
 /* Reads what will be out of reach later: the time zone, and lists in files. */
 static bool
 smtpd_open_resources(void)
@@ -31,6 +55,7 @@ smtpd_open_resources(void)
 
 	tzset();
 	server_init(&server, conf_get());
+	read_stress_settings();
 	if (!route_prepare(server.conf, !service_standalone(), &why)) {
 		log_warning("%s", buf_cstr(&why));
 		buf_reset(&why);

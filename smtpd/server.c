@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "lib/base/log.h"
+
 #define MS 1000
 
 /*
@@ -83,14 +85,9 @@ read_limits(struct settings *st, const struct conf *conf)
 	st->prefix6 = (unsigned)conf_int(conf, P_smtpd_client_ipv6_prefix_length);
 }
 
-void
-server_init(struct server *server, const struct conf *conf)
+static void
+read_settings(struct settings *st, const struct conf *conf)
 {
-	struct settings *st = &server->settings;
-
-	memset(server, 0, sizeof(*server));
-	server->conf = conf;
-	server->myhostname = conf_str(conf, P_myhostname);
 	read_limits(st, conf);
 	st->newlines = newline_policy_of(conf_str(conf, P_smtpd_forbid_bare_newline));
 	st->newline_code = (int)conf_int(conf, P_smtpd_forbid_bare_newline_reject_code);
@@ -103,4 +100,45 @@ server_init(struct server *server, const struct conf *conf)
 	st->smtputf8 = conf_bool(conf, P_smtputf8_enable);
 	st->strict_smtputf8 = conf_bool(conf, P_strict_smtputf8);
 	st->port_logging = conf_bool(conf, P_smtpd_client_port_logging);
+}
+
+void
+server_init(struct server *server, const struct conf *conf)
+{
+	memset(server, 0, sizeof(*server));
+	server->conf = conf;
+	server->myhostname = conf_str(conf, P_myhostname);
+	read_settings(&server->calm, conf);
+	server->settings = server->stressed = server->calm;
+}
+
+void
+server_init_stress(struct server *server, const struct conf *conf, size_t limit)
+{
+	read_settings(&server->stressed, conf);
+	server->stress_at = limit > 4 ? limit * 4 / 5 : limit;
+}
+
+void
+server_enter(struct server *server)
+{
+	server->sessions++;
+	if (server->sessions != server->stress_at || server->under_stress)
+		return;
+	server->under_stress = true;
+	server->settings = server->stressed;
+	log_warning("%zu sessions: the settings for stress hold (smtpd_timeout, "
+		    "smtpd_hard_error_limit and others)",
+	    server->sessions);
+}
+
+void
+server_leave(struct server *server)
+{
+	server->sessions--;
+	if (!server->under_stress || server->sessions > server->stress_at * 3 / 4)
+		return;
+	server->under_stress = false;
+	server->settings = server->calm;
+	log_info("%zu sessions: the settings for stress hold no more", server->sessions);
 }

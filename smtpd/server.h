@@ -64,7 +64,12 @@ struct settings {
 
 struct server {
 	const struct conf *conf;
-	struct settings settings;
+	struct settings settings; /* in force: one of the next two */
+	struct settings calm,
+	    stressed; /* what main.cf says with $stress empty, and with stress=yes */
+	size_t sessions;
+	size_t stress_at; /* so many sessions are stress; 0 = no number is */
+	bool under_stress;
 	bool stand_alone; /* sendmail -bs: the caller is the user, no policy applies */
 	struct str myhostname;
 	struct access *access;         /* who may do what */
@@ -76,5 +81,14 @@ struct server {
 
 /* Reads the settings; the rest of *SERVER is the caller's to fill in. */
 void server_init(struct server *server, const struct conf *conf);
+/*
+ * CONF is the same with stress=yes: its settings hold from four fifths of LIMIT sessions on, until no
+ * more than three fifths are left.
+ */
+void server_init_stress(struct server *server, const struct conf *conf, size_t limit);
+
+/* A session begins, ends. */
+void server_enter(struct server *server);
+void server_leave(struct server *server);
 
 #endif

@@ -256,9 +256,11 @@ session_run(struct server *server, struct stream *client, const struct session_p
 	struct session s;
 	struct command c;
 
+	server_enter(server);
 	session_init(&s, server, client, peer);
 	if (session_greet(&s))
 		while (session_read_command(&s, &c))
 			command_run(&s, &c);
 	session_end(&s);
+	server_leave(server);
 }

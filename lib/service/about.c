@@ -15,6 +15,13 @@ service_args(size_t *n)
 	return service_process()->args.rest;
 }
 
+const struct conf_override *
+service_overrides(size_t *n)
+{
+	*n = service_process()->args.n_overrides;
+	return service_process()->args.overrides;
+}
+
 bool
 service_unprivileged(void)
 {

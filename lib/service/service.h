@@ -90,6 +90,8 @@ const struct service_ids *service_identities(void);
 /* What master said: the service's name in master.cf ("smtp", "submission"), and arguments left over. */
 const char *service_name(void);
 char **service_args(size_t *n);
+/* The -o overrides that conf_get() was loaded with. */
+const struct conf_override *service_overrides(size_t *n);
 /* Is the suite run by an ordinary user, whole as that user? */
 bool service_unprivileged(void);
 /* The process is draining: new work is refused. */

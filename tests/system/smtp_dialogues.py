@@ -903,6 +903,21 @@ def lost_connections(s):
     s.logged("lost connection after BDAT (17 bytes) from localhost[127.0.0.1]")
 
 
+@test("smtpd_session_limit=5")
+def stress(s):
+    sessions = [s.client() for _ in range(3)]
+    sessions[0].say("NONSENSE", "502")
+    sessions.append(s.client())
+    s.logged("warning: 4 sessions: the settings for stress hold")
+    sessions[1].send("NONSENSE\r\n")
+    sessions[1].expect("502")
+    sessions[1].expect("421 4.7.0")
+    assert sessions[1].gone()
+    s.logged("3 sessions: the settings for stress hold no more")
+    sessions[2].say("NONSENSE", "502")
+    sessions[2].say("NOOP", "250")
+
+
 # ---- anvil --------------------------------------------------------------------------------------------
 
 

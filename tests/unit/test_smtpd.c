@@ -401,6 +401,34 @@ deadlines(void **state)
 	fiber_main(deadlines_in_loop, NULL);
 }
 
+/* From four fifths of the limit on the settings for stress hold, until three fifths are left. */
+static void
+stress(void **state)
+{
+	struct fixture_server calm, stressed;
+	struct server *server = &calm.server;
+
+	(void)state;
+	fixture_server_init(&calm, "");
+	fixture_server_init(&stressed, "stress = yes\n");
+	server_init_stress(server, stressed.conf, 100);
+	for (int i = 0; i < 79; i++)
+		server_enter(server);
+	assert_int_equal(server->settings.timeout_ms, 300000);
+	assert_int_equal(server->settings.hard_errors, 20);
+	server_enter(server);
+	assert_int_equal(server->settings.timeout_ms, 10000);
+	assert_int_equal(server->settings.hard_errors, 1);
+	assert_int_equal(server->settings.junk_max, 1);
+	for (int i = 80; i > 61; i--)
+		server_leave(server);
+	assert_int_equal(server->settings.timeout_ms, 10000);
+	server_leave(server);
+	assert_int_equal(server->settings.timeout_ms, 300000);
+	fixture_server_free(&calm);
+	fixture_server_free(&stressed);
+}
+
 int
 main(void)
 {
@@ -416,6 +444,7 @@ main(void)
 	    cmocka_unit_test(networks_of_clients),
 	    cmocka_unit_test(many_duplicates),
 	    cmocka_unit_test(deadlines),
+	    cmocka_unit_test(stress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
