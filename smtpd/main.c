@@ -10,6 +10,7 @@
  */
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
@@ -80,6 +81,9 @@ static bool
 smtpd_start(void)
 {
 	if (service_standalone()) {
+		/* The caller of sendmail -bs expects nothing on standard error; without syslog it stays. */
+		if (access("/dev/log", W_OK) == 0)
+			log_to_syslog();
 		server.stand_alone = true;
 		server.sink = &sink_postdrop;
 		server.sink_context = &server;
