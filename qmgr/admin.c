@@ -18,6 +18,7 @@
 #include "lib/base/mem.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
+#include "lib/queue/users.h"
 #include "qmgr/message.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
@@ -40,6 +41,40 @@ admin_state_name(const struct slot *slot)
 	if (slot->use == SLOT_USE_ACTIVE)
 		return "active";
 	return slot->state == SLOT_DEFERRED ? "deferred" : "incoming";
+}
+
+/* --- Who may ---------------------------------------------------------------------------------------------- */
+
+struct user_job {
+	struct str list;
+	uid_t uid;
+	struct buf why;
+	enum users_answer answer;
+};
+
+static void
+ask_users(void *arg)
+{
+	struct user_job *job = arg;
+
+	job->answer = users_allowed(job->list, job->uid, &job->why);
+}
+
+bool
+admin_user_allowed(const struct service_client *client, enum param whom)
+{
+	struct user_job job = {.list = conf_str(conf_get(), whom), .uid = client->uid};
+
+	if (client->uid == 0 || client->uid == geteuid() || str_eq(job.list, STR("static:anyone")))
+		return true;
+	fiber_offload(FIBER_POOL_READ, ask_users, &job);
+	if (job.answer == USERS_ERROR)
+		log_warning("list of users: %s", buf_cstr(&job.why));
+	else if (job.answer == USERS_NO)
+		log_warning("user %u may not do this: not in \"%.*s\"", (unsigned)client->uid,
+		    STR_ARG(job.list));
+	buf_free(&job.why);
+	return job.answer == USERS_YES;
 }
 
 /* --- Orders --------------------------------------------------------------------------------------------- */
@@ -330,7 +365,8 @@ admin_flush_session(struct service_client *client)
 	struct msg_flush flush;
 
 	client->stream = NULL;
-	if (ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
+	if (admin_user_allowed(client, P_authorized_flush_users) &&
+	    ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
 		done.count = schedule_flush(flush.id, flush.site);
 		if (ipc_send(channel, &msg_admin_done, &done) == IPC_OK)
 			ipc_flush(channel);

@@ -8,6 +8,12 @@
 /* "incoming", "active", "deferred", "hold": what postqueue and postsuper call a message's state. */
 const char *admin_state_name(const struct slot *slot);
 
+/*
+ * Does the list in parameter WHOM (authorized_mailq_users) let this caller in? Root and the owner of the
+ * queue always. A refusal is logged. Waits.
+ */
+bool admin_user_allowed(const struct service_client *client, enum param whom);
+
 /* private/qmgr-admin: hold, release, delete, requeue, expire; show a slot whole. */
 void admin_session(struct service_client *client);
 /* public/flush: everybody whom authorized_flush_users lets. */

@@ -327,16 +327,17 @@ wait_for_room(struct agent *a)
 	fiber_wait(&t->spare, fiber_after(1000));
 }
 
-/* Works until the channel ends or is not needed. */
+/* Works until the channel ends, is not needed, or is to be given back. */
 static void
 use_channel(struct agent *a)
 {
 	struct destination *dest = a->dest;
 
-	while (!a->lost && !a->leaving) {
-		struct list_link *l = list_first(&dest->deliveries);
+	while (!a->lost) {
+		bool stop = a->leaving || state.draining;
+		struct list_link *l = stop ? NULL : list_first(&dest->deliveries);
 
-		if (l && a->sent.count < a->window && !state.draining) {
+		if (l && a->sent.count < a->window) {
 			struct delivery *d = LIST_ITEM(l, struct delivery, link);
 
 			list_remove(&dest->deliveries, l);
@@ -347,7 +348,7 @@ use_channel(struct agent *a)
 			continue;
 		}
 		bool idle = list_empty(&a->sent);
-		if (idle && state.draining)
+		if (idle && stop)
 			return;
 		enum fiber_result r =
 		    fiber_wait(&a->work, idle ? fiber_after(IDLE_MS) : FIBER_FOREVER);
@@ -444,8 +445,18 @@ agents_wake(void)
 {
 	struct list_link *l;
 
-	for (l = list_first(&state.all); l; l = list_next(&state.all, l))
+	for (l = state.all.ends.next ? list_first(&state.all) : NULL; l;
+	     l = list_next(&state.all, l))
 		fiber_wake_all(&LIST_ITEM(l, struct agent, link)->work);
+}
+
+void
+agent_let_go(void)
+{
+	/* An agent goes by the configuration it was started with: the next channel gets a new one. */
+	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l))
+		LIST_ITEM(l, struct agent, link)->leaving = true;
+	agents_wake();
 }
 
 void

@@ -12,8 +12,8 @@
 
 /* Makes sure that DEST's deliveries are being worked on. */
 void agent_start(struct destination *dest);
-/* A delivery was added to DEST. */
-void agent_wake(struct destination *dest);
+/* After a reload: channels are given back as soon as what is under way on them has ended. */
+void agent_let_go(void);
 
 /* A session of private/qmgr-report: results whose channel was lost. */
 struct service_client;

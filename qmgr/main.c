@@ -110,8 +110,15 @@ qmgr_flush(void)
 }
 
 static void
+qmgr_wakeup(void)
+{
+	schedule_wake();
+}
+
+static void
 qmgr_reload(void)
 {
+	agent_let_go();
 	schedule_wake();
 }
 
@@ -128,7 +135,7 @@ static const struct service qmgr_service = {
     .before_confinement = qmgr_before,
     .start = qmgr_start,
     .session = qmgr_session,
-    .wakeup = qmgr_reload,
+    .wakeup = qmgr_wakeup,
     .flush = qmgr_flush,
     .reload = qmgr_reload,
     .drain = qmgr_drain,

@@ -39,6 +39,18 @@ transport_limit(const char *transport, const char *suffix, enum param fallback)
 }
 
 static struct transport *
+transport_new(struct str name)
+{
+	struct transport *t = MEM_NEW(struct transport);
+
+	t->name = str_dup(name);
+	t->destinations = hash_new();
+	fiber_waitq_init(&t->spare);
+	hash_put(state.transports, name, t);
+	return t;
+}
+
+static struct transport *
 transport_find(struct str name)
 {
 	struct transport *t;
@@ -46,15 +58,13 @@ transport_find(struct str name)
 	if (!state.transports)
 		state.transports = hash_new();
 	t = hash_get(state.transports, name);
-	if (t)
-		return t;
-	t = MEM_NEW(struct transport);
-	t->name = str_dup(name);
-	t->destinations = hash_new();
-	fiber_waitq_init(&t->spare);
-	t->recipient_limit = transport_limit(
-	    t->name, "_destination_recipient_limit", P_default_destination_recipient_limit);
-	hash_put(state.transports, name, t);
+	if (!t)
+		t = transport_new(name);
+	if (t->conf != conf_get()) {
+		t->conf = conf_get();
+		t->recipient_limit = transport_limit(
+		    t->name, "_destination_recipient_limit", P_default_destination_recipient_limit);
+	}
 	return t;
 }
 

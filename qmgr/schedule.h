@@ -15,6 +15,7 @@
 
 #include "lib/base/list.h"
 #include "lib/base/str.h"
+#include "lib/conf/conf.h"
 #include "lib/fiber/fiber.h"
 #include "qmgr/message.h"
 
@@ -22,6 +23,7 @@ struct transport {
 	char *name;
 	struct hash *destinations;
 	size_t channels;
+	const struct conf *conf;  /* the snapshot its limits are from */
 	size_t recipient_limit;   /* recipients in one delivery */
 	struct fiber_waitq spare; /* a channel has been closed, or could be */
 };

@@ -145,7 +145,8 @@ admin_showq_session(struct service_client *client)
 	bool ok;
 
 	client->stream = NULL;
-	ok = ipc_recv_one(l.channel, a, &msg_showq_ask, &ask) == IPC_OK;
+	ok = admin_user_allowed(client, P_authorized_mailq_users) &&
+	    ipc_recv_one(l.channel, a, &msg_showq_ask, &ask) == IPC_OK;
 	while (ok && (slot = slots_next(&at)))
 		ok = show_slot(&l, slot);
 	if (ok && ipc_send(l.channel, &msg_showq_end, &l.end) == IPC_OK)
