@@ -26,7 +26,8 @@ put_printable(FILE *out, struct str s)
 
 	buf_str(&copy, s);
 	log_printable(copy.data, copy.len);
-	fwrite(copy.data, 1, copy.len, out);
+	if (copy.len > 0)
+		fwrite(copy.data, 1, copy.len, out);
 	buf_free(&copy);
 }
 
