@@ -268,9 +268,9 @@ static const struct problem_case reported[] = {
 	"error main.cf:1: myorigin = /nonexistent/mailname: cannot read "
 	"/nonexistent/mailname: No such file or directory\n"},
     /* all at once, in the order of lines */
-    {"smtpd_helo_required = maybe\nmail_owner = x\nqueue_run_delay = soon\n",
+    {"smtpd_helo_required = maybe\nmail_owner = x\nmax_idle = soon\n",
 	"error main.cf:1: smtpd_helo_required = maybe: must be yes or no\n"
-	"error main.cf:3: queue_run_delay = soon: must be a time: a number with s, m, h, d or w "
+	"error main.cf:3: max_idle = soon: must be a time: a number with s, m, h, d or w "
 	"behind it\n"},
     /* a wrong value of a parameter without effect stops nothing */
     {"biff = perhaps\n",

@@ -47,18 +47,18 @@ static const struct {
     {"queue_slot_size", "4096", 4096},
     {"queue_slot_size", "1048576", 1048576},
     {"queue_slot_size", "1048577", -1},
-    {"queue_run_delay", "0", -1},
-    {"queue_run_delay", "1", 1},
-    {"queue_run_delay", "5m", 300},
-    {"queue_run_delay", "2h", 7200},
-    {"queue_run_delay", "3d", 259200},
-    {"queue_run_delay", "1w", 604800},
-    {"queue_run_delay", "3y", -1},
-    {"queue_run_delay", "m", -1},
-    {"queue_run_delay", "1.5h", -1},
-    {"queue_run_delay", "2147483647", 2147483647},
-    {"queue_run_delay", "2147483648", -1},
-    {"queue_run_delay", "9223372036854775807w", -1},
+    {"max_idle", "0", -1},
+    {"max_idle", "1", 1},
+    {"max_idle", "5m", 300},
+    {"max_idle", "2h", 7200},
+    {"max_idle", "3d", 259200},
+    {"max_idle", "1w", 604800},
+    {"max_idle", "3y", -1},
+    {"max_idle", "m", -1},
+    {"max_idle", "1.5h", -1},
+    {"max_idle", "2147483647", 2147483647},
+    {"max_idle", "2147483648", -1},
+    {"max_idle", "9223372036854775807w", -1},
     /* the unit of a bare number is the default's */
     {"maximal_queue_lifetime", "5", 432000},
     {"maximal_queue_lifetime", "100", 8640000},
@@ -283,7 +283,7 @@ test_missing(void **state)
 	    "error main.cf:0: cannot be read: No such file or directory; another "
 	    "configuration directory is named by -c or MAIL_CONFIG\n");
 	assert_int_equal(problems.errors, 1);
-	assert_int_equal(conf_time(c, P_queue_run_delay), 300);
+	assert_int_equal(conf_time(c, P_max_idle), 100);
 	conf_problems_free(&problems);
 	conf_free(&c);
 	buf_free(&told);
