@@ -6,6 +6,9 @@
  */
 #include "lib/smtp/bdat.h"
 
+#include <stdio.h>
+
+#include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "smtpd/command.h"
 #include "smtpd/content.h"
@@ -47,16 +50,45 @@ chunk_receive(struct session *s, struct content *c, uint64_t size)
 	return true;
 }
 
-/* The chunk is read and thrown away, then comes the reply. */
+/* The chunk is read and thrown away. True: the reply is due. */
 static bool
-chunk_refuse(struct session *s, const struct smtp_bdat *b, int code, const char *text)
+chunk_skip(struct session *s, const struct smtp_bdat *b)
 {
-	if (b->size > SKIP_MAX) {
-		reply(s, code, "5.5.1", "Error: %s", text);
-		session_end_for(s, "too large a chunk after a refusal");
-	} else if (chunk_receive(s, NULL, b->size)) {
-		reply(s, code, "5.5.1", "Error: %s", text);
+	if (b->size <= SKIP_MAX)
+		return chunk_receive(s, NULL, b->size);
+	session_end_for(s, "too large a chunk after a refusal");
+	return true;
+}
+
+/*
+ * The message lacks this chunk, so that those behind it are none by themselves: until the last has been
+ * read, or RSET, all are refused for the same reason.
+ */
+static void
+message_refused(struct session *s, const struct smtp_bdat *b, const struct submit_refusal *no)
+{
+	struct transaction *t = s->transaction;
+
+	if (b->last) {
+		transaction_end(&s->transaction);
+		return;
 	}
+	t->no = arena_alloc(t->arena, sizeof(*t->no));
+	*t->no = *no;
+}
+
+/* A chunk where none belongs. */
+static bool
+chunk_refuse(struct session *s, const struct smtp_bdat *b, const char *text)
+{
+	struct submit_refusal no = {.code = s->transaction ? 554 : 503, .dsn = "5.5.1"};
+
+	if (!chunk_skip(s, b))
+		return false;
+	snprintf(no.text, sizeof(no.text), "Error: %s", text);
+	reply(s, (int)no.code, no.dsn, "%s", no.text);
+	if (s->transaction)
+		message_refused(s, b, &no);
 	return false;
 }
 
@@ -69,11 +101,37 @@ chunk_begin(struct session *s, const struct smtp_bdat *b)
 	s->transaction->content = content_begin(s, true, &no);
 	if (s->transaction->content)
 		return true;
-	if (b->size > SKIP_MAX)
-		session_end_for(s, "too large a chunk after a refusal");
-	else if (!chunk_receive(s, NULL, b->size))
+	if (!chunk_skip(s, b))
 		return false;
 	data_refuse(s, STR_EMPTY, &no);
+	message_refused(s, b, &no);
+	return false;
+}
+
+/* What is said of a chunk that came after a refusal: what is temporary stays so. */
+static void
+reply_discarded(struct session *s, const struct smtp_bdat *b, const struct submit_refusal *no)
+{
+	bool permanent = no->code >= 500;
+
+	reply(s, permanent ? 551 : (int)no->code, permanent ? "5.0.0" : no->dsn,
+	    "Discarded %llu bytes after earlier error", (unsigned long long)b->size);
+}
+
+/* A chunk behind one that was refused. */
+static bool
+chunk_discard(struct session *s, const struct smtp_bdat *b)
+{
+	struct submit_refusal no = *s->transaction->no;
+
+	if (!chunk_skip(s, b))
+		return false;
+	if (!b->last) {
+		reply_discarded(s, b, &no);
+		return false;
+	}
+	data_refuse(s, STR_EMPTY, &no);
+	transaction_end(&s->transaction);
 	return false;
 }
 
@@ -115,8 +173,7 @@ chunk_take(struct session *s, const struct smtp_bdat *b)
 	if (b->last)
 		return chunk_last(s, c);
 	if (refused) {
-		reply(s, 551, "5.0.0", "Discarded %llu bytes after earlier error",
-		    (unsigned long long)b->size);
+		reply_discarded(s, b, content_refusal(c));
 		return false;
 	}
 	if (content_refusal(c)) {
@@ -138,9 +195,11 @@ bdat_command(struct session *s, const struct command *c)
 		return false;
 	}
 	if (!s->transaction)
-		return chunk_refuse(s, &b, 503, "need RCPT command");
+		return chunk_refuse(s, &b, "need RCPT command");
+	if (s->transaction->no)
+		return chunk_discard(s, &b);
 	if (s->transaction->n_rcpts == 0)
-		return chunk_refuse(s, &b, 554, "no valid recipients");
+		return chunk_refuse(s, &b, "no valid recipients");
 	if (!s->transaction->content && !chunk_begin(s, &b))
 		return false;
 	return chunk_take(s, &b);

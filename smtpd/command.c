@@ -143,7 +143,7 @@ command_state(const struct session *s)
 {
 	const struct transaction *t = s->transaction;
 
-	if (t && t->content)
+	if (t && (t->content || t->no))
 		return STATE_BDAT;
 	if (t)
 		return t->n_rcpts > 0 ? STATE_RCPT : STATE_MAIL;

@@ -17,6 +17,7 @@
 struct content;
 struct hash;
 struct session;
+struct submit_refusal;
 
 struct transaction {
 	struct arena *arena; /* all text of this struct */
@@ -34,6 +35,7 @@ struct transaction {
 	size_t refused;            /* answered with "too many recipients" */
 	struct hash *seen;         /* only when there are many */
 	struct content *content;   /* between chunks of BDAT, and while DATA runs */
+	struct submit_refusal *no; /* a chunk of BDAT was refused before there was content */
 };
 
 struct transaction *transaction_new(void);
