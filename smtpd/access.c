@@ -26,7 +26,7 @@ struct access {
 	struct match_list *interfaces; /* this machine's own addresses */
 	int relay_code, unknown_local_code;
 	bool rewrite_interfaces, rewrite_mynetworks; /* local_header_rewrite_clients */
-	bool show_table, reject_unlisted;
+	bool show_table, reject_unlisted, untrusted_routing;
 };
 
 /* ---- Restrictions ---------------------------------------------------------------------------- */
@@ -67,13 +67,27 @@ permit_mynetworks(struct question *q)
 	return q->session->mynetworks == TABLE_FOUND ? VERDICT_PERMIT : VERDICT_NONE;
 }
 
+/*
+ * "user%elsewhere@here", "elsewhere!user@here", "\"user@elsewhere\"@here": a way that the sender gives. No
+ * such way is taken here, but a server behind this one may take it for an order of ours.
+ */
+static bool
+has_route(const struct mail_address *recipient)
+{
+	for (size_t i = 0; i < recipient->local.len; i++)
+		if (recipient->local.data[i] == '@' || recipient->local.data[i] == '%' ||
+		    recipient->local.data[i] == '!')
+			return true;
+	return false;
+}
+
 /* Also says 451 when a list that could have said yes could not be read. */
 static enum verdict
 reject_unauth_destination(struct question *q)
 {
 	if (q->status == ROUTE_DEFER)
 		return defer_lookup(q, buf_cstr(&q->why));
-	if (q->class != ROUTE_DEFAULT)
+	if (q->class != ROUTE_DEFAULT && (q->access->untrusted_routing || !has_route(q->recipient)))
 		return VERDICT_NONE;
 	if (q->session->mynetworks == TABLE_ERROR)
 		return defer_lookup(q, "mynetworks could not be read");
@@ -253,6 +267,7 @@ access_new(const struct conf *conf, struct buf *why)
 	a->relay_code = (int)conf_int(conf, P_relay_domains_reject_code);
 	a->unknown_local_code = (int)conf_int(conf, P_unknown_local_recipient_reject_code);
 	a->show_table = conf_bool(conf, P_show_user_unknown_table_name);
+	a->untrusted_routing = conf_bool(conf, P_allow_untrusted_routing);
 	a->reject_unlisted = conf_bool(conf, P_smtpd_reject_unlisted_recipient);
 	while (conf_list_next(&rest, &item)) {
 		a->rewrite_interfaces |= str_eq_nocase(item, STR("permit_inet_interfaces"));

@@ -298,6 +298,10 @@ def relaying(s):
     for address in ["x@example.com.", "x@sub.example.com", "\"x@elsewhere.example\"@other.example",
                     "x%elsewhere.example@other.example", "x@[192.0.2.1]", "x@example.com@other.example"]:
         c.say("RCPT TO:<%s>" % address, "5")
+    # A way that the sender gives, through us or through a server behind us.
+    for address in ["jones%elsewhere.example@example.com", "elsewhere.example!jones@example.com",
+                    "\"jones@elsewhere.example\"@example.com", "elsewhere.example!jones", "jones%elsewhere.example"]:
+        c.say("RCPT TO:<%s>" % address, "554 5.7.1")
     c.say("RCPT TO:<@example.com:x@elsewhere.example>", "554 5.7.1")
     c.say("RCPT TO:<jones@EXAMPLE.COM>", "250")
     c.say("RCPT TO:<jones@localhost>", "250")
@@ -672,7 +676,11 @@ def chunks_refused(s):
     bdat(c, b"NOOP\r\n", start="503 5.5.1")
     c.say("MAIL FROM:<a@b.example>", "250")
     bdat(c, b"NOOP\r\n" * 1000, start="554 5.5.1")
-    c.say("RCPT TO:<jones@example.com>", "250")
+    # The message has lost its beginning: what comes now is no message.
+    c.say("RCPT TO:<jones@example.com>", "503 5.5.1 Error: RCPT after BDAT")
+    bdat(c, b"x", start="551 5.0.0 Discarded 1 bytes after earlier error")
+    bdat(c, b"x", last=True, start="554 5.5.1")
+    envelope(c, sender="a@b.example")
     bdat(c, b"x")
     c.say("RCPT TO:<jones@example.com>", "503 5.5.1 Error: RCPT after BDAT")
     c.say("DATA", "503 5.5.1 Error: DATA after BDAT")
