@@ -18,6 +18,7 @@
 #define FRAME_FILL 40000 /* bytes after which a frame of recipients is full */
 #define IDLE_MAX 64      /* connections kept for the next message */
 #define RETRY_MS 100     /* between attempts to reach a qmgr that is away */
+#define CANCEL_MS 5000   /* for the answer to a cancel: closing the connection says the same */
 #define REPLY_MS                                                                                   \
 	(600 * 1000) /* a sync may take long on a busy disk; longer than that is no answer */
 
@@ -118,19 +119,21 @@ take_refusal(struct submit *s, const struct msg_submit_no *m)
 	snprintf(s->refusal.text, sizeof(s->refusal.text), "%.*s", STR_ARG(m->text));
 }
 
-/* One begin on one channel. True: an ID or a refusal has come. */
+/* One begin on one channel. True: an ID or a refusal has come before DEADLINE. */
 static bool
-ask_begin(struct submit *s, uint64_t size_hint)
+ask_begin(struct submit *s, uint64_t size_hint, fiber_deadline deadline)
 {
 	static const struct ipc_schema *const answers[] = {&msg_submit_id, &msg_submit_no, NULL};
 	struct msg_submit_begin begin = {.size = size_hint};
 	struct ipc_message answer;
 
 	stream_timeout(ipc_stream(s->channel), REPLY_MS);
+	stream_deadline(ipc_stream(s->channel), deadline);
 	if (ipc_send(s->channel, &msg_submit_begin, &begin) != IPC_OK ||
 	    ipc_flush(s->channel) != IPC_OK ||
 	    ipc_recv(s->channel, s->arena, answers, false, &answer) != IPC_OK)
 		return false;
+	stream_deadline(ipc_stream(s->channel), FIBER_FOREVER);
 	if (answer.schema == &msg_submit_no)
 		take_refusal(s, answer.body);
 	else
@@ -163,7 +166,7 @@ submit_begin(struct submit_pool *pool, uint64_t size_hint, fiber_deadline deadli
 		s->channel = take_idle(pool);
 		if (!s->channel)
 			s->channel = ipc_connect(pool->path, pool->name, deadline);
-		if (s->channel && ask_begin(s, size_hint))
+		if (s->channel && ask_begin(s, size_hint, deadline))
 			break;
 		ipc_channel_free(&s->channel);
 		if (list_empty(&pool->idle) &&
@@ -268,7 +271,9 @@ submit_cancel(struct submit **sp)
 
 	if (!s)
 		return;
+	stream_deadline(ipc_stream(s->channel), fiber_after(CANCEL_MS));
 	s->lost = s->lost || ipc_send(s->channel, &msg_submit_cancel, &cancel) != IPC_OK;
 	await_end(s);
+	stream_deadline(ipc_stream(s->channel), FIBER_FOREVER);
 	submit_free(sp, !s->lost);
 }
