@@ -125,8 +125,6 @@ static const struct value_case defaults[] = {
     {"multi_instance_name = second", "syslog_name", "second"},
     {"mynetworks = 127.0.0.0/8", "smtpd_forbid_bare_newline_exclusions", "127.0.0.0/8"},
     {"mynetworks = 127.0.0.0/8", "smtpd_client_event_limit_exceptions", "127.0.0.0/8"},
-    {"smtpd_client_connection_limit_exceptions = 192.0.2.1", "smtpd_client_event_limit_exceptions",
-	"192.0.2.1"},
     {"", "queue_directory", DEFAULT_QUEUE_DIR},
     {"", "daemon_directory", DEFAULT_DAEMON_DIR},
     {"", "command_directory", DEFAULT_COMMAND_DIR},
