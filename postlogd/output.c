@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,18 +24,23 @@
 #include "lib/conf/conf.h"
 
 #define FALLBACK_FILE "/var/log/mail.log"
+#define SYSLOG_PATH "/dev/log"
 #define STDOUT_NAME "/dev/stdout"
 #define FLUSH_AT 65536
 
 static struct {
-	int fd;           /* of the file, -1 = syslog */
-	struct buf path;  /* of the file */
-	struct buf lines; /* not yet written */
+	int fd;            /* of the file, -1 = syslog */
+	int syslog;        /* connection to the system's log, -1 = none */
+	uint64_t lost;     /* lines that could be written nowhere, not yet told of */
+	uint64_t told;     /* .lost when telling failed: not before it has changed again */
+	uint64_t gathered; /* lines in .lines */
+	struct buf path;   /* of the file */
+	struct buf lines;  /* not yet written */
 	char host[256];
 	char stamp[64]; /* "Nov 22 06:07:42", of .stamp_at */
 	time_t stamp_at;
 	int64_t looked_ms; /* when the name was compared with the file */
-} out = {.fd = -1};
+} out = {.fd = -1, .syslog = -1};
 
 /* maillog_file must stand below one of maillog_file_prefixes: root opens nothing else here. */
 static bool
@@ -40,6 +48,8 @@ path_allowed(struct str path)
 {
 	struct str rest = conf_str(conf_get(), P_maillog_file_prefixes), prefix;
 
+	if (str_eq(path, STR(STDOUT_NAME)))
+		return true; /* inherited, not opened */
 	while (conf_list_next(&rest, &prefix))
 		if (str_starts(path, prefix) &&
 		    (path.len == prefix.len || path.data[prefix.len] == '/'))
@@ -61,7 +71,7 @@ choose_path(struct buf *path)
 	if (file.len > 0)
 		log_warning("maillog_file = %.*s is not below maillog_file_prefixes: not used",
 		    STR_ARG(file));
-	if (access("/dev/log", F_OK) == 0)
+	if (access(SYSLOG_PATH, F_OK) == 0)
 		return false;
 	if (geteuid() == 0)
 		buf_puts(path, FALLBACK_FILE);
@@ -106,6 +116,18 @@ open_file(void)
 	return true;
 }
 
+/* A connection to the system's log; -1 when there is none now. */
+static int
+connect_syslog(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd != -1 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == -1)
+		io_close(&fd);
+	return fd;
+}
+
 bool
 output_open(void)
 {
@@ -115,7 +137,7 @@ output_open(void)
 	tzset();
 	if (choose_path(&out.path))
 		return open_file();
-	openlog("postkeep", LOG_NDELAY, LOG_MAIL);
+	out.syslog = connect_syslog();
 	return true;
 }
 
@@ -166,34 +188,57 @@ priority(int level)
 	}
 }
 
-/* The part in front of ": " names the program; syslog(3) wants it by itself. */
+/* One datagram per line (RFC 3164). A log daemon that was restarted is connected to again. */
 static void
 to_syslog(int level, struct str line)
 {
-	char ident[160];
-	size_t colon = str_find(line, STR(": "));
+	char text[LOG_LINE_MAX + 128];
+	int n = snprintf(
+	    text, sizeof(text), "<%d>%s %.*s", LOG_MAIL | priority(level), stamp(), STR_ARG(line));
 
-	if (colon == STR_NPOS || colon >= sizeof(ident)) {
-		syslog(priority(level), "%.*s", STR_ARG(line));
-		return;
+	if (n >= (int)sizeof(text))
+		n = (int)sizeof(text) - 1;
+	for (int try = 0; try < 2; try++) {
+		if (out.syslog != -1 && send(out.syslog, text, (size_t)n, MSG_NOSIGNAL) != -1)
+			return;
+		if (out.syslog != -1)
+			io_close(&out.syslog);
+		out.syslog = connect_syslog();
 	}
-	snprintf(ident, sizeof(ident), "%.*s", (int)colon, line.data);
-	openlog(ident, 0, LOG_MAIL);
-	line = str_from(line, colon + 2);
-	syslog(priority(level), "%.*s", STR_ARG(line));
-	closelog();
+	out.lost++;
 }
 
-void
-output_line(int level, struct str line)
+static void
+put_line(int level, struct str line)
 {
 	if (out.fd == -1) {
 		to_syslog(level, line);
 		return;
 	}
 	buf_printf(&out.lines, "%s %s %.*s\n", stamp(), out.host, STR_ARG(line));
+	out.gathered++;
 	if (out.lines.len >= FLUSH_AT)
 		output_flush();
+}
+
+void
+output_line(int level, struct str line)
+{
+	put_line(level, line);
+	/* It may be working again: what is missing is said once. */
+	if (out.lost > 0 && out.lost != out.told) {
+		struct buf text = {0};
+		uint64_t lost = out.lost;
+
+		buf_printf(&text,
+		    "%s/postlogd[%d]: warning: %" PRIu64 " log lines could not be written",
+		    conf_cstr(conf_get(), P_syslog_name), (int)getpid(), lost);
+		out.lost = 0;
+		put_line(LOG_LEVEL_WARNING, buf_view(&text));
+		output_flush();
+		out.told = out.lost = out.lost > 0 ? out.lost + lost : 0;
+		buf_free(&text);
+	}
 }
 
 void
@@ -201,7 +246,7 @@ output_flush(void)
 {
 	if (out.fd != -1 && out.lines.len > 0 &&
 	    io_write_all(out.fd, out.lines.data, out.lines.len) == -1)
-		syslog(LOG_ERR | LOG_MAIL, "cannot write %s: %s", buf_cstr(&out.path),
-		    strerror(errno));
+		out.lost += out.gathered;
+	out.gathered = 0;
 	buf_reset(&out.lines);
 }

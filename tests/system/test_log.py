@@ -1,0 +1,110 @@
+"""Where the log goes: a file that is rotated, standard output, syslog that is restarted; and who may say
+what in it."""
+import os
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from suite import Suite  # noqa: E402
+
+PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
+SYSLOG = "/dev/log"
+
+
+class Log(unittest.TestCase):
+    def test_rotation(self):
+        """A renamed file is left, a new one begun; no line is lost on the way."""
+        with Suite(PREFIX) as suite:
+            suite.run("postlog", "-t", "test", "before")
+            suite.wait_log("before")
+            os.rename(suite.log_path, suite.log_path + ".1")
+            if suite.root:
+                open(suite.log_path, "w").close()
+                import pwd
+                os.chown(suite.log_path, pwd.getpwnam("postwork").pw_uid, -1)
+            time.sleep(1.2)
+            suite.run("postlog", "-t", "test", "first after")
+            suite.run("postlog", "-t", "test", "second after")
+            suite.wait_log("second after")
+            with open(suite.log_path + ".1") as f:
+                self.assertIn("before", f.read())
+
+    def test_logrotate(self):
+        with Suite(PREFIX) as suite:
+            suite.run("postlog", "-t", "test", "before")
+            suite.wait_log("before")
+            suite.run("postkeep", "-c", suite.conf, "logrotate")
+            suite.run("postlog", "-t", "test", "after")
+            suite.wait_log("after")
+            self.assertNotIn("before", suite.log())
+
+    def test_who_speaks(self):
+        """An ordinary user's lines are marked as such; nobody speaks for another process."""
+        with Suite(PREFIX) as suite:
+            if not suite.root:
+                self.skipTest("needs two users")
+            suite.run("postlog", "-t", "postkeep/smtpd", "forged", user="nobody")
+            line = suite.wait_log(r".*forged").group(0)
+            self.assertRegex(line, r"uid=\d+")
+
+    def test_syslog_restart(self):
+        if os.geteuid() != 0 or os.path.lexists(SYSLOG):
+            self.skipTest("needs root and a machine without a syslog of its own")
+        extra = "maillog_file =\n"
+        try:
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind(SYSLOG)
+            os.chmod(SYSLOG, 0o666)
+            server.settimeout(20)
+            with Suite(PREFIX, extra=extra) as suite:
+                self.expect(server, "daemon started")
+                server.close()
+                os.unlink(SYSLOG)
+                with suite.smtp() as smtp:  # nobody hears of this one
+                    smtp.noop()
+                time.sleep(0.5)
+                server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                server.bind(SYSLOG)
+                os.chmod(SYSLOG, 0o666)
+                server.settimeout(20)
+                with suite.smtp() as smtp:
+                    smtp.noop()
+                self.expect(server, "connect from localhost[127.0.0.1]")
+                self.expect(server, "log lines could not be written")
+        finally:
+            server.close()
+            if os.path.lexists(SYSLOG):
+                os.unlink(SYSLOG)
+
+    def expect(self, server, text):
+        seen = []
+        for _ in range(50):
+            line = server.recv(4096).decode()
+            seen.append(line)
+            if text in line:
+                self.assertRegex(line, r"^<2\d>[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \S+\[\d+\]: ")
+                return
+        self.fail(f"not in syslog: {text}: {seen}")
+
+    def test_stdout(self):
+        """start-fg shows the log on standard output."""
+        with Suite(PREFIX, extra="maillog_file =\n", start=False) as suite:
+            p = subprocess.Popen([suite.program("postkeep"), "-c", suite.conf, "start-fg"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/")
+            try:
+                lines = []
+                for line in p.stdout:
+                    lines.append(line.decode())
+                    if "daemon started" in lines[-1]:
+                        break
+                self.assertIn("daemon started", lines[-1])
+            finally:
+                suite.run("postkeep", "-c", suite.conf, "stop", timeout=120)
+                p.communicate(timeout=60)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, warnings="ignore")
