@@ -32,7 +32,7 @@ static struct {
 	int fd;            /* of the file, -1 = syslog */
 	int syslog;        /* connection to the system's log, -1 = none */
 	uint64_t lost;     /* lines that could be written nowhere, not yet told of */
-	uint64_t told;     /* .lost when telling failed: not before it has changed again */
+	bool failing;      /* the last attempt to write did not succeed */
 	uint64_t gathered; /* lines in .lines */
 	struct buf path;   /* of the file */
 	struct buf lines;  /* not yet written */
@@ -199,12 +199,15 @@ to_syslog(int level, struct str line)
 	if (n >= (int)sizeof(text))
 		n = (int)sizeof(text) - 1;
 	for (int try = 0; try < 2; try++) {
-		if (out.syslog != -1 && send(out.syslog, text, (size_t)n, MSG_NOSIGNAL) != -1)
+		if (out.syslog != -1 && send(out.syslog, text, (size_t)n, MSG_NOSIGNAL) != -1) {
+			out.failing = false;
 			return;
+		}
 		if (out.syslog != -1)
 			io_close(&out.syslog);
 		out.syslog = connect_syslog();
 	}
+	out.failing = true;
 	out.lost++;
 }
 
@@ -221,32 +224,35 @@ put_line(int level, struct str line)
 		output_flush();
 }
 
+/* It works again: what is missing is said. */
+static void
+tell_lost(void)
+{
+	struct buf text = {0};
+
+	buf_printf(&text, "%s/postlogd[%d]: warning: %" PRIu64 " log lines could not be written",
+	    conf_cstr(conf_get(), P_syslog_name), (int)getpid(), out.lost);
+	out.lost = 0;
+	put_line(LOG_LEVEL_WARNING, buf_view(&text));
+	buf_free(&text);
+}
+
 void
 output_line(int level, struct str line)
 {
 	put_line(level, line);
-	/* It may be working again: what is missing is said once. */
-	if (out.lost > 0 && out.lost != out.told) {
-		struct buf text = {0};
-		uint64_t lost = out.lost;
-
-		buf_printf(&text,
-		    "%s/postlogd[%d]: warning: %" PRIu64 " log lines could not be written",
-		    conf_cstr(conf_get(), P_syslog_name), (int)getpid(), lost);
-		out.lost = 0;
-		put_line(LOG_LEVEL_WARNING, buf_view(&text));
-		output_flush();
-		out.told = out.lost = out.lost > 0 ? out.lost + lost : 0;
-		buf_free(&text);
-	}
+	if (out.lost > 0 && !out.failing)
+		tell_lost();
 }
 
 void
 output_flush(void)
 {
-	if (out.fd != -1 && out.lines.len > 0 &&
-	    io_write_all(out.fd, out.lines.data, out.lines.len) == -1)
-		out.lost += out.gathered;
+	if (out.fd != -1 && out.lines.len > 0) {
+		out.failing = io_write_all(out.fd, out.lines.data, out.lines.len) == -1;
+		if (out.failing)
+			out.lost += out.gathered;
+	}
 	out.gathered = 0;
 	buf_reset(&out.lines);
 }
