@@ -26,7 +26,7 @@ compatibility_level = 3.11
 queue_directory = {dir}/spool
 data_directory = {dir}/data
 daemon_directory = {prefix}/libexec/postkeep
-command_directory = {prefix}/sbin
+command_directory = {commands}
 mail_spool_directory = {dir}/mail
 myhostname = mx.example.org
 mydomain = example.org
@@ -61,13 +61,14 @@ class Suite:
         self.mail = self.dir + "/mail"
         self.port = free_port()
         self.root = os.geteuid() == 0
+        self.commands = self._commands()
         self.user = user or pwd.getpwuid(os.geteuid()).pw_name
         for name in ("etc", "data", "mail", "spool"):
             os.mkdir(os.path.join(self.dir, name))
         if self.root:
             shutil.chown(self.mail, "root", "mail")
             os.chmod(self.mail, 0o2775)
-        self.write_conf("main.cf", MAIN_CF.format(dir=self.dir, prefix=self.prefix) + extra)
+        self.write_conf("main.cf", MAIN_CF.format(dir=self.dir, prefix=self.prefix, commands=self.commands) + extra)
         master = open(os.path.join(self._installed_conf(), "master.cf")).read()
         master = re.sub(r"(?m)^smtp(\s+inet)", f"127.0.0.1:{self.port}\\1", master)
         self.write_conf("master.cf", edit_master(master) if edit_master else master)
@@ -87,8 +88,20 @@ class Suite:
         with open(os.path.join(self.conf, "main.cf"), "a") as f:
             f.write(text if text.endswith("\n") else text + "\n")
 
+    def _commands(self):
+        """Where the commands are. A set-group-id postdrop obeys only the configuration that root has installed:
+        an ordinary user's suite gets a copy without that bit."""
+        installed = os.path.join(self.prefix, "sbin")
+        if self.root or not os.stat(os.path.join(installed, "postdrop")).st_mode & stat.S_ISGID:
+            return installed
+        own = os.path.join(self.dir, "sbin")
+        shutil.copytree(installed, own, symlinks=True, copy_function=shutil.copyfile)
+        for name in os.listdir(own):
+            os.chmod(os.path.join(own, name), 0o755)
+        return own
+
     def program(self, name):
-        return os.path.join(self.prefix, "sbin", name)
+        return os.path.join(self.commands, name)
 
     def run(self, name, *args, check=True, input=None, timeout=60, user=None, env=None):
         """Runs a command of the suite; its result. USER: as that account (root only)."""
