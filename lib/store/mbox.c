@@ -33,10 +33,7 @@ struct mbox {
 
 	/* While locked: */
 	int dir_fd, fd;
-	bool has_dotlock;
-	dev_t lock_dev; /* the FILE.lock that is ours */
-	ino_t lock_ino;
-	bool created;
+	int lock_fd; /* our FILE.lock; -1: none */
 	uint64_t size;   /* now */
 	uint64_t before; /* when it was locked */
 };
@@ -58,7 +55,7 @@ mbox_new(const struct mbox_options *options)
 	m->lock_name = buf_take(&text);
 	buf_printf(&text, "%s/%s", options->base, options->path);
 	m->full = buf_take(&text);
-	m->dir_fd = m->fd = -1;
+	m->dir_fd = m->fd = m->lock_fd = -1;
 	return m;
 }
 
@@ -108,11 +105,9 @@ open_file(struct mbox *m, struct stat *st, struct store_problem *p)
 {
 	const int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
-	m->created = false;
 	m->fd = openat(m->dir_fd, m->name, flags);
 	if (m->fd < 0 && errno == ENOENT) {
 		m->fd = openat(m->dir_fd, m->name, flags | O_CREAT | O_EXCL, 0600);
-		m->created = m->fd >= 0;
 		if (m->fd < 0 && errno == EEXIST)
 			m->fd = openat(m->dir_fd, m->name, flags);
 	}
@@ -142,33 +137,64 @@ mbox_check(struct mbox *m, struct store_problem *p)
 
 /* --- Locks ------------------------------------------------------------------------------------------ */
 
+/*
+ * While we have it, FILE.lock is itself locked with flock(), and tells so by what stands in it: the
+ * kernel lets go of the lock of a process that was killed, so that nobody has to wait for such a file to
+ * become stale.
+ */
+static const struct str lock_words = {"postkeep\n", 9};
+
+/* Is FILE.lock the file that FD has open? */
+static bool
+names_lock(const struct mbox *m, int fd)
+{
+	struct stat named, ours;
+
+	return fstat(fd, &ours) == 0 &&
+	    fstatat(m->dir_fd, m->lock_name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    named.st_dev == ours.st_dev && named.st_ino == ours.st_ino;
+}
+
 static bool
 make_dotlock(struct mbox *m)
 {
-	struct stat st;
 	int fd = openat(
-	    m->dir_fd, m->lock_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	    m->dir_fd, m->lock_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return false;
-	m->has_dotlock = true;
-	if (fstat(fd, &st) == 0) {
-		m->lock_dev = st.st_dev;
-		m->lock_ino = st.st_ino;
-	}
-	(void)io_close(&fd);
+	m->lock_fd = fd;
+	/* Without all of the words the file is like any other program's, and is waited for. */
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)io_write_all(fd, lock_words.data, lock_words.len);
 	return true;
 }
 
-/* A lock that nobody has touched for so long has no owner any more. */
+/* The holder of such a file was killed: takes its place in removing it. */
+static bool
+abandoned(const struct mbox *m, int fd)
+{
+	char words[16];
+	ssize_t n = io_pread_full(fd, words, sizeof(words), 0);
+
+	return n == (ssize_t)lock_words.len &&
+	    memcmp(words, lock_words.data, lock_words.len) == 0 &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0 && names_lock(m, fd);
+}
+
+/* A lock that nobody has touched for so long, or whose holder is dead, has no owner any more. */
 static void
 remove_stale(struct mbox *m)
 {
+	int fd = openat(
+	    m->dir_fd, m->lock_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
+	bool stale = fstatat(m->dir_fd, m->lock_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_ctime + m->options.stale < clock_wall();
 
-	if (fstatat(m->dir_fd, m->lock_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode) && st.st_ctime + m->options.stale < clock_wall())
+	if (stale || (fd >= 0 && abandoned(m, fd)))
 		(void)unlinkat(m->dir_fd, m->lock_name, 0);
+	(void)io_close(&fd);
 }
 
 static enum mbox_status
@@ -188,13 +214,10 @@ take_dotlock(struct mbox *m, struct store_problem *p)
 static void
 release_dotlock(struct mbox *m)
 {
-	struct stat st;
-
 	/* If it took us so long that somebody removed it as stale, the one there now is theirs. */
-	if (fstatat(m->dir_fd, m->lock_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_dev == m->lock_dev && st.st_ino == m->lock_ino)
+	if (names_lock(m, m->lock_fd))
 		(void)unlinkat(m->dir_fd, m->lock_name, 0);
-	m->has_dotlock = false;
+	(void)io_close(&m->lock_fd);
 }
 
 static enum mbox_status
@@ -267,7 +290,7 @@ mbox_unlock(struct mbox *m)
 {
 	/* Closing gives up the locks on the file itself. */
 	(void)io_close(&m->fd);
-	if (m->has_dotlock)
+	if (m->lock_fd >= 0)
 		release_dotlock(m);
 	(void)io_close(&m->dir_fd);
 }
@@ -382,7 +405,8 @@ mbox_append(struct mbox *m, const struct store_message *message, struct store_pr
 bool
 mbox_commit(struct mbox *m, struct store_problem *p)
 {
-	if (fsync(m->fd) == 0 && (!m->created || place_sync(m->dir_fd, m->fd)))
+	/* Empty before: made by us, or by somebody who was killed before the entry was durable. */
+	if (fsync(m->fd) == 0 && (m->before > 0 || place_sync(m->dir_fd, m->fd)))
 		return true;
 	store_problem(p, errno, "cannot sync mailbox %s", m->full);
 	return back_to(m, m->before, p);

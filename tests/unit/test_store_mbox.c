@@ -453,6 +453,61 @@ test_dotlock(void **state)
 	free(kept);
 }
 
+/* A child that has the mailbox locked until it is killed. */
+static pid_t
+lock_in_child(struct fixture *f)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (mbox_lock(f->mbox, &f->problem) == MBOX_OK && write(ready[1], "r", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+/* The lock file of a process that was killed holds up nobody; that of a living one does. */
+static void
+test_dotlock_of_dead(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = lock_in_child(f);
+
+	assert_int_equal(mbox_lock(f->mbox, &f->problem), MBOX_BUSY);
+	expect_why(f, "4.2.0", "cannot create lock file");
+	assert_int_equal(access(f->lock, F_OK), 0);
+	let_go(pid);
+	assert_int_equal(access(f->lock, F_OK), 0);
+	assert_true(append(f, STR("b\n")));
+	assert_int_equal(access(f->lock, F_OK), -1);
+}
+
+/* One that was made in the dead one's place belongs to its maker. */
+static void
+test_dotlock_replaced(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = lock_in_child(f);
+	int fd;
+
+	let_go(pid);
+	assert_int_equal(unlink(f->lock), 0);
+	fd = open(f->lock, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(io_close(&fd), 0);
+	assert_int_equal(mbox_lock(f->mbox, &f->problem), MBOX_BUSY);
+	assert_int_equal(access(f->lock, F_OK), 0);
+}
+
 static void
 test_below_home(void **state)
 {
@@ -524,6 +579,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_file_locks, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_dotlock, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_dotlock_of_dead, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_dotlock_replaced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_below_home, set_up, tear_down),
 	    cmocka_unit_test(test_head),
 	    cmocka_unit_test(test_loops),
