@@ -25,6 +25,7 @@ static struct submit_pool *pool;
 
 /* One request of qmgr. */
 struct request {
+	struct ipc_channel *asker;
 	struct arena *arena;
 	struct msg_notice notice;
 	struct buf original;
@@ -90,6 +91,12 @@ send_notice(struct request *r, struct str to, struct str sender, bool postmaster
 	struct buf text = {0};
 	bool ok = false;
 
+	/* It may have been killed while qmgr's next process was waited for: that one asks again. */
+	if (s && stream_readable(ipc_stream(r->asker))) {
+		submit_cancel(&s);
+		r->done.why = STR("the one who asked is gone");
+		return false;
+	}
 	if (s) {
 		c.queue_id = arena_str(r->arena, submit_id(s));
 		envelope.smtputf8 = compose_needs_utf8(&c);
@@ -208,7 +215,7 @@ static void
 bounce_session(struct service_client *client)
 {
 	struct ipc_channel *channel = ipc_channel_new(client->stream, "bounce", "qmgr");
-	struct request r = {.arena = arena_new(1024)};
+	struct request r = {.asker = channel, .arena = arena_new(1024)};
 
 	client->stream = NULL;
 	while (serve(client, channel, &r)) {

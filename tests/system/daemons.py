@@ -18,6 +18,7 @@ UNIX_ENDPOINTS = {
              "private/qmgr-report", "private/qmgr-admin", "public/showq", "public/flush"],
     "proxymap": ["private/proxymap"],
     "anvil": ["private/anvil"],
+    "bounce": ["private/bounce"],
 }
 MAIN_CF = """compatibility_level = 3.11
 myhostname = mx.example.com
