@@ -3,7 +3,6 @@ noinst_LTLIBRARIES += libanvil.la
 libanvil_la_SOURCES = anvil/clients.c anvil/clients.h
 libanvil_la_CFLAGS = $(AM_CFLAGS)
 
-dist_man_MANS += man/anvil.8
 daemon_PROGRAMS += anvil/anvil
 anvil_anvil_SOURCES = anvil/main.c
 anvil_anvil_LDADD = libanvil.la libpostkeep.la

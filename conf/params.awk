@@ -193,34 +193,55 @@ function roff(s) {
 
 function state_text(state) {
 	if (state == "known")
-		return " Accepted; has no effect yet."
-	return state == "none" ? " Accepted; has no purpose here." : ""
+		return "Accepted; has no effect yet."
+	return state == "none" ? "Accepted; has no purpose here." : ""
 }
 
-function write_page(   i, n) {
+# A word that mdoc(7) would take for a macro, or a delimiter, becomes plain text.
+function mdoc_word(s) {
+	return "\\&" roff(s)
+}
+
+function write_page(   i, n, text) {
 	print ".\\\" Made from conf/params.tsv by conf/params.awk."
-	print ".TH POSTCONF 5 \"\" Postkeep \"File formats\""
-	print ".SH NAME\npostconf \\- the parameters of main.cf\n.SH DESCRIPTION"
+	print ".Dd November 22, 2026\n.Dt POSTCONF 5\n.Os Postkeep"
+	print ".Sh NAME\n.Nm postconf\n.Nd the parameters of main.cf\n.Sh DESCRIPTION"
 	while ((getline line < page_head) > 0)
 		print line
 	close(page_head)
-	print ".SH PARAMETERS"
+	print ".Sh PARAMETERS\nIn parentheses: the type, and the default.\n.Bl -tag -width Ds"
 	for (i = 0; i < count; i++) {
 		n = names[i]
 		if (n in instance)
 			continue
-		printf ".TP\n.BR %s \" (%s, default: %s)\"\n", n in shown_as ? shown_as[n] : n, type_of[n],
-		    roff(page_default(n))
-		print roff(help_of[n]) page_range(n) state_text(state_of[n])
+		print ".It Va " mdoc_word(n in shown_as ? shown_as[n] : n)
+		text = "(" type_of[n] ", default: " roff(default_of[n]) ")"
+		print_wrapped(text)
+		print_wrapped(roff(help_of[n]))
+		print_wrapped(page_range(n))
+		print_wrapped(state_text(state_of[n]))
 		if (state_of[n] == "used" && readers_of[n] != "-")
-			print "Read by: " readers_of[n] "."
+			print_wrapped("Read by: " readers_of[n] ".")
 	}
-	print ".SH SEE ALSO\n.BR postconf (1),\n.BR master.cf (5),\n.BR postkeep (1)"
+	print ".El\n.Sh SEE ALSO\n.Xr postconf 1 ,\n.Xr postkeep 1 ,\n.Xr master.cf 5 ,"
+	print ".Xr postkeep_table 5"
 }
 
-function page_default(n,   d) {
-	d = default_of[n]
-	return replace(d, "\"", "\"\"")
+# Lines of the page's source are short; none may begin with a letter that roff takes for a request.
+function print_wrapped(text,   words, n, i, line) {
+	n = split(text, words, " ")
+	if (n == 0)
+		return
+	line = words[1]
+	for (i = 2; i <= n; i++) {
+		if (length(line) + length(words[i]) < 79) {
+			line = line " " words[i]
+			continue
+		}
+		print line
+		line = (words[i] ~ /^[.\047]/ ? "\\&" : "") words[i]
+	}
+	print line
 }
 
 function page_range(n,   r) {
@@ -228,17 +249,17 @@ function page_range(n,   r) {
 	if (r == "" || r == "0..")
 		return ""
 	if (r ~ /\.\.$/)
-		return " At least " substr(r, 1, length(r) - 2) "."
+		return "At least " substr(r, 1, length(r) - 2) "."
 	if (r ~ /\.\./) {
 		sub(/\.\./, " to ", r)
-		return " Range: " r "."
+		return "Range: " r "."
 	}
 	if (r == "absolute")
-		return " An absolute path."
+		return "An absolute path."
 	gsub(/\|/, ", ", r)
 	if (r ~ /^,/)
 		r = "(empty)" r
-	return " Values: " roff(r) "."
+	return "Values: " roff(r) "."
 }
 
 BEGIN {

@@ -3,7 +3,6 @@ noinst_LTLIBRARIES += libproxymap.la
 libproxymap_la_SOURCES = proxymap/tables.c proxymap/tables.h
 libproxymap_la_CFLAGS = $(AM_CFLAGS)
 
-dist_man_MANS += man/proxymap.8
 daemon_PROGRAMS += proxymap/proxymap
 proxymap_proxymap_SOURCES = proxymap/main.c
 proxymap_proxymap_LDADD = libproxymap.la libpostkeep.la

@@ -21,7 +21,6 @@ libsmtpd_la_SOURCES = \
 	smtpd/transaction.c smtpd/transaction.h
 libsmtpd_la_CFLAGS = $(AM_CFLAGS)
 
-dist_man_MANS += man/smtpd.8
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = smtpd/main.c smtpd/sink_postdrop.c smtpd/sink_queue.c
 smtpd_smtpd_LDADD = libsmtpd.la libpostkeep.la
