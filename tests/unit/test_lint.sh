@@ -149,8 +149,17 @@ sed 's/"+ab:"/"+ab:c"/' post/post.c >x && mv x post/post.c
 expect "man/post.8:1: the option -c of post is not explained"
 sed 's/"+ab:"/"+a"/' post/post.c >x && mv x post/post.c
 expect "man/post.8:3: post has no option -b"
-sed 's/known/used/' conf/params.tsv >x && mv x conf/params.tsv
+sed 's/known\tpost/used\tother/' conf/params.tsv >x && mv x conf/params.tsv
 expect "conf/params.tsv:3: no page in man/ names post_idle"
+sed 's/known\tpost/used\tpost/' conf/params.tsv >x && mv x conf/params.tsv
+sed 's/post_limit/post_idle/' man/post.8 >man/other.8
+expect "man/post.8:1: post reads post_idle, which is not named"
+printf '.Va post_limit , post_limits ;\n' >>man/post.8
+expect "man/post.8:7: there is no parameter post_limits"
+if command -v mandoc >/dev/null; then
+	printf '.Dd November 22, 2026\n.Dt TABLE 5\n.Os\n.Sh NAME\n.Nm post\n.Nd x\n.Pp\n' >man/table.5
+	expect "man/table.5:7: skipping paragraph macro: Pp at the end of Sh"
+fi
 
 if [ $failures != 0 ]; then
 	echo "$failures failures"
