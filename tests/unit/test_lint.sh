@@ -157,8 +157,8 @@ expect "man/post.8:1: post reads post_idle, which is not named"
 printf '.Va post_limit , post_limits ;\n' >>man/post.8
 expect "man/post.8:7: there is no parameter post_limits"
 if command -v mandoc >/dev/null; then
-	printf '.Dd November 22, 2026\n.Dt TABLE 5\n.Os\n.Sh NAME\n.Nm post\n.Nd x\n.Pp\n' >man/table.5
-	expect "man/table.5:7: skipping paragraph macro: Pp at the end of Sh"
+	printf '.Dd November 22, 2026\n.Dt TABLE 5\n.Os\n.Sh NAME\n.Nm post\n.Nd x\n.Sh SEE ALSO\n.Sh SEE ALSO\n.Xr post 8\n' >man/table.5
+	expect "man/table.5:8: duplicate section title: Sh SEE ALSO"
 fi
 
 if [ $failures != 0 ]; then
