@@ -23,6 +23,9 @@ struct tool {
 };
 static struct tool tool = {.program = "postkeep"};
 
+static void vsay(enum log_level level, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
 static void
 vsay(enum log_level level, const char *format, va_list ap)
 {

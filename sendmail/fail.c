@@ -23,6 +23,9 @@ say(enum log_level level, const char *text)
 	}
 }
 
+static void vsay(enum log_level level, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
 static void
 vsay(enum log_level level, const char *format, va_list ap)
 {
