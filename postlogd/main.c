@@ -8,6 +8,7 @@
 #define _GNU_SOURCE 1
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include "postlogd/output.h"
 
 #define BATCH 32
+#define ROUNDS 8 /* batches before it is another sender's turn */
 #define DATAGRAM_MAX 16384
 
 /* One datagram as it was received. */
@@ -82,25 +84,23 @@ static void
 take_record(struct str record, const struct ucred *from, bool internal)
 {
 	int level = LOG_LEVEL_INFO;
-	struct buf marked = {0};
+	struct buf text = {0}, marked = {0};
 
 	if (record.len > 0 && record.data[0] >= '0' && record.data[0] <= '9') {
 		level = record.data[0] - '0';
 		record = str_from(record, 1);
 	}
-	if (record.len > LOG_LINE_MAX)
-		record = str_sub(record, 0, LOG_LINE_MAX);
+	buf_str(&text, str_sub(record, 0, LOG_LINE_MAX));
+	log_printable(text.data, text.len);
+	record = buf_view(&text);
 	if (!internal && from->uid != 0 && from->uid != geteuid())
-		buf_printf(&marked, "postlog[%d]: uid=%u: %.*s", (int)from->pid,
-		    (unsigned)from->uid, STR_ARG(record));
+		buf_printf(&marked, "postlog[%d]: uid=%u: ", (int)from->pid, (unsigned)from->uid);
 	else if (internal && !speaks_for_itself(record, from->pid))
-		buf_printf(
-		    &marked, "postlogd: from process %d: %.*s", (int)from->pid, STR_ARG(record));
-	else
-		buf_str(&marked, record);
-	log_printable(marked.data, marked.len);
+		buf_printf(&marked, "postlogd: from process %d: ", (int)from->pid);
+	buf_str(&marked, record);
 	output_line(level, buf_view(&marked));
 	buf_free(&marked);
+	buf_free(&text);
 }
 
 static void
@@ -113,24 +113,44 @@ take_packet(struct mmsghdr *m, bool internal)
 		take_record(record, &from, internal);
 }
 
-/* All that is there now. False: the socket has come to its end. */
+/*
+ * The senders have closed their end. A packet without a byte in it looks the same to recvmmsg(), and
+ * anybody may send one.
+ */
 static bool
-take_batch(int fd, struct batch *b, bool internal)
+at_end(int fd)
 {
-	int n;
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
 
-	do {
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+/*
+ * What is there now, but no more than some batches: who sends without end must not keep others from
+ * being heard. *MORE: that much came. False: the socket has come to its end.
+ */
+static bool
+take_batches(int fd, struct batch *b, bool internal, bool *more)
+{
+	int n = BATCH;
+
+	*more = false;
+	for (int round = 0; round < ROUNDS && n == BATCH; round++) {
+		bool empty = false;
+
 		prepare(b);
 		n = recvmmsg(fd, b->headers, BATCH, MSG_DONTWAIT, NULL);
 		if (n == -1)
 			return errno == EAGAIN || errno == EINTR;
 		for (int i = 0; i < n; i++) {
-			if (b->headers[i].msg_len == 0)
-				return false;
+			empty = empty || b->headers[i].msg_len == 0;
 			take_packet(&b->headers[i], internal);
 		}
-	} while (n == BATCH);
-	return n > 0;
+		if (empty && internal && at_end(fd))
+			return false;
+	}
+	*more = n == BATCH;
+	return true;
 }
 
 /* The socket the daemons write to is not in the file system: it has no address. */
@@ -151,22 +171,24 @@ postlogd_datagrams(int fd, size_t endpoint)
 {
 	struct batch *b = MEM_NEW(struct batch);
 	struct fiber_fd *ffd = fiber_fd_new(fd);
-	bool internal = is_internal(fd);
+	bool internal = is_internal(fd), more;
 	int on = 1;
 
 	(void)endpoint;
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == -1)
 		log_warning("cannot ask who sends log lines: %s", strerror(errno));
 	while (fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER) == FIBER_OK) {
-		bool alive = take_batch(fd, b, internal);
+		bool alive = take_batches(fd, b, internal, &more);
 
 		output_reopen(false);
 		output_flush();
 		if (!alive)
 			break;
 	}
-	/* Nothing that was sent before the end is lost. */
-	take_batch(fd, b, internal);
+	/* Nothing that the daemons have sent before the end is lost. */
+	do
+		(void)take_batches(fd, b, internal, &more);
+	while (more && internal);
 	output_flush();
 	fiber_fd_free(&ffd);
 	free(b);
