@@ -34,6 +34,7 @@
 
 #define DIRECTORY "maildrop"
 #define BAD_PREFIX "bad."
+#define SET_ASIDE_TRIES 100
 #define NAME_SIZE 128  /* longer names are not postdrop's */
 #define NAMES_MAX 4096 /* looked at in one round; the next one follows at once */
 #define READ_SIZE 65536
@@ -107,7 +108,8 @@ list_directory(void *arg)
 
 enum fate {
 	FATE_DONE,  /* qmgr has it */
-	FATE_LATER, /* not now */
+	FATE_LATER, /* not now, and others neither: qmgr is away */
+	FATE_SKIP,  /* this one not now */
 	FATE_BAD,   /* never */
 	FATE_GONE,  /* no longer there */
 };
@@ -159,14 +161,24 @@ unlink_file(void *arg)
 	f->error = unlink(f->path) < 0 ? errno : 0;
 }
 
+/* To "bad.NAME", or "bad.1.NAME" … when there is such a one. */
 static void
-rename_file(void *arg)
+set_aside(void *arg)
 {
 	struct file *f = arg;
-	char to[sizeof(f->path) + sizeof(BAD_PREFIX)];
+	const char *name = f->path + sizeof(DIRECTORY);
+	char to[sizeof(f->path) + sizeof(BAD_PREFIX) + 4];
 
-	snprintf(to, sizeof(to), DIRECTORY "/" BAD_PREFIX "%s", f->path + sizeof(DIRECTORY));
-	f->error = rename(f->path, to) < 0 ? errno : 0;
+	snprintf(to, sizeof(to), DIRECTORY "/" BAD_PREFIX "%s", name);
+	for (int i = 1; i < SET_ASIDE_TRIES; i++) {
+		f->error = 0;
+		if (renameat2(AT_FDCWD, f->path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+			return;
+		f->error = errno;
+		if (f->error != EEXIST)
+			return;
+		snprintf(to, sizeof(to), DIRECTORY "/" BAD_PREFIX "%d.%s", i, name);
+	}
 }
 
 static enum fate
@@ -186,10 +198,11 @@ add_rcpt(struct file *f, struct str address)
 	f->rcpts[f->n_rcpts++] = arena_str(f->arena, address);
 }
 
+/* LATER: what becomes of it when the refusal is not for ever. */
 static enum fate
-fate_of(struct file *f, const struct message_no *no)
+fate_of(struct file *f, const struct message_no *no, enum fate later)
 {
-	return because(f, no->status == EX_TEMPFAIL ? FATE_LATER : FATE_BAD, no->text);
+	return because(f, no->status == EX_TEMPFAIL ? later : FATE_BAD, no->text);
 }
 
 /* The envelope is complete: asks qmgr for a place. FATE_DONE: go on. */
@@ -204,11 +217,11 @@ begin(struct file *f)
 	f->submitted_envelope = true;
 	f->message = message_begin(f->st.st_uid, arrival_us, fiber_after(QMGR_WAIT_MS), &no);
 	if (f->message == NULL)
-		return fate_of(f, &no);
+		return fate_of(f, &no, FATE_LATER);
 	if (message_envelope(f->message, drop_envelope(f->reader), f->rcpts, f->n_rcpts))
 		return FATE_DONE;
 	(void)message_commit(&f->message, &no);
-	return fate_of(f, &no);
+	return fate_of(f, &no, FATE_SKIP);
 }
 
 /* One event of the reader. FATE_DONE: go on. */
@@ -227,7 +240,7 @@ take_event(struct file *f, enum drop_event event, struct str text)
 		if (so_far != FATE_DONE || message_content(f->message, text))
 			break;
 		(void)message_commit(&f->message, &no);
-		return fate_of(f, &no);
+		return fate_of(f, &no, FATE_SKIP);
 	case DROP_END:
 		return begin(f);
 	case DROP_BAD:
@@ -252,7 +265,7 @@ read_stream(struct file *f)
 		f->data = buf_reserve(&f->in, READ_SIZE);
 		fiber_offload(FIBER_POOL_READ, read_file, f);
 		if (f->error)
-			return because(f, FATE_LATER, strerror(f->error));
+			return because(f, FATE_SKIP, strerror(f->error));
 		if (f->got == 0)
 			return event == DROP_END ? FATE_DONE
 						 : because(f, FATE_BAD, "the file is not complete");
@@ -280,8 +293,11 @@ check_and_read(struct file *f)
 		return FATE_GONE;
 	if (f->error == ELOOP)
 		return because(f, FATE_BAD, "a symbolic link");
+	/* A socket, which cannot be opened. */
+	if (f->error == ENXIO)
+		return because(f, FATE_BAD, "not a regular file");
 	if (f->error)
-		return because(f, FATE_LATER, strerror(f->error));
+		return because(f, FATE_SKIP, strerror(f->error));
 	if (!S_ISREG(f->st.st_mode))
 		return because(f, FATE_BAD, "not a regular file");
 	if (f->st.st_nlink != 1)
@@ -290,7 +306,7 @@ check_and_read(struct file *f)
 	so_far = read_stream(f);
 	if (so_far != FATE_DONE)
 		return so_far;
-	return message_commit(&f->message, &no) ? FATE_DONE : fate_of(f, &no);
+	return message_commit(&f->message, &no) ? FATE_DONE : fate_of(f, &no, FATE_SKIP);
 }
 
 /*
@@ -307,17 +323,15 @@ clean_up(struct file *f, enum fate so_far)
 		log_error("remove %s, which is queued: %s", f->path, strerror(f->error));
 		scanner.stop = true;
 	} else if (so_far == FATE_BAD) {
-		fiber_offload(FIBER_POOL_SYNC, rename_file, f);
+		fiber_offload(FIBER_POOL_SYNC, set_aside, f);
 		log_error("%s: uid=%ju: %s; %s", f->path, (uintmax_t)f->st.st_uid, f->why,
 		    f->error ? strerror(f->error) : "kept as " DIRECTORY "/" BAD_PREFIX "…");
-		scanner.stop = scanner.stop || f->error;
-	} else if (so_far == FATE_LATER) {
+	} else if (so_far == FATE_LATER || so_far == FATE_SKIP) {
 		log_warning("%s: not queued now: %s", f->path, f->why);
 	}
 }
 
-/* False: no use in trying others now. */
-static bool
+static enum fate
 take_file(const char *name)
 {
 	struct file f = {.fd = -1, .arena = arena_new(0)};
@@ -332,7 +346,7 @@ take_file(const char *name)
 	free(f.rcpts);
 	drop_reader_free(&f.reader);
 	arena_free(&f.arena);
-	return so_far != FATE_LATER;
+	return so_far;
 }
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
@@ -342,7 +356,8 @@ static bool
 scan_once(void)
 {
 	struct listing l = {.names = mem_array(NAMES_MAX, NAME_SIZE)};
-	bool more;
+	enum fate so_far = FATE_DONE;
+	size_t left = 0;
 
 	fiber_offload(FIBER_POOL_READ, list_directory, &l);
 	if (l.error)
@@ -350,15 +365,13 @@ scan_once(void)
 	if (l.stale)
 		log_info("removed %zu unfinished file%s from %s", l.stale, l.stale == 1 ? "" : "s",
 		    DIRECTORY);
-	more = l.more;
-	for (size_t i = 0; i < l.n && !scanner.stop; i++) {
-		if (take_file(l.names[i]))
-			continue;
-		more = false;
-		break;
+	for (size_t i = 0; i < l.n && !scanner.stop && so_far != FATE_LATER; i++) {
+		so_far = take_file(l.names[i]);
+		left += so_far == FATE_SKIP;
 	}
 	free(l.names);
-	return more && !scanner.stop;
+	/* Where nothing could be taken the next round would meet the same. */
+	return l.more && left < l.n && so_far != FATE_LATER && !scanner.stop;
 }
 
 static void
