@@ -6,3 +6,4 @@ EXTRA_DIST += \
 	tests/system/test_message.py \
 	tests/system/test_pass.py \
 	tests/system/test_queue.py
+EXTRA_DIST += tests/system/test_hostile_local.py
