@@ -32,6 +32,8 @@
 #define REPORT_MS 10000
 /* A killed master's children need a moment to give their sockets up. */
 #define STALE_PATIENCE_MS 5000
+/* The log socket, at most what net.core.wmem_max allows. */
+#define LOG_SOCKET_BYTES (1 << 20)
 
 static void
 print_problem(const struct conf_problem *p, void (*line)(const char *format, ...))
@@ -185,13 +187,15 @@ open_signals(struct master *m)
 static void
 open_log(struct master *m)
 {
-	int pair[2], on = 1;
+	int pair[2], on = 1, size = LOG_SOCKET_BYTES;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
 	    /* From the first line on the kernel says who wrote it. */
 	    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
 	    io_set_nonblocking(pair[1], true) < 0)
 		log_fatal("cannot make the log socket: %s", strerror(errno));
+	/* As much of it as the system grants: all daemons share it, and the log writer reads in batches. */
+	(void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	m->log_read = pair[0];
 	m->log_write = pair[1];
 	log_to_socket(m->log_write, false);

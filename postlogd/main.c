@@ -27,6 +27,12 @@
 #define BATCH 32
 #define ROUNDS 8 /* batches before it is another sender's turn */
 #define DATAGRAM_MAX 16384
+/*
+ * Lines gather for so long before they are read again: one wake and one write for what many processes
+ * say, not one for each. The first line after a silence is written at once. The socket holds what comes
+ * meanwhile.
+ */
+#define GATHER_MS 5
 
 /* One datagram as it was received. */
 struct packet {
@@ -127,14 +133,14 @@ at_end(int fd)
 
 /*
  * What is there now, but no more than some batches: who sends without end must not keep others from
- * being heard. *MORE: that much came. False: the socket has come to its end.
+ * being heard. *TAKEN: how many datagrams. False: the socket has come to its end.
  */
 static bool
-take_batches(int fd, struct batch *b, bool internal, bool *more)
+take_batches(int fd, struct batch *b, bool internal, unsigned *taken)
 {
 	int n = BATCH;
 
-	*more = false;
+	*taken = 0;
 	for (int round = 0; round < ROUNDS && n == BATCH; round++) {
 		bool empty = false;
 
@@ -146,10 +152,10 @@ take_batches(int fd, struct batch *b, bool internal, bool *more)
 			empty = empty || b->headers[i].msg_len == 0;
 			take_packet(&b->headers[i], internal);
 		}
+		*taken += (unsigned)n;
 		if (empty && internal && at_end(fd))
 			return false;
 	}
-	*more = n == BATCH;
 	return true;
 }
 
@@ -171,24 +177,25 @@ postlogd_datagrams(int fd, size_t endpoint)
 {
 	struct batch *b = MEM_NEW(struct batch);
 	struct fiber_fd *ffd = fiber_fd_new(fd);
-	bool internal = is_internal(fd), more;
+	bool internal = is_internal(fd), alive = true;
+	unsigned taken;
 	int on = 1;
 
 	(void)endpoint;
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == -1)
 		log_warning("cannot ask who sends log lines: %s", strerror(errno));
-	while (fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER) == FIBER_OK) {
-		bool alive = take_batches(fd, b, internal, &more);
-
-		output_reopen(false);
-		output_flush();
-		if (!alive)
-			break;
+	while (alive && fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER) == FIBER_OK) {
+		do {
+			alive = take_batches(fd, b, internal, &taken);
+			output_reopen(false);
+			output_flush();
+		} while (alive && taken > 0 &&
+		    fiber_sleep(taken < BATCH * ROUNDS ? GATHER_MS : 0) == FIBER_TIMEOUT);
 	}
 	/* Nothing that the daemons have sent before the end is lost. */
 	do
-		(void)take_batches(fd, b, internal, &more);
-	while (more && internal);
+		(void)take_batches(fd, b, internal, &taken);
+	while (taken == BATCH * ROUNDS && internal);
 	output_flush();
 	fiber_fd_free(&ffd);
 	free(b);
