@@ -159,11 +159,21 @@ slots_take(bool reserved, fiber_deadline deadline, bool *full)
 	return slot;
 }
 
+static void
+forget_dirty(struct slot *slot)
+{
+	if (slot->is_dirty)
+		list_remove(&slots_state.dirty, &slot->dirty);
+	slot->is_dirty = false;
+}
+
 void
 slots_arrived(struct slot *slot)
 {
 	slots_state.messages++;
 	slot->use = SLOT_USE_WAITING;
+	/* Its sync has covered the marks of the message before it. */
+	forget_dirty(slot);
 }
 
 void
@@ -225,10 +235,7 @@ slots_discard(struct slot *slot)
 	if (slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_ACTIVE)
 		slots_state.messages--;
 	slots_unschedule(slot);
-	if (slot->is_dirty) {
-		list_remove(&slots_state.dirty, &slot->dirty);
-		slot->is_dirty = false;
-	}
+	forget_dirty(slot);
 	slot->use = SLOT_USE_FREE;
 	slot->state = SLOT_FREE;
 	slot->message = NULL;

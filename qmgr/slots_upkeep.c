@@ -279,17 +279,24 @@ sync_slots(void *arg)
 		job->errors[i] = fdatasync(job->fds[i]) == 0 ? 0 : errno;
 }
 
-/* Takes slots off the dirty list; a free one leaves the free list until its sync has returned. */
+/*
+ * Takes slots off the dirty list, a batch at the most and no more than *LEFT, which counts down; a free
+ * one leaves the free list until its sync has returned.
+ */
 static void
-gather_dirty(struct sync_job *job)
+gather_dirty(struct sync_job *job, size_t *left)
 {
 	struct slots_state *s = &slots_state;
 	struct list_link *l;
 
 	job->count = 0;
-	while (job->count < SYNC_BATCH && (l = list_shift(&s->dirty))) {
-		struct slot *slot = LIST_ITEM(l, struct slot, dirty);
+	for (; job->count < SYNC_BATCH && *left != 0; --*left) {
+		struct slot *slot;
 
+		l = list_shift(&s->dirty);
+		if (!l)
+			break;
+		slot = LIST_ITEM(l, struct slot, dirty);
 		slot->is_dirty = false;
 		if (slot->fd == -1)
 			continue;
@@ -301,17 +308,23 @@ gather_dirty(struct sync_job *job)
 	}
 }
 
+/*
+ * One pass every half second over what is dirty when it begins: what becomes dirty meanwhile waits for the
+ * next, since most of it is covered by the sync of the slot's next message before.
+ */
 static void
 sync_fiber(void *arg)
 {
 	struct sync_job *job = MEM_NEW(struct sync_job);
+	size_t left;
 
 	(void)arg;
 	for (;;) {
 		while (list_empty(&slots_state.dirty))
 			fiber_wait(&slots_state.dirty_wait, FIBER_FOREVER);
 		fiber_sleep(SYNC_PAUSE_MS);
-		gather_dirty(job);
+		left = slots_state.dirty.count;
+		gather_dirty(job, &left);
 		while (job->count > 0) {
 			fiber_offload(FIBER_POOL_BULK, sync_slots, job);
 			for (size_t i = 0; i < job->count; i++) {
@@ -320,7 +333,7 @@ sync_fiber(void *arg)
 					    job->slots[i]->number, strerror(job->errors[i]));
 				slots_unuse(job->slots[i]);
 			}
-			gather_dirty(job);
+			gather_dirty(job, &left);
 		}
 	}
 }
