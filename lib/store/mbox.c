@@ -33,7 +33,7 @@ struct mbox {
 
 	/* While locked: */
 	int dir_fd, fd;
-	int lock_fd; /* our FILE.lock; -1: none */
+	int lock_fd;     /* our FILE.lock; -1: none */
 	uint64_t size;   /* now */
 	uint64_t before; /* when it was locked */
 };
