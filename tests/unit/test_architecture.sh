@@ -171,6 +171,18 @@ check_functions()
 	[ ! -s "$work/files" ] || fail "files that do not exist: $(tr '\n' ' ' <"$work/files")"
 }
 
+# The page of master.cf shows the file as it is installed.
+check_example()
+{
+	local line
+
+	grep -v '^#' conf/master.cf >"$work/services"
+	while read -r line; do
+		grep -qxF -- "$line" man/master.cf.5 || fail "man/master.cf.5 does not show: $line"
+	done <"$work/services"
+}
+
+check_example
 check_programs
 check_sockets
 check_reaches
