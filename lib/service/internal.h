@@ -23,8 +23,9 @@ struct service_endpoint {
 	int fd;
 	const char *text; /* "unix:private/qmgr-net" */
 	bool inet;
-	bool pass;      /* each client hands over a connection that it has accepted itself */
-	unsigned peers; /* enum endpoint_peer: UNIX sockets */
+	bool pass;         /* each client hands over a connection that it has accepted itself */
+	unsigned peers;    /* enum endpoint_peer: UNIX sockets */
+	unsigned sessions; /* open now, of those that came by it */
 	struct fiber
 	    *listener; /* the fiber that accepts, or reads datagrams; NULL when it has ended */
 };
@@ -64,7 +65,8 @@ struct service_process {
 	int64_t max_idle_ms;      /* 0 = stay */
 	int64_t idle_since;       /* fiber_now() when the last session ended */
 	struct list open;         /* struct service_session */
-	struct fiber_waitq room;  /* listeners wait here while all sessions are taken */
+	struct fiber_waitq room;  /* listeners wait here while there is no room for more */
+	int64_t crowd_quiet;      /* until then nothing is said of users with too many sessions */
 	struct fiber_waitq ended; /* something ended: a session, a listener, drain() */
 
 	bool log_socket; /* lines go to postlogd, not to standard error or syslog */

@@ -2,7 +2,9 @@
  * listen - a fiber per listening socket
  *
  * Accepts in batches, and not at all while the process has as many sessions as it may: then clients
- * wait in the kernel's queue, or another process of the service takes them.
+ * wait in the kernel's queue, or another process of the service takes them. A part of the sessions is
+ * kept for each socket, so that who fills one (strangers that of the network, a user that of mailq) does
+ * not close the others.
  */
 #include "config.h"
 
@@ -17,12 +19,29 @@
 
 #define BATCH 16      /* clients accepted in one go: others get their turn in between */
 #define PAUSE_MS 1000 /* after the system refused another descriptor */
+#define RESERVED_PART                                                                              \
+	4 /* one in so many sessions is kept, in equal shares, for each socket alone */
+
+/* May one more come by E? */
+static bool
+has_room(const struct service_process *p, const struct service_endpoint *e)
+{
+	unsigned reserve = p->limit / (RESERVED_PART * (unsigned)p->args.n_endpoints), kept = 0;
+
+	for (size_t i = 0; i < p->args.n_endpoints; i++) {
+		const struct service_endpoint *other = &p->args.endpoints[i];
+
+		if (other != e && other->sessions < reserve)
+			kept += reserve - other->sessions;
+	}
+	return p->sessions < p->limit && (e->sessions < reserve || p->sessions + kept < p->limit);
+}
 
 /* False when the system has no more to give: the caller pauses. */
 static bool
 accept_batch(struct service_process *p, struct service_endpoint *e)
 {
-	for (int i = 0; i < BATCH && p->sessions < p->limit && !p->leaving; i++) {
+	for (int i = 0; i < BATCH && has_room(p, e) && !p->leaving; i++) {
 		int fd = accept4(e->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
@@ -51,7 +70,7 @@ next_clients(struct service_process *p, struct service_endpoint *e, struct fiber
 {
 	enum fiber_result result = FIBER_OK;
 
-	if (p->sessions >= p->limit)
+	if (!has_room(p, e))
 		return fiber_wait(&p->room, FIBER_FOREVER);
 	result = fiber_fd_wait(ffd, FIBER_READ, FIBER_FOREVER);
 	if (result == FIBER_OK && !accept_batch(p, e))

@@ -17,6 +17,9 @@
 #include "lib/service/internal.h"
 
 #define PASS_MS 10000 /* for a connection to be handed over */
+/* A socket is for every user of the machine: one of them gets no more than this part of the sessions. */
+#define ONE_USER_PART 10
+#define CROWD_QUIET_MS 10000
 
 struct service_session {
 	struct list_link link;
@@ -29,9 +32,10 @@ close_session(struct service_process *p, struct service_session *s)
 {
 	stream_close(&s->client.stream);
 	list_remove(&p->open, &s->link);
+	p->args.endpoints[s->client.endpoint].sessions--;
+	p->sessions--;
 	free(s);
-	if (p->sessions-- == p->limit)
-		fiber_wake_all(&p->room);
+	fiber_wake_all(&p->room);
 	if (p->sessions == 0)
 		p->idle_since = fiber_now();
 	if (p->leaving)
@@ -49,22 +53,49 @@ inet_client(struct service_client *client, int fd)
 	    getsockname(fd, (struct sockaddr *)&client->local, &local) == 0;
 }
 
+/* Has an ordinary user of the machine as many sessions as one may have? Nobody counts root or the suite. */
 static bool
-unix_client(struct service_client *client, int fd, const char *endpoint)
+crowds(struct service_process *p, const struct service_endpoint *e, uid_t uid)
+{
+	unsigned n = 0, max = p->limit < ONE_USER_PART ? 1 : p->limit / ONE_USER_PART;
+
+	if (!(e->peers & (PEER_ANYONE | PEER_POSTDROP)) || p->ids.unprivileged)
+		return false;
+	for (size_t i = 0; i < SERVICE_USERS; i++)
+		if (uid == p->ids.uid[i])
+			return false;
+	for (struct list_link *l = list_first(&p->open); l && n < max; l = list_next(&p->open, l)) {
+		const struct service_client *c =
+		    &LIST_ITEM(l, struct service_session, link)->client;
+
+		n += !c->inet && c->uid == uid;
+	}
+	if (n < max)
+		return false;
+	if (p->crowd_quiet <= fiber_now())
+		log_warning("%s: user %ld has %u sessions, the most that one user may have",
+		    e->text, (long)uid, n);
+	p->crowd_quiet = fiber_after(CROWD_QUIET_MS);
+	return true;
+}
+
+static bool
+unix_client(struct service_process *p, struct service_client *client, int fd,
+    const struct service_endpoint *e)
 {
 	struct ucred who;
 	socklen_t n = sizeof(who);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
-		log_warning("%s: cannot tell who connects: %s", endpoint, strerror(errno));
+		log_warning("%s: cannot tell who connects: %s", e->text, strerror(errno));
 		return false;
 	}
 	client->uid = who.uid;
 	client->gid = who.gid;
 	client->pid = who.pid;
 	if (service_peer_allowed(client))
-		return true;
-	log_warning("%s: process %ld of user %ld, group %ld may not connect here", endpoint,
+		return !crowds(p, e, client->uid);
+	log_warning("%s: process %ld of user %ld, group %ld may not connect here", e->text,
 	    (long)who.pid, (long)who.uid, (long)who.gid);
 	return false;
 }
@@ -108,16 +139,17 @@ void
 service_open_session(struct service_process *p, size_t endpoint, int fd)
 {
 	struct service_session *s = MEM_NEW(struct service_session);
-	const struct service_endpoint *e = &p->args.endpoints[endpoint];
+	struct service_endpoint *e = &p->args.endpoints[endpoint];
 
 	s->client.endpoint = endpoint;
-	if (!(e->inet ? inet_client(&s->client, fd) : unix_client(&s->client, fd, e->text))) {
+	if (!(e->inet ? inet_client(&s->client, fd) : unix_client(p, &s->client, fd, e))) {
 		free(s);
 		(void)io_close(&fd);
 		return;
 	}
 	s->client.stream = stream_fd(fd);
 	list_append(&p->open, &s->link);
+	e->sessions++;
 	p->sessions++;
 	p->served++;
 	s->fiber = fiber_spawn("session", session_fiber, s);
