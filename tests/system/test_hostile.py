@@ -123,7 +123,10 @@ class Hostile(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
+        # Nothing crashed, nothing that cannot happen happened.
+        crashes = re.findall(r".*(?:signal (?:4|6|7|8|11|31)\b|panic: ).*", cls.suite.log())
         cls.suite.__exit__(None, None, None)
+        assert not crashes, crashes
 
     def setUp(self):
         type(self).serial += 1
