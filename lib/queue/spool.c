@@ -61,8 +61,10 @@ take_lock(struct spool *sp, bool *busy, struct buf *why)
 	if (flock(sp->lock, LOCK_EX | LOCK_NB) == 0)
 		return true;
 	*busy = errno == EWOULDBLOCK;
-	buf_printf(
-	    why, *busy ? "the queue is in use by another process (slots/lock)" : "lock slots/lock");
+	if (*busy)
+		buf_puts(why, "the queue is in use by another process (slots/lock)");
+	else
+		buf_printf(why, "lock slots/lock: %s", strerror(errno));
 	return false;
 }
 
@@ -87,6 +89,11 @@ spool_open(const char *queue_directory, bool *busy, struct buf *why)
 	}
 	if (!take_lock(sp, busy, why))
 		goto fail;
+	/* The directories may have been made just now. */
+	if (fsync(top) == -1) {
+		buf_printf(why, "sync queue_directory %s: %s", queue_directory, strerror(errno));
+		goto fail;
+	}
 	close(top);
 	return sp;
 fail:
@@ -135,8 +142,7 @@ each_in_dir(struct spool *sp, const char *name, void (*each)(uint32_t, void *), 
 
 	if (!dir)
 		return false;
-	errno = 0;
-	while ((entry = readdir(dir)))
+	while ((errno = 0, entry = readdir(dir)))
 		if (name_number(entry->d_name, SPOOL_SLOTS_MAX - 1, &number))
 			each((uint32_t)number, arg);
 	int saved = errno;
@@ -260,7 +266,10 @@ spool_make(struct spool *sp, uint32_t first, uint32_t count, size_t size, struct
 
 	while (ok && made < count) {
 		fds[made] = make_one(sp, first + made, zeros, size);
-		ok = fds[made++] != -1;
+		ok = fds[made] != -1;
+		/* A file that was there already is somebody's, and not to be removed. */
+		if (ok || errno != EEXIST)
+			made++;
 	}
 	int saved = errno;
 	if (!sync_all(fds, made)) {

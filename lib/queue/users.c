@@ -14,13 +14,17 @@
 #include "lib/conf/conf.h"
 
 #define LIST_FILE_MAX (1 << 20)
+#define SCRATCH_MAX 16384 /* for an entry of the user database */
 
 void
 users_name(uid_t uid, struct buf *out)
 {
-	const struct passwd *pw = getpwuid(uid);
+	char scratch[SCRATCH_MAX];
+	struct passwd pw, *found = NULL;
 
-	buf_puts(out, pw ? pw->pw_name : "unknown");
+	if (getpwuid_r(uid, &pw, scratch, sizeof(scratch), &found) != 0)
+		found = NULL;
+	buf_puts(out, found ? found->pw_name : "unknown");
 }
 
 /* Is NAME in the file, one or more names a line, '#' begins a comment line? */

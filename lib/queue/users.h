@@ -2,7 +2,8 @@
  * users - who may submit, see or flush: authorized_submit_users and its like
  *
  * A list of login names, "!name", "static:anything" (everybody), and "/file" with names in it; the
- * first that fits decides, and who is not in the list is refused. No fibers: postdrop links this.
+ * first that fits decides, and who is not in the list is refused. No fibers: postdrop links this. May
+ * block, in any thread.
  */
 #ifndef POSTKEEP_QUEUE_USERS_H
 #define POSTKEEP_QUEUE_USERS_H
