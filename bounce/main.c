@@ -18,8 +18,7 @@
 #include "lib/queue/submit.h"
 #include "lib/service/service.h"
 
-#define SUBMIT_MS 60000        /* to wait for a queue manager that is away */
-#define ORIGINAL_MAX (1 << 20) /* whatever bounce_size_limit says */
+#define SUBMIT_MS 60000 /* to wait for a queue manager that is away */
 
 static struct submit_pool *pool;
 
@@ -123,9 +122,9 @@ static bool
 send_double_bounce(struct request *r)
 {
 	struct str name = conf_str(conf_get(), P_double_bounce_sender);
-	struct str sender = r->notice.sender;
 
-	if (sender.len > 0 && str_starts_nocase(sender, name)) {
+	/* qmgr has found that the sender is either of the two. */
+	if (r->notice.sender.len > 0) {
 		log_warning(
 		    "%.*s: undeliverable postmaster notification discarded", STR_ARG(r->notice.id));
 		return true;
@@ -203,7 +202,7 @@ serve(struct service_client *client, struct ipc_channel *channel, struct request
 	service_idle(client, false);
 	r->notice = *(struct msg_notice *)m.body;
 	r->done = (struct msg_notice_done){.id = STR_EMPTY, .why = STR_EMPTY};
-	if (r->notice.size > ORIGINAL_MAX || r->notice.kind >= NOTICE_KINDS ||
+	if (r->notice.size > MSG_NOTICE_SIZE_MAX || r->notice.kind >= NOTICE_KINDS ||
 	    !take_original(channel, r))
 		return false;
 	r->done.accepted = handle(r);

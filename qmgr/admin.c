@@ -16,6 +16,7 @@
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
 #include "lib/queue/users.h"
@@ -23,7 +24,9 @@
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
 
-#define SYNC_BATCH 64 /* slots whose orders are made durable together */
+#define SYNC_BATCH 64  /* slots whose orders are made durable together */
+#define PUBLIC_MAX 100 /* sessions of sockets that everybody may connect to */
+#define ASK_MS 20000   /* for their request */
 
 static const char *const verb_log[] = {
     [ADMIN_HOLD] = "placed on hold",
@@ -41,40 +44,6 @@ admin_state_name(const struct slot *slot)
 	if (slot->use == SLOT_USE_ACTIVE)
 		return "active";
 	return slot->state == SLOT_DEFERRED ? "deferred" : "incoming";
-}
-
-/* --- Who may ---------------------------------------------------------------------------------------------- */
-
-struct user_job {
-	struct str list;
-	uid_t uid;
-	struct buf why;
-	enum users_answer answer;
-};
-
-static void
-ask_users(void *arg)
-{
-	struct user_job *job = arg;
-
-	job->answer = users_allowed(job->list, job->uid, &job->why);
-}
-
-bool
-admin_user_allowed(const struct service_client *client, enum param whom)
-{
-	struct user_job job = {.list = conf_str(conf_get(), whom), .uid = client->uid};
-
-	if (client->uid == 0 || client->uid == geteuid() || str_eq(job.list, STR("static:anyone")))
-		return true;
-	fiber_offload(FIBER_POOL_READ, ask_users, &job);
-	if (job.answer == USERS_ERROR)
-		log_warning("list of users: %s", buf_cstr(&job.why));
-	else if (job.answer == USERS_NO)
-		log_warning("user %u may not do this: not in \"%.*s\"", (unsigned)client->uid,
-		    STR_ARG(job.list));
-	buf_free(&job.why);
-	return job.answer == USERS_YES;
 }
 
 /* --- Orders --------------------------------------------------------------------------------------------- */
@@ -113,18 +82,17 @@ static bool
 order_active(struct slot *slot, enum admin_verb verb)
 {
 	struct message *msg = slot->message;
-	struct slot_mark mark;
+	struct slot_mark mark = msg->m.mark;
 
-	if (!msg)
+	if (msg->want_delete)
 		return false;
-	mark = msg->m.mark;
 	if (verb == ADMIN_RELEASE) {
 		if (!msg->want_hold)
 			return false;
 		msg->want_hold = false;
 		mark.state = SLOT_HOLD;
 	} else if (verb == ADMIN_REQUEUE) {
-		return true; /* it is on its way already */
+		return slots_use(slot); /* it is on its way already */
 	}
 	if (!change_mark(verb, &mark))
 		return false;
@@ -139,24 +107,47 @@ order_active(struct slot *slot, enum admin_verb verb)
 	return slots_use(slot);
 }
 
-/* The message is not in memory: its mark is read, changed and written. Leaves the slot in use. */
-static bool
-order_waiting(struct slot *slot, enum admin_verb verb)
-{
+struct peek_job {
+	int fd;
 	struct slot_header h;
 	struct slot_mark mark;
 	bool valid;
+	enum spool_status status;
+};
+
+static void
+peek_slot(void *arg)
+{
+	struct peek_job *job = arg;
+
+	job->status = spool_peek(job->fd, &job->h, &job->mark, &job->valid);
+}
+
+/*
+ * The message is not in memory: its mark is read, changed and written, while nobody else may have it.
+ * Leaves the slot in use. Waits.
+ */
+static bool
+order_waiting(struct slot *slot, enum admin_verb verb)
+{
+	struct peek_job job;
+	bool changed;
+	enum slot_state before = slot->state;
 
 	if (!slots_use(slot))
 		return false;
-	if (spool_peek(slot->fd, &h, &mark, &valid) != SPOOL_OK || !change_mark(verb, &mark)) {
-		slots_unuse(slot);
-		return false;
+	slots_begin_reading(slot);
+	job.fd = slot->fd;
+	fiber_offload(FIBER_POOL_READ, peek_slot, &job);
+	changed = job.status == SPOOL_OK && change_mark(verb, &job.mark);
+	if (changed && !slots_mark(slot, job.h.id, &job.mark)) {
+		slot->state = before;
+		changed = false;
 	}
-	slots_mark(slot, h.id, &mark);
-	if (mark.state == SLOT_HOLD || mark.state == SLOT_FREE)
-		slots_unschedule(slot);
-	return true;
+	slots_end_reading(slot);
+	if (!changed)
+		slots_unuse(slot);
+	return changed;
 }
 
 /* Slots that were changed, until their sync. */
@@ -175,7 +166,7 @@ sync_changed(void *arg)
 		c->errors[i] = fdatasync(c->slots[i]->fd) == 0 ? 0 : errno;
 }
 
-/* The order is durable: now it takes effect. */
+/* The order is durable, as far as it can be: now it takes effect. */
 static void
 settle_order(struct slot *slot, enum admin_verb verb)
 {
@@ -201,22 +192,27 @@ settle_batch(struct changed *c, enum admin_verb verb, struct msg_admin_done *don
 	fiber_offload(FIBER_POOL_BULK, sync_changed, c);
 	for (size_t i = 0; i < c->count; i++) {
 		if (c->errors[i] == 0) {
-			settle_order(c->slots[i], verb);
 			done->count++;
-			continue;
+		} else {
+			buf_reset(why);
+			buf_printf(why, "sync queue slot: %s", strerror(c->errors[i]));
+			c->slots[i]->leaving = true;
 		}
-		buf_reset(why);
-		buf_printf(why, "sync queue slot: %s", strerror(c->errors[i]));
-		slots_unuse(c->slots[i]);
+		settle_order(c->slots[i], verb);
 	}
 	c->count = 0;
 }
 
+/* What is being read back is waited for: an order must not be lost in between. Waits. */
 static void
-order_one(struct slot *slot, enum admin_verb verb, struct changed *c)
+order_one(struct slot *slot, const struct msg_admin *m, struct changed *c)
 {
+	enum admin_verb verb = (enum admin_verb)m->verb;
 	bool changed = false;
 
+	slot = slots_settled(slot);
+	if (!slot || (m->state.len > 0 && !str_eq(m->state, str_c(admin_state_name(slot)))))
+		return;
 	if (slot->use == SLOT_USE_ACTIVE)
 		changed = order_active(slot, verb);
 	else if (slot->use == SLOT_USE_WAITING)
@@ -237,13 +233,12 @@ order(const struct msg_admin *m, struct msg_admin_done *done, struct buf *why)
 		buf_puts(why, "unknown order");
 	} else if (!str_eq(m->id, STR("ALL"))) {
 		slot = slots_find(m->id);
-		if (slot && (m->state.len == 0 || str_eq(m->state, str_c(admin_state_name(slot)))))
-			order_one(slot, verb, c);
+		if (slot)
+			order_one(slot, m, c);
 		settle_batch(c, verb, done, why);
 	} else {
 		while ((slot = slots_next(&at))) {
-			if (m->state.len == 0 || str_eq(m->state, str_c(admin_state_name(slot))))
-				order_one(slot, verb, c);
+			order_one(slot, m, c);
 			if (c->count == SYNC_BATCH)
 				settle_batch(c, verb, done, why);
 		}
@@ -296,16 +291,19 @@ cat_slot(struct ipc_channel *channel, const struct msg_admin_cat *m)
 {
 	struct msg_admin_slot answer = {.why = STR_EMPTY};
 	struct slot *slot = slots_find(m->id);
-	struct slot_header h;
-	struct slot_mark mark;
-	bool valid, ok;
+	struct peek_job job = {.status = SPOOL_FREE};
+	bool ok;
 
 	if (slot && !slots_use(slot))
 		slot = NULL;
-	if (slot && spool_peek(slot->fd, &h, &mark, &valid) == SPOOL_OK) {
+	if (slot) {
+		job.fd = slot->fd;
+		fiber_offload(FIBER_POOL_READ, peek_slot, &job);
+	}
+	if (job.status == SPOOL_OK) {
 		answer.found = true;
-		answer.text_size = slot_content_offset(&h);
-		answer.size = answer.text_size + h.content;
+		answer.text_size = slot_content_offset(&job.h);
+		answer.size = answer.text_size + job.h.content;
 	} else {
 		answer.why = STR("no such message in the queue");
 	}
@@ -315,6 +313,66 @@ cat_slot(struct ipc_channel *channel, const struct msg_admin_cat *m)
 	if (slot)
 		slots_unuse(slot);
 	return ok && ipc_flush(channel) == IPC_OK;
+}
+
+/* --- What everybody may connect to --------------------------------------------------------------------------- */
+
+static unsigned public_sessions;
+
+struct ipc_channel *
+admin_open_public(struct service_client *client, const char *name)
+{
+	struct ipc_channel *channel;
+
+	if (!service_idle(client, true))
+		return NULL;
+	if (public_sessions >= PUBLIC_MAX) {
+		log_warning("%s: too many connections at once, one of user %ld is closed", name,
+		    (long)client->uid);
+		return NULL;
+	}
+	public_sessions++;
+	channel = ipc_channel_new(client->stream, "qmgr", name);
+	stream_timeout(ipc_stream(channel), ASK_MS);
+	client->stream = NULL;
+	return channel;
+}
+
+void
+admin_close_public(struct ipc_channel **channel)
+{
+	if (*channel)
+		public_sessions--;
+	ipc_channel_free(channel);
+}
+
+struct user_job {
+	struct str list;
+	uid_t uid;
+	struct buf why;
+	enum users_answer answer;
+};
+
+static void
+ask_users(void *arg)
+{
+	struct user_job *job = arg;
+
+	job->answer = users_allowed(job->list, job->uid, &job->why);
+}
+
+bool
+admin_user_allowed(const struct service_client *client, enum param list)
+{
+	struct user_job job = {.list = conf_str(conf_get(), list), .uid = client->uid};
+
+	if (client->uid == 0 || client->uid == geteuid())
+		return true;
+	fiber_offload(FIBER_POOL_READ, ask_users, &job);
+	if (job.answer == USERS_ERROR)
+		log_error("%s", buf_cstr(&job.why));
+	buf_free(&job.why);
+	return job.answer == USERS_YES;
 }
 
 /* --- Sessions ------------------------------------------------------------------------------------------------------ */
@@ -359,18 +417,19 @@ admin_session(struct service_client *client)
 void
 admin_flush_session(struct service_client *client)
 {
-	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "flush");
+	struct ipc_channel *channel = admin_open_public(client, "flush");
 	struct arena *a = arena_new(512);
 	struct msg_admin_done done = {.why = STR_EMPTY};
 	struct msg_flush flush;
 
-	client->stream = NULL;
-	if (admin_user_allowed(client, P_authorized_flush_users) &&
-	    ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
-		done.count = schedule_flush(flush.id, flush.site);
+	if (channel && ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
+		if (admin_user_allowed(client, P_authorized_flush_users))
+			done.count = schedule_flush(flush.id, flush.site);
+		else
+			done.why = STR("not allowed by authorized_flush_users");
 		if (ipc_send(channel, &msg_admin_done, &done) == IPC_OK)
 			ipc_flush(channel);
 	}
 	arena_free(&a);
-	ipc_channel_free(&channel);
+	admin_close_public(&channel);
 }

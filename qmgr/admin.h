@@ -2,20 +2,24 @@
 #ifndef POSTKEEP_QMGR_ADMIN_H
 #define POSTKEEP_QMGR_ADMIN_H
 
+#include "lib/conf/conf.h"
+#include "lib/ipc/channel.h"
 #include "lib/service/service.h"
 #include "qmgr/slots.h"
 
 /* "incoming", "active", "deferred", "hold": what postqueue and postsuper call a message's state. */
 const char *admin_state_name(const struct slot *slot);
 
-/*
- * Does the list in parameter WHOM (authorized_mailq_users) let this caller in? Root and the owner of the
- * queue always. A refusal is logged. Waits.
- */
-bool admin_user_allowed(const struct service_client *client, enum param whom);
-
 /* private/qmgr-admin: hold, release, delete, requeue, expire; show a slot whole. */
 void admin_session(struct service_client *client);
+/*
+ * A session that any user may open: NULL when there are too many of them, so that none of them keeps the
+ * suite's own programs out. Takes the client's stream.
+ */
+struct ipc_channel *admin_open_public(struct service_client *client, const char *name);
+void admin_close_public(struct ipc_channel **channel);
+/* Is CLIENT in the list of users? Root and the queue's owner always are. Waits. */
+bool admin_user_allowed(const struct service_client *client, enum param list);
 /* public/flush: everybody whom authorized_flush_users lets. */
 void admin_flush_session(struct service_client *client);
 /* public/showq: root and the queue's owner see all, others what they have sent themselves. */

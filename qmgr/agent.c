@@ -15,11 +15,14 @@
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
+#include "lib/mail/dsn.h"
 #include "lib/service/service.h"
 
 #define CONNECT_MS 10000
 #define IDLE_MS 10000 /* a channel is kept this long without work */
 #define CHUNK 65536
+#define AGENTS_MAX 200 /* channels of one transport; further destinations wait */
+#define TURN_MS 5000   /* a destination that others wait for gives its channel away after this */
 #define WINDOW_MAX 64
 #define RESTART_MS 1000 /* after a channel was lost without a single result */
 
@@ -27,7 +30,8 @@ struct agent {
 	struct list_link link; /* in the list of all */
 	struct destination *dest;
 	struct ipc_channel *channel;
-	struct list sent; /* deliveries without all their results */
+	fiber_deadline turn_ends; /* for destinations that wait */
+	struct list sent;         /* deliveries without all their results */
 	size_t window;
 	uint64_t results; /* seen on this channel */
 	bool lost;        /* the reader has seen the end */
@@ -59,10 +63,13 @@ find_delivery(struct agent *a, uint64_t attempt)
 static void
 outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
 {
+	static const char *const plain[] = {"2.0.0", "4.0.0", "5.0.0"};
+	enum delivery_status status =
+	    r->status < DELIVERY_STATUSES ? (enum delivery_status)r->status : DELIVERY_DEFERRED;
+
 	*o = (struct outcome){
-	    .status =
-		r->status < DELIVERY_STATUSES ? (enum delivery_status)r->status : DELIVERY_DEFERRED,
-	    .dsn = r->dsn,
+	    .status = status,
+	    .dsn = dsn_valid(r->dsn) ? r->dsn : str_c(plain[status]),
 	    .text = r->text,
 	    .relay = r->relay,
 	    .diagnostic = r->diagnostic,
@@ -73,13 +80,19 @@ outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
 	};
 }
 
-/* True when D has the recipient, whose result now counts. */
+/* True when D has the recipient, which it now has no more: a deferred one keeps its mark. */
 static bool
 take_index(struct delivery *d, uint64_t index)
 {
+	/* What has been taken is UINT32_MAX, which is no recipient's number. */
+	if (index >= d->message->m.header.rcpts ||
+	    d->message->m.marks[index].state != SLOT_RCPT_TODO)
+		return false;
 	for (size_t i = 0; i < d->count; i++)
-		if (d->rcpts[i] == index && d->message->m.marks[index].state == SLOT_RCPT_TODO)
+		if (d->rcpts[i] == index) {
+			d->rcpts[i] = UINT32_MAX;
 			return true;
+		}
 	return false;
 }
 
@@ -98,10 +111,6 @@ take_result(struct agent *a, const struct msg_result *r)
 	size_t index = r->index;
 	struct message *msg = d->message;
 
-	/* A deferred recipient keeps its mark, so the delivery itself must forget it. */
-	for (size_t i = 0; i < d->count; i++)
-		if (d->rcpts[i] == index)
-			d->rcpts[i] = UINT32_MAX;
 	if (--d->open == 0) {
 		list_remove(&a->sent, &d->link);
 		delivery_free(d);
@@ -327,6 +336,13 @@ wait_for_room(struct agent *a)
 	fiber_wait(&t->spare, fiber_after(1000));
 }
 
+/* Has DEST had its turn, and do others wait for theirs? */
+static bool
+turn_over(const struct agent *a)
+{
+	return !list_empty(&a->dest->transport->waiting) && fiber_now() >= a->turn_ends;
+}
+
 /* Works until the channel ends, is not needed, or is to be given back. */
 static void
 use_channel(struct agent *a)
@@ -334,7 +350,7 @@ use_channel(struct agent *a)
 	struct destination *dest = a->dest;
 
 	while (!a->lost) {
-		bool stop = a->leaving || state.draining;
+		bool stop = a->leaving || state.draining || turn_over(a);
 		struct list_link *l = stop ? NULL : list_first(&dest->deliveries);
 
 		if (l && a->sent.count < a->window) {
@@ -348,7 +364,7 @@ use_channel(struct agent *a)
 			continue;
 		}
 		bool idle = list_empty(&a->sent);
-		if (idle && stop)
+		if (idle && (stop || !list_empty(&dest->transport->waiting)))
 			return;
 		enum fiber_result r =
 		    fiber_wait(&a->work, idle ? fiber_after(IDLE_MS) : FIBER_FOREVER);
@@ -375,7 +391,6 @@ close_channel(struct agent *a)
 	ipc_channel_free(&a->channel);
 	while ((l = list_shift(&a->sent)))
 		delivery_fail(LIST_ITEM(l, struct delivery, link), &o);
-	a->dest->transport->channels--;
 	fiber_wake_one(&a->dest->transport->spare);
 }
 
@@ -392,7 +407,6 @@ run_channel(struct agent *a)
 	case OPEN_OK:
 		break;
 	}
-	a->dest->transport->channels++;
 	a->lost = a->leaving = false;
 	a->results = 0;
 	a->reading = true;
@@ -404,39 +418,69 @@ run_channel(struct agent *a)
 		fiber_sleep(RESTART_MS);
 }
 
-static void
-agent_fiber(void *arg)
-{
-	struct agent *a = arg;
-	struct destination *dest = a->dest;
+static void agent_fiber(void *arg);
 
-	while (!list_empty(&dest->deliveries) && !state.draining)
-		run_channel(a);
+static void
+agent_new(struct destination *dest)
+{
+	struct agent *a = MEM_NEW(struct agent);
+
+	a->dest = dest;
+	a->turn_ends = fiber_after(TURN_MS);
+	list_init(&a->sent);
+	fiber_waitq_init(&a->work);
+	dest->agent = a;
+	dest->transport->agents++;
+	if (!state.all.ends.next)
+		list_init(&state.all);
+	list_append(&state.all, &a->link);
+	fiber_spawn("agent", agent_fiber, a);
+}
+
+static void
+agent_end(struct agent *a)
+{
+	struct destination *dest = a->dest;
+	struct transport *t = dest->transport;
+	struct list_link *l;
+
 	dest->agent = NULL;
+	t->agents--;
 	list_remove(&state.all, &a->link);
 	free(a);
 	if (list_empty(&dest->deliveries))
 		destination_idle(dest);
+	else
+		list_append(&t->waiting, &dest->waiting);
+	while (!state.draining && t->agents < AGENTS_MAX && (l = list_shift(&t->waiting)))
+		agent_new(LIST_ITEM(l, struct destination, waiting));
+}
+
+static void
+agent_fiber(void *arg)
+{
+	struct agent *a = arg;
+
+	while (!list_empty(&a->dest->deliveries) && !state.draining && !turn_over(a))
+		run_channel(a);
+	agent_end(a);
 }
 
 void
 agent_start(struct destination *dest)
 {
-	struct agent *a = dest->agent;
+	struct transport *t = dest->transport;
 
-	if (a) {
-		fiber_wake_all(&a->work);
+	if (dest->agent) {
+		fiber_wake_all(&dest->agent->work);
+	} else if (list_linked(&dest->waiting)) {
 		return;
+	} else if (t->agents < AGENTS_MAX && !state.draining) {
+		agent_new(dest);
+	} else {
+		list_append(&t->waiting, &dest->waiting);
+		ask_to_leave(t);
 	}
-	a = MEM_NEW(struct agent);
-	a->dest = dest;
-	list_init(&a->sent);
-	fiber_waitq_init(&a->work);
-	dest->agent = a;
-	if (!state.all.ends.next)
-		list_init(&state.all);
-	list_append(&state.all, &a->link);
-	fiber_spawn("agent", agent_fiber, a);
 }
 
 /* All senders look again at what there is to do. */
@@ -471,43 +515,78 @@ agent_drain(fiber_deadline deadline)
 
 /* --- Late reports ------------------------------------------------------------------------------------------------- */
 
-/* The message is not in memory: its slot takes the result. Waits. */
+struct report_job {
+	int fd;
+	struct arena *arena;
+	struct spool_message m;
+	enum spool_status status;
+};
+
 static void
-report_to_slot(struct slot *slot, const struct msg_result *r)
+read_for_report(void *arg)
+{
+	struct report_job *job = arg;
+	struct buf why = {0};
+
+	job->status = spool_load(job->fd, false, job->arena, &job->m, NULL, 0, &why);
+	buf_free(&why);
+}
+
+/* Marks the recipient; true when none is left to be done. */
+static bool
+mark_reported(struct slot *slot, const struct spool_message *m, uint32_t index)
 {
 	struct slot_rcpt_mark mark = {.state = SLOT_RCPT_SENT};
-	char id[QUEUE_ID_SIZE];
 
-	slots_id(slot, id);
-	if (!slots_use(slot))
-		return;
-	struct slot_header h;
-	struct slot_mark state_mark;
-	bool valid;
-
-	if (spool_peek(slot->fd, &h, &state_mark, &valid) == SPOOL_OK && r->index < h.rcpts &&
-	    strcmp(h.id, id) == 0 &&
-	    spool_write_rcpt_mark(slot->fd, id, (uint32_t)r->index, &mark)) {
-		slots_dirty(slot);
-		log_info("%s: recipient %" PRIu64
-			 " was delivered before the queue manager restarted",
-		    id, r->index);
+	if (m->envelope.rcpts[index].notify & DSN_NOTIFY_SUCCESS)
+		mark.state = SLOT_RCPT_SENT_NOTICE;
+	if (!spool_write_rcpt_mark(slot->fd, m->header.id, index, &mark)) {
+		log_error("%s: write recipient mark: %s", m->header.id, strerror(errno));
+		slot->leaving = true;
+		return false;
 	}
-	slots_unuse(slot);
+	slots_dirty(slot);
+	log_info("%s: to=<%.*s> was delivered before the queue manager restarted", m->header.id,
+	    STR_ARG(m->envelope.rcpts[index].address));
+	m->marks[index].state = mark.state;
+	for (uint32_t i = 0; i < m->header.rcpts; i++)
+		if (m->marks[i].state == SLOT_RCPT_TODO)
+			return false;
+	return true;
+}
+
+/* The message is not in memory: its slot takes the result. Waits. */
+static void
+report_to_slot(struct slot *slot, uint64_t index)
+{
+	struct report_job job = {.arena = arena_new(1024)};
+
+	if (slots_use(slot)) {
+		slots_begin_reading(slot);
+		job.fd = slot->fd;
+		fiber_offload(FIBER_POOL_READ, read_for_report, &job);
+		if (job.status == SPOOL_OK && index < job.m.header.rcpts &&
+		    job.m.marks[index].state == SLOT_RCPT_TODO &&
+		    mark_reported(slot, &job.m, (uint32_t)index))
+			slot->next = 0;
+		slots_end_reading(slot);
+		slots_unuse(slot);
+	}
+	arena_free(&job.arena);
 }
 
 static void
 take_report(const struct msg_result *r)
 {
 	struct slot *slot = slots_find(r->id);
-	struct message *msg = slot ? slot->message : NULL;
 
 	/* Only good news counts late: anything else is found out again by trying. */
-	if (!slot || r->status != DELIVERY_SENT)
+	if (r->status != DELIVERY_SENT || !slot || !(slot = slots_settled(slot)))
 		return;
-	if (!msg)
-		report_to_slot(slot, r);
-	else if (r->index < msg->m.header.rcpts && msg->m.marks[r->index].state == SLOT_RCPT_TODO)
+	if (slot->use == SLOT_USE_WAITING)
+		report_to_slot(slot, r->index);
+	else if (slot->message && r->index < slot->message->m.header.rcpts &&
+	    slot->message->m.marks[r->index].state == SLOT_RCPT_TODO)
 		log_info(
 		    "%.*s: delivered before the queue manager restarted, and being delivered again",
 		    STR_ARG(r->id));

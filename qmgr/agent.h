@@ -10,7 +10,7 @@
 
 #include "qmgr/schedule.h"
 
-/* Makes sure that DEST's deliveries are being worked on. */
+/* A delivery was added to DEST: makes sure that it is being worked on. */
 void agent_start(struct destination *dest);
 /* After a reload: channels are given back as soon as what is under way on them has ended. */
 void agent_let_go(void);

@@ -81,3 +81,10 @@ due_first(const struct due *d)
 {
 	return d->count > 0 ? d->heap[1] : NULL;
 }
+
+void
+due_shift(struct due *d, int64_t seconds)
+{
+	for (size_t i = 1; i <= d->count; i++)
+		d->heap[i]->next += seconds;
+}

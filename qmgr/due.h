@@ -12,5 +12,6 @@ struct due {
 void due_put(struct due *d, struct slot *slot); /* or moves it, after slot->next has changed */
 void due_remove(struct due *d, struct slot *slot);
 struct slot *due_first(const struct due *d);
+void due_shift(struct due *d, int64_t seconds); /* all of them, by that much later */
 
 #endif

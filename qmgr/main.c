@@ -6,6 +6,7 @@
  * become marks in the slot. Runs as mail_owner. Sees no network. What comes over its sockets is checked
  * as if a stranger had sent it, since the programs at the other end talk to strangers.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "lib/base/log.h"
@@ -15,6 +16,7 @@
 #include "lib/service/service.h"
 #include "qmgr/admin.h"
 #include "qmgr/agent.h"
+#include "qmgr/message.h"
 #include "qmgr/receive.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
@@ -30,6 +32,9 @@ qmgr_before(void)
 	if (!route_prepare(conf_get(), false, &why))
 		log_error("%s", buf_cstr(&why));
 	buf_free(&why);
+	/* A write beyond the limit on file sizes is an error like another, not an end. */
+	signal(SIGXFSZ, SIG_IGN);
+	message_prepare();
 	fiber_pool_size(FIBER_POOL_SYNC, (unsigned)conf_int(conf_get(), P_qmgr_sync_threads));
 	return true;
 }
@@ -125,7 +130,13 @@ qmgr_reload(void)
 static void
 qmgr_drain(void)
 {
-	agent_drain(fiber_after(DRAIN_MS));
+	fiber_deadline deadline = fiber_after(DRAIN_MS);
+
+	/* A slot whose reading is broken off counts as one that ended qmgr. */
+	while (message_loading() && fiber_now() < deadline)
+		if (fiber_sleep(10) == FIBER_CANCELED)
+			return;
+	agent_drain(deadline);
 }
 
 static const struct service qmgr_service = {

@@ -8,29 +8,63 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
+#include "lib/mail/dsn.h"
+#include "lib/service/service.h"
 #include "qmgr/schedule.h"
+
+#define WORK_MAX 2            /* times that qmgr may end while it reads a slot */
+#define MORE_REASONS_MAX 1000 /* of one message, beside those in its slot */
+#define LOAD_RETRY 60         /* seconds until a slot that could not be read is tried again */
+#define FDS_OTHER 8192 /* descriptors for all but active messages: sessions, free slots, new ones */
 
 /* The other of this daemon's two states in memory. */
 static struct {
 	size_t active;
+	size_t loading;
 	size_t cached;
+	size_t fds; /* how many descriptors the process may have open */
 } counts;
 
-size_t
-message_active_count(void)
+void
+message_prepare(void)
 {
-	return counts.active;
+	struct rlimit limit;
+	rlim_t want = (rlim_t)conf_int(conf_get(), P_qmgr_message_active_limit) + FDS_OTHER;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_fatal("getrlimit: %s", strerror(errno));
+	counts.fds = limit.rlim_cur;
+	if (limit.rlim_cur >= want)
+		return;
+	if (limit.rlim_max < want && geteuid() == 0)
+		limit.rlim_max = want;
+	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		counts.fds = limit.rlim_cur;
 }
 
-size_t
-message_cached(void)
+bool
+message_room(void)
 {
-	return counts.cached;
+	size_t limit = (size_t)conf_int(conf_get(), P_qmgr_message_active_limit);
+	size_t fds = counts.fds > 2 * FDS_OTHER ? counts.fds - FDS_OTHER : counts.fds / 2;
+
+	if (service_leaving())
+		return false;
+	return counts.active + counts.loading < (limit < fds ? limit : fds);
+}
+
+bool
+message_loading(void)
+{
+	return counts.loading > 0;
 }
 
 static struct message *
@@ -99,6 +133,7 @@ message_accepted(struct slot *slot, struct arena *arena, const struct spool_mess
 	struct message *msg = message_new(slot, arena);
 
 	msg->m = *m;
+	msg->reason_uses[0] = m->header.rcpts;
 	slot->state = SLOT_INCOMING;
 	slot->content = m->header.content;
 	if (content) {
@@ -116,37 +151,47 @@ struct load_job {
 	struct buf why;
 	size_t keep;
 	enum spool_status status;
+	bool poisoned; /* former attempts have ended qmgr too often: only .m.mark is filled in */
 };
+
+/* Counts an attempt to read this slot. That the count cannot be written is no reason not to read. */
+static void
+count_work(struct load_job *job)
+{
+	struct slot_header h;
+	struct slot_mark mark;
+	bool valid;
+
+	if (spool_peek(job->fd, &h, &mark, &valid) != SPOOL_OK || !valid)
+		return;
+	job->m.mark = mark;
+	job->poisoned = mark.work >= WORK_MAX;
+	mark.work++;
+	if (!job->poisoned)
+		(void)spool_write_mark(job->fd, h.id, &mark);
+}
 
 static void
 load_slot(void *arg)
 {
 	struct load_job *job = arg;
 
-	job->status =
-	    spool_load(job->fd, true, job->arena, &job->m, &job->content, job->keep, &job->why);
+	count_work(job);
+	if (!job->poisoned)
+		job->status = spool_load(
+		    job->fd, true, job->arena, &job->m, &job->content, job->keep, &job->why);
 }
 
-/* Counts an attempt to read this slot; false when former ones have ended qmgr too often. */
-static bool
-work_begins(struct slot *slot, const char *id)
+/* Whoever wants it looks at it first, and then releases it. */
+static void
+hold_poisoned(struct slot *slot, const char *id, struct load_job *job)
 {
-	struct slot_header h;
-	struct slot_mark mark;
-	bool valid;
-
-	if (spool_peek(slot->fd, &h, &mark, &valid) != SPOOL_OK || !valid)
-		return true;
-	if (mark.work >= 2) {
-		mark.work = 0;
-		mark.state = SLOT_HOLD;
-		slots_mark(slot, id, &mark);
-		log_error(
-		    "%s: queue manager ended twice while reading this message: placed on hold", id);
-		return false;
-	}
-	mark.work++;
-	return spool_write_mark(slot->fd, id, &mark);
+	job->m.mark.work = 0;
+	job->m.mark.state = SLOT_HOLD;
+	slots_mark(slot, id, &job->m.mark);
+	log_error("%s: queue manager ended twice while reading this message: placed on hold", id);
+	slot->use = SLOT_USE_WAITING;
+	slots_unuse(slot);
 }
 
 /* The slot could not be read; MSG was never made. */
@@ -165,12 +210,11 @@ load_failed(struct slot *slot, const char *id, struct load_job *job)
 		slots_set_aside(slot, id, buf_cstr(&job->why));
 		break;
 	default:
-		log_error("%s: %s: tried again in a minute", id, buf_cstr(&job->why));
+		log_error("%s: %s: tried again later", id, buf_cstr(&job->why));
 		slot->use = SLOT_USE_WAITING;
-		slots_schedule(slot, clock_wall() + 60);
+		slots_schedule(slot, clock_wall() + LOAD_RETRY);
 		slots_unuse(slot);
 	}
-	arena_free(&job->arena);
 }
 
 /* Reads the message in; NULL when that failed, which has been dealt with. Waits. */
@@ -181,17 +225,23 @@ load_message(struct slot *slot, const char *id)
 	struct message *msg = NULL;
 
 	job.fd = slot->fd;
+	counts.loading++;
 	fiber_offload(FIBER_POOL_READ, load_slot, &job);
-	if (job.status != SPOOL_OK) {
+	counts.loading--;
+	if (job.poisoned) {
+		hold_poisoned(slot, id, &job);
+	} else if (job.status != SPOOL_OK) {
 		load_failed(slot, id, &job);
 	} else {
 		msg = message_new(slot, job.arena);
+		job.arena = NULL;
 		msg->m = job.m;
 		if (job.content.len == job.m.header.content)
 			keep_content(msg, &job.content);
-		while (msg->n_reasons < SLOT_REASONS && msg->m.reasons[msg->n_reasons].dsn.len > 0)
-			msg->n_reasons++;
+		for (uint32_t i = 0; i < msg->m.header.rcpts; i++)
+			msg->reason_uses[msg->m.marks[i].reason]++;
 	}
+	arena_free(&job.arena);
 	buf_free(&job.content);
 	buf_free(&job.why);
 	return msg;
@@ -204,25 +254,18 @@ message_activate(struct slot *slot)
 	struct message *msg;
 
 	slots_id(slot, id);
-	slots_unschedule(slot);
-	slot->use = SLOT_USE_ACTIVE;
 	if (!slots_use(slot)) {
 		log_error("%s: open queue slot %" PRIu32 ": %s", id, slot->number, strerror(errno));
-		slot->use = SLOT_USE_WAITING;
-		slots_schedule(slot, clock_wall() + 60);
+		slots_schedule(slot, clock_wall() + LOAD_RETRY);
 		return;
 	}
-	if (!work_begins(slot, id)) {
-		slot->use = SLOT_USE_WAITING;
-		slots_unuse(slot);
-		return;
-	}
+	slots_begin_reading(slot);
 	msg = load_message(slot, id);
 	if (!msg)
 		return;
 	msg->m.mark.work = 0;
-	if (!msg->m.mark_valid || msg->m.mark.state == SLOT_INCOMING)
-		msg->m.mark.state = SLOT_QUEUED;
+	/* After a kill -9 it is due once agents have had the time to report what they did. */
+	msg->m.mark.state = SLOT_QUEUED;
 	msg->want_expire = msg->m.mark.expire;
 	slots_mark(slot, id, &msg->m.mark);
 	begin_round(msg);
@@ -280,6 +323,14 @@ message_unref(struct message *msg)
 
 /* --- Results ------------------------------------------------------------------------------------------- */
 
+const struct slot_reason *
+message_reason_at(const struct message *msg, unsigned n)
+{
+	if (n > SLOT_REASONS)
+		return &msg->more[n - SLOT_REASONS - 1];
+	return n > 0 ? &msg->m.reasons[n - 1] : NULL;
+}
+
 static bool
 same_reason(const struct slot_reason *r, const struct outcome *o)
 {
@@ -287,31 +338,65 @@ same_reason(const struct slot_reason *r, const struct outcome *o)
 	    str_eq(r->diagnostic, o->diagnostic) && str_eq(r->remote_mta, o->remote_mta);
 }
 
+static struct slot_reason
+copy_reason(struct message *msg, const struct outcome *o)
+{
+	return (struct slot_reason){
+	    .dsn = arena_str(msg->arena, o->dsn),
+	    .text = arena_str(msg->arena, o->text),
+	    .diagnostic = arena_str(msg->arena, o->diagnostic),
+	    .remote_mta = arena_str(msg->arena, o->remote_mta),
+	};
+}
+
+/*
+ * All places in the slot are taken by reasons that recipients still refer to. In memory it is kept for
+ * this round's notices, so that nobody is told another one's reason.
+ */
+static unsigned
+more_reason(struct message *msg, const struct outcome *o)
+{
+	for (unsigned i = 0; i < msg->n_more; i++)
+		if (same_reason(&msg->more[i], o))
+			return SLOT_REASONS + 1 + i;
+	if (msg->n_more == MORE_REASONS_MAX)
+		return 0;
+	if (msg->n_more == msg->more_cap) {
+		unsigned cap = msg->more_cap ? msg->more_cap * 2 : 16;
+		struct slot_reason *grown = arena_array(msg->arena, cap, sizeof(*grown));
+
+		if (msg->n_more > 0)
+			memcpy(grown, msg->more, msg->n_more * sizeof(*grown));
+		msg->more = grown;
+		msg->more_cap = cap;
+	}
+	msg->more[msg->n_more++] = copy_reason(msg, o);
+	return SLOT_REASONS + msg->n_more;
+}
+
 unsigned
 message_reason(struct message *msg, const struct outcome *o)
 {
+	unsigned place = 0;
 	struct slot_reason *r;
-	unsigned i;
 
-	for (i = 0; i < msg->n_reasons; i++)
-		if (same_reason(&msg->m.reasons[i], o))
-			return i + 1;
-	if (i == SLOT_REASONS)
-		i--; /* the last place is shared by all that come late */
-	else
-		msg->n_reasons++;
-	r = &msg->m.reasons[i];
-	r->dsn = arena_str(msg->arena, o->dsn);
-	r->text = arena_str(msg->arena, o->text);
-	r->diagnostic = arena_str(msg->arena, o->diagnostic);
-	r->remote_mta = arena_str(msg->arena, o->remote_mta);
-	if (!spool_write_reason(msg->slot->fd, &msg->m.header, i, r))
+	for (unsigned n = SLOT_REASONS; n > 0; n--) {
+		if (msg->reason_uses[n] == 0)
+			place = n;
+		else if (same_reason(&msg->m.reasons[n - 1], o))
+			return n;
+	}
+	if (place == 0)
+		return more_reason(msg, o);
+	r = &msg->m.reasons[place - 1];
+	*r = copy_reason(msg, o);
+	if (!spool_write_reason(msg->slot->fd, &msg->m.header, place - 1, r))
 		log_warning("%s: write reason: %s", msg->m.header.id, strerror(errno));
 	/* The file is longer than its slot now, perhaps. */
-	if (slot_reasons_offset(&msg->m.header) + (i + 1) * SLOT_REASON_SIZE >
+	if (slot_reasons_offset(&msg->m.header) + (uint64_t)place * SLOT_REASON_SIZE >
 	    (uint64_t)conf_int(conf_get(), P_queue_slot_size))
 		msg->slot->grown = true;
-	return i + 1;
+	return place;
 }
 
 void
@@ -319,10 +404,16 @@ message_mark_rcpt(struct message *msg, size_t index, enum slot_rcpt_state state,
 {
 	struct slot_rcpt_mark *mark = &msg->m.marks[index];
 
+	if (mark->reason <= SLOT_REASONS)
+		msg->reason_uses[mark->reason]--;
+	if (reason <= SLOT_REASONS)
+		msg->reason_uses[reason]++;
 	mark->state = state;
 	mark->reason = reason;
-	if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, (uint32_t)index, mark))
+	if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, (uint32_t)index, mark)) {
 		log_error("%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
+		msg->slot->leaving = true;
+	}
 	slots_dirty(msg->slot);
 }
 
@@ -362,6 +453,31 @@ log_outcome(struct message *msg, size_t index, const struct outcome *o)
 	    d[1], d[2], d[3], d[4], STR_ARG(o->dsn), words[o->status], STR_ARG(o->text));
 }
 
+enum slot_rcpt_state
+message_failed_state(const struct message *msg, size_t index)
+{
+	unsigned notify = msg->m.envelope.rcpts[index].notify;
+
+	/*
+	 * RFC 3461 section 4.1: NOTIFY without FAILURE asks for no such notice. A notice goes out with
+	 * NEVER (section 6.1), but the postmaster may want to hear that it failed: bounce knows.
+	 */
+	if (notify && !(notify & DSN_NOTIFY_FAILURE) && !message_is_notice(msg))
+		return SLOT_RCPT_REMOVED;
+	return SLOT_RCPT_FAILED_NOTICE;
+}
+
+bool
+message_is_notice(const struct message *msg)
+{
+	struct str sender = msg->m.envelope.sender;
+	struct str name = conf_str(conf_get(), P_double_bounce_sender);
+
+	if (str_chr(name, '@') == STR_NPOS)
+		sender = str_sub(sender, 0, str_rchr(sender, '@'));
+	return msg->m.envelope.sender.len == 0 || str_eq_nocase(sender, name);
+}
+
 /* The mark that follows from a result. */
 static enum slot_rcpt_state
 state_after(const struct message *msg, size_t index, const struct outcome *o)
@@ -375,9 +491,7 @@ state_after(const struct message *msg, size_t index, const struct outcome *o)
 		    ? SLOT_RCPT_SENT_NOTICE
 		    : SLOT_RCPT_SENT;
 	case DELIVERY_BOUNCED:
-		/* RFC 3461 section 4.1: NOTIFY without FAILURE asks for no such notice. */
-		return notify && !(notify & DSN_NOTIFY_FAILURE) ? SLOT_RCPT_REMOVED
-								: SLOT_RCPT_FAILED_NOTICE;
+		return message_failed_state(msg, index);
 	default:
 		return SLOT_RCPT_TODO;
 	}
@@ -395,8 +509,8 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 	log_outcome(msg, index, o);
 	if (o->status != DELIVERY_SENT || state == SLOT_RCPT_SENT_NOTICE)
 		reason = message_reason(msg, o);
-	if (state == SLOT_RCPT_SENT && msg->m.header.rcpts == 1)
-		/* The slot's own mark, written in a moment, says the same. */
+	if (state == SLOT_RCPT_SENT && msg->m.header.rcpts == 1 && msg->refs == 0)
+		/* The slot's own mark, written before anything else runs, says the same. */
 		msg->m.marks[index].state = state;
 	else
 		message_mark_rcpt(msg, index, state, reason);

@@ -27,7 +27,10 @@ struct message {
 	size_t pending;    /* recipients handed to the scheduler, without a result yet */
 	size_t refs;       /* notices and readers at work: the round is over when 0 too */
 	int64_t active_us; /* wall time when this round began */
-	unsigned n_reasons;
+	uint32_t
+	    reason_uses[SLOT_REASONS + 1]; /* how many recipients refer to each of the slot's */
+	struct slot_reason *more;          /* reasons for which the slot has no place */
+	unsigned n_more, more_cap;
 	bool starting; /* recipients are still being handed out */
 	bool notified; /* notices were tried in this round */
 	bool want_hold, want_delete, want_expire;
@@ -69,10 +72,12 @@ ssize_t message_read(struct message *msg, uint64_t offset, void *data, size_t n)
 /* All of the content when it is in memory, else an empty view. */
 struct str message_content(const struct message *msg);
 
-/* How many are active; the start of activation of due slots. */
-size_t message_active_count(void);
-/* Bytes of content kept in memory now. */
-size_t message_cached(void);
+/* Raises the limit on descriptors to what the active messages need. Before confinement. */
+void message_prepare(void);
+/* May one more become active? Never while the process is leaving. */
+bool message_room(void);
+/* Are slots being read back? */
+bool message_loading(void);
 
 /* Administrator's orders on an active message: what can be done at once is; the rest when the round ends. */
 void message_want_hold(struct message *msg);
@@ -86,8 +91,17 @@ void message_drop(struct message *msg, size_t count);
 void round_over(struct message *msg);
 /* Gives MSG's memory back; its slot must have been released or scheduled. */
 void message_free(struct message *msg);
-/* Stores O as a reason (or finds it there); returns its number, 0 when none could be kept. */
+/*
+ * Stores O as a reason (or finds it there); returns its number, 0 when none could be kept. Numbers above
+ * SLOT_REASONS are known in memory only: in the slot such a recipient has none.
+ */
 unsigned message_reason(struct message *msg, const struct outcome *o);
+/* The reason of that number, or NULL for 0. */
+const struct slot_reason *message_reason_at(const struct message *msg, unsigned n);
+/* The mark of a recipient that has failed for good: is its sender to be told? */
+enum slot_rcpt_state message_failed_state(const struct message *msg, size_t index);
+/* Is this a notice itself, whose sender is not to be told anything? */
+bool message_is_notice(const struct message *msg);
 void message_mark_rcpt(
     struct message *msg, size_t index, enum slot_rcpt_state state, unsigned reason);
 

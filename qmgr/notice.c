@@ -2,7 +2,9 @@
  * notice - what senders are told, through the bounce program: see notice.h
  *
  * A recipient counts as noticed only when bounce says that the notice is in the queue. Until then its
- * mark stays, and the next round tries again.
+ * mark stays, and the next round tries again. A few fibers send them, so that thousands of messages that
+ * fail together cost no more than one after the other; while bounce does not answer, the rest is put off
+ * at once instead of waiting for it, too.
  */
 #include "qmgr/notice.h"
 
@@ -18,11 +20,28 @@
 #include "lib/ipc/channel.h"
 
 #define CONNECT_MS 10000
-#define REPLY_MS 300000
+#define REPLY_MS 100000       /* bounce waits for us, too */
 #define RCPTS_MAX 40          /* in one notice */
-#define RCPTS_BYTES_MAX 40000 /* so that the request fits into a frame */
+#define RCPTS_BYTES_MAX 20000 /* so that the request fits into a frame, attributes and all */
 #define HEADER_MAX 65536      /* of the original, when only headers are returned */
+#define FIBERS_MAX 16
+#define DOWN_MS 5000 /* without an answer from bounce, nothing is sent for this long */
 
+/* A message that waits for its notices. */
+struct request {
+	struct list_link link;
+	struct message *msg;
+	bool delay;
+	int64_t expire_at;
+};
+
+static struct {
+	struct list requests;
+	unsigned fibers;
+	fiber_deadline down_until;
+} waiting;
+
+/* The notice being sent. */
 struct job {
 	struct message *msg;
 	enum notice_kind kind;
@@ -93,10 +112,11 @@ add_rcpt(struct job *job, size_t i)
 	const struct slot_rcpt *r = &job->msg->m.envelope.rcpts[i];
 	const struct slot_rcpt_mark *mark = &job->msg->m.marks[i];
 	struct slot_reason none = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
-	const struct slot_reason *reason =
-	    mark->reason ? &job->msg->m.reasons[mark->reason - 1] : &none;
+	const struct slot_reason *reason = message_reason_at(job->msg, mark->reason);
 	struct msg_notice_rcpt *out = &job->rcpts[job->n];
 
+	if (!reason)
+		reason = &none;
 	*out = (struct msg_notice_rcpt){
 	    .address = r->address,
 	    .orig = r->orig,
@@ -134,7 +154,8 @@ returned_size(struct job *job)
 {
 	struct message *msg = job->msg;
 	uint64_t full = msg->m.header.content;
-	uint64_t limit = (uint64_t)conf_int(conf_get(), P_bounce_size_limit);
+	uint64_t wanted = (uint64_t)conf_int(conf_get(), P_bounce_size_limit);
+	uint64_t limit = wanted < MSG_NOTICE_SIZE_MAX ? wanted : MSG_NOTICE_SIZE_MAX;
 	bool whole =
 	    job->kind == NOTICE_FAILURE && msg->m.envelope.ret != DSN_RET_HDRS && full <= limit;
 	struct str head;
@@ -176,12 +197,11 @@ converse(
 {
 	struct message *msg = job->msg;
 	const struct slot_envelope *e = &msg->m.envelope;
-	struct str double_bounce = conf_str(conf_get(), P_double_bounce_sender);
 	struct msg_notice notice = {
 	    .kind = job->kind,
 	    .id = str_c(msg->m.header.id),
 	    .sender = e->sender,
-	    .double_bounce = e->sender.len == 0 || str_starts_nocase(e->sender, double_bounce),
+	    .double_bounce = message_is_notice(msg),
 	    .ret = e->ret,
 	    .envid = e->envid,
 	    .smtputf8 = e->smtputf8,
@@ -210,9 +230,14 @@ send_one(struct job *job)
 	char path[120];
 	bool heard;
 
+	if (fiber_now() < waiting.down_until) {
+		arena_free(&a);
+		return false;
+	}
 	snprintf(path, sizeof(path), "private/%s", conf_cstr(conf_get(), P_bounce_service_name));
 	channel = ipc_connect(path, "qmgr", fiber_after(CONNECT_MS));
 	heard = channel && converse(job, channel, &done, a);
+	waiting.down_until = heard ? 0 : fiber_after(DOWN_MS);
 	if (!heard)
 		log_warning("%s: no answer from %s, notice is tried again later",
 		    job->msg->m.header.id, path);
@@ -255,48 +280,63 @@ send_kind(struct job *job, enum notice_kind kind)
 }
 
 static void
-owed_fiber(void *arg)
+notice_fiber(void *arg)
 {
-	struct job *job = arg;
+	struct job *job = MEM_NEW(struct job);
+	struct list_link *l;
 
-	send_kind(job, NOTICE_FAILURE);
-	send_kind(job, NOTICE_SUCCESS);
-	send_kind(job, NOTICE_VERIFY);
-	message_unref(job->msg);
+	(void)arg;
+	while ((l = list_shift(&waiting.requests))) {
+		struct request *request = LIST_ITEM(l, struct request, link);
+
+		job->msg = request->msg;
+		job->expire_at = request->expire_at;
+		if (request->delay) {
+			send_kind(job, NOTICE_DELAY);
+		} else {
+			send_kind(job, NOTICE_FAILURE);
+			send_kind(job, NOTICE_SUCCESS);
+			send_kind(job, NOTICE_VERIFY);
+		}
+		free(request);
+		message_unref(job->msg);
+	}
 	free(job);
+	waiting.fibers--;
 }
 
 static void
-delay_fiber(void *arg)
+enqueue(struct message *msg, bool delay, int64_t expire_at)
 {
-	struct job *job = arg;
+	struct request *request = MEM_NEW(struct request);
 
-	send_kind(job, NOTICE_DELAY);
-	message_unref(job->msg);
-	free(job);
-}
-
-static struct job *
-job_new(struct message *msg)
-{
-	struct job *job = MEM_NEW(struct job);
-
-	job->msg = msg;
+	request->msg = msg;
+	request->delay = delay;
+	request->expire_at = expire_at;
 	message_ref(msg);
-	return job;
+	if (!waiting.requests.ends.next)
+		list_init(&waiting.requests);
+	list_append(&waiting.requests, &request->link);
+	if (waiting.fibers < FIBERS_MAX) {
+		waiting.fibers++;
+		fiber_spawn("notices", notice_fiber, NULL);
+	}
 }
 
 void
 notice_send(struct message *msg)
 {
-	fiber_spawn("notice", owed_fiber, job_new(msg));
+	enqueue(msg, false, 0);
 }
 
 void
 notice_delay(struct message *msg, int64_t expire_at)
 {
-	struct job *job = job_new(msg);
+	enqueue(msg, true, expire_at);
+}
 
-	job->expire_at = expire_at;
-	fiber_spawn("delay notice", delay_fiber, job);
+void
+notice_retry(void)
+{
+	waiting.down_until = 0;
 }

@@ -9,11 +9,13 @@
 /* Does any recipient of MSG wait for a notice (failure or success)? */
 bool notice_owed(const struct message *msg);
 /*
- * Sends what is owed, on a fiber of its own that holds a reference to MSG; marks the recipients whose
+ * Sends what is owed, on another fiber that holds a reference to MSG; marks the recipients whose
  * notice has been accepted. The round goes on when the reference is given back.
  */
 void notice_send(struct message *msg);
 /* The same for the one warning that a message is late: .warned is set when it was accepted. */
 void notice_delay(struct message *msg, int64_t expire_at);
+/* Somebody wants everything tried now: bounce as well, even if it has just not answered. */
+void notice_retry(void);
 
 #endif

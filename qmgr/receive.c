@@ -25,18 +25,26 @@
 
 #define SLOT_WAIT_MS 20000     /* for new slots to be made */
 #define STREAM_AT (256 * 1024) /* a message larger than this is written as it comes */
-#define RCPTS_MAX 500000       /* of one message, whatever the receiver's own limit is */
+/* All messages on their way in together: with more in memory pieces are written that early. */
+#define GATHERED_MAX (16u << 20)
+#define STREAM_EARLY_AT 16384
+#define RCPTS_MAX 500000 /* of one message, whatever the receiver's own limit is */
 #define RECEIVE_TIMEOUT_MS (3600 * 1000)
+/* Bytes of addresses of one message: what sendmail may send (DROP_ENVELOPE_MAX), each address twice. */
+#define ADDRESSES_MAX (40u << 20)
 
 /* One message on its way in. */
 struct receipt {
 	enum receive_from from;
 	struct slot *slot;
 	struct arena *arena;
+	struct arena *scratch; /* for one frame */
 	struct spool_message m;
 	size_t rcpts_cap;
+	size_t addresses; /* bytes of text */
 	struct buf
 	    data; /* the slot from offset .written on; from 0 on when nothing is written yet */
+	size_t gathered;  /* what .data counts in the sum over all */
 	uint64_t written; /* bytes of the slot that are in the file */
 	uint64_t content_at;
 	struct siphash sum;
@@ -65,7 +73,7 @@ address_ok(struct receipt *r, struct str text, unsigned flags)
 	bool ok = text.len == 0
 	    ? (flags & ADDRESS_NULL_OK) != 0
 	    : address_parse(text, flags | ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL,
-		  r->arena, &address, &why);
+		  r->scratch, &address, &why);
 
 	if (!ok)
 		log_warning("%s: submission refused: bad address \"%.*s\": %s", r->m.header.id,
@@ -118,8 +126,15 @@ take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 	struct slot_envelope *e = &r->m.envelope;
 	const struct msg_rcpt *in = m->rcpts.items;
 
-	if (!r->has_envelope || r->laid_out || e->n_rcpts + m->rcpts.count > RCPTS_MAX) {
+	if (!r->has_envelope || r->laid_out || m->rcpts.count == 0 ||
+	    e->n_rcpts + m->rcpts.count > RCPTS_MAX) {
 		refuse(r, 451, "4.3.0", "Error: too many recipients, or out of order");
+		return;
+	}
+	for (size_t i = 0; i < m->rcpts.count; i++)
+		r->addresses += in[i].address.len + in[i].orig.len + in[i].orcpt.len;
+	if (r->addresses > ADDRESSES_MAX) {
+		refuse(r, 452, "4.5.3", "Error: too many recipients");
 		return;
 	}
 	if (e->n_rcpts + m->rcpts.count > r->rcpts_cap) {
@@ -169,6 +184,17 @@ lay_out(struct receipt *r)
 	r->content_at = r->data.len;
 	slot_sum_init(&r->sum);
 	siphash_update(&r->sum, r->data.data + at, (size_t)h->envelope);
+}
+
+/* --- Memory ---------------------------------------------------------------------------------------------- */
+
+static size_t gathered; /* bytes of memory for messages on their way in */
+
+static void
+count_gathered(struct receipt *r, size_t now)
+{
+	gathered += now - r->gathered;
+	r->gathered = now;
 }
 
 /* --- Writing --------------------------------------------------------------------------------------------- */
@@ -225,7 +251,11 @@ write_piece(struct receipt *r)
 		return;
 	}
 	r->written += r->data.len;
-	buf_reset(&r->data);
+	if (gathered > GATHERED_MAX)
+		buf_free(&r->data);
+	else
+		buf_reset(&r->data);
+	count_gathered(r, r->data.cap);
 }
 
 static void
@@ -247,7 +277,8 @@ take_content(struct receipt *r, struct str chunk)
 	}
 	siphash_update(&r->sum, chunk.data, chunk.len);
 	buf_append(&r->data, chunk.data, chunk.len);
-	if (r->data.len >= STREAM_AT)
+	count_gathered(r, r->data.cap);
+	if (r->data.len >= (gathered > GATHERED_MAX ? STREAM_EARLY_AT : STREAM_AT))
 		write_piece(r);
 }
 
@@ -299,7 +330,9 @@ room_for(struct receipt *r, uint64_t size)
 
 	if (r->from == RECEIVE_BOUNCE)
 		return true;
-	return room >= least + size && room >= size + limit + limit / 2;
+	limit += limit / 2;
+	least = least > limit ? least : limit;
+	return size <= room && room - size >= least;
 }
 
 /* A slot and an ID for the next message; or a refusal. False: the channel is lost. */
@@ -337,8 +370,12 @@ take_message(struct ipc_channel *channel, struct receipt *r, bool *canceled)
 	struct ipc_message m;
 
 	for (;;) {
-		if (ipc_recv(channel, r->arena, accept, true, &m) != IPC_OK)
+		/* What follows a refusal is read and forgotten. */
+		arena_reset(r->scratch);
+		if (ipc_recv(channel, r->code ? r->scratch : r->arena, accept, true, &m) != IPC_OK)
 			return false;
+		if (r->code && m.schema != &msg_submit_commit && m.schema != &msg_submit_cancel)
+			continue;
 		if (!m.schema) {
 			take_content(r, m.content);
 		} else if (m.schema == &msg_submit_envelope) {
@@ -368,8 +405,8 @@ accept_message(struct ipc_channel *channel, struct receipt *r)
 	bool in_memory = r->written == 0;
 
 	slots_arrived(r->slot);
-	if (r->m.mark.state == SLOT_HOLD) {
-		slots_hold_new(r->slot, r->m.header.content);
+	if (r->m.mark.state == SLOT_HOLD || !message_room()) {
+		slots_put_new(r->slot, r->m.header.content, r->m.mark.state == SLOT_HOLD);
 	} else {
 		message_accepted(
 		    r->slot, r->arena, &r->m, in_memory ? &r->data : NULL, (size_t)r->content_at);
@@ -413,6 +450,7 @@ receive_session(struct service_client *client, enum receive_from from)
 
 		r->from = from;
 		r->arena = arena_new(1024);
+		r->scratch = arena_new(1024);
 		r->m.envelope.sender = r->m.envelope.envid = STR_EMPTY;
 		ok = service_idle(client, true) &&
 		    ipc_recv(channel, r->arena, accept, false, &m) == IPC_OK &&
@@ -420,8 +458,10 @@ receive_session(struct service_client *client, enum receive_from from)
 		/* Whatever was not accepted leaves nothing behind. */
 		if (r->slot)
 			slots_release(r->slot);
+		count_gathered(r, 0);
 		buf_free(&r->data);
 		arena_free(&r->arena);
+		arena_free(&r->scratch);
 		free(r);
 	}
 	ipc_channel_free(&channel);

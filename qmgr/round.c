@@ -86,17 +86,13 @@ expire(struct message *msg)
 	log_info("%s: from=<%.*s>, status=%s, returned to sender", msg->m.header.id,
 	    STR_ARG(msg->m.envelope.sender), msg->want_expire ? "force-expired" : "expired");
 	for (size_t i = 0; i < msg->m.header.rcpts; i++) {
-		unsigned notify = msg->m.envelope.rcpts[i].notify;
 		unsigned reason = msg->m.marks[i].reason;
 
 		if (msg->m.marks[i].state != SLOT_RCPT_TODO)
 			continue;
 		if (reason == 0)
 			reason = fallback = fallback ? fallback : message_reason(msg, &o);
-		message_mark_rcpt(msg, i,
-		    notify && !(notify & DSN_NOTIFY_FAILURE) ? SLOT_RCPT_REMOVED
-							     : SLOT_RCPT_FAILED_NOTICE,
-		    reason);
+		message_mark_rcpt(msg, i, message_failed_state(msg, i), reason);
 	}
 }
 
@@ -121,7 +117,7 @@ delay_notice_due(const struct message *msg)
 {
 	int64_t after = conf_time(conf_get(), P_delay_warning_time);
 
-	return after > 0 && !msg->m.mark.warned && msg->m.envelope.sender.len > 0 &&
+	return after > 0 && !msg->m.mark.warned && !message_is_notice(msg) &&
 	    clock_wall() - arrival(msg) >= after;
 }
 

@@ -14,10 +14,12 @@
 #include "lib/conf/conf.h"
 #include "lib/route/route.h"
 #include "qmgr/agent.h"
+#include "qmgr/notice.h"
 
-#define ACTIVATORS 4      /* slots read back at the same time */
-#define SLEEP_MAX 3600000 /* ms */
-#define DELIVERY_BYTES_MAX 30000
+#define ACTIVATORS 4             /* slots read back at the same time */
+#define SLEEP_MAX 60000          /* ms; the wall clock may have jumped meanwhile */
+#define DELIVERY_BYTES_MAX 20000 /* a request must fit into a frame, attributes and all */
+#define YIELD_AT 100             /* recipients handed out before others have their turn */
 
 static struct {
 	struct hash *transports;
@@ -38,16 +40,18 @@ transport_limit(const char *transport, const char *suffix, enum param fallback)
 	return n > 0 ? (size_t)n : SIZE_MAX;
 }
 
-static struct transport *
-transport_new(struct str name)
+/* What came from a configuration that has been replaced is looked up again. */
+static void
+transport_refresh(struct transport *t)
 {
-	struct transport *t = MEM_NEW(struct transport);
+	size_t limit;
 
-	t->name = str_dup(name);
-	t->destinations = hash_new();
-	fiber_waitq_init(&t->spare);
-	hash_put(state.transports, name, t);
-	return t;
+	if (t->conf == conf_get())
+		return;
+	t->conf = conf_get();
+	limit = transport_limit(
+	    t->name, "_destination_recipient_limit", P_default_destination_recipient_limit);
+	t->recipient_limit = limit < MSG_RCPT_PER_FRAME ? limit : MSG_RCPT_PER_FRAME;
 }
 
 static struct transport *
@@ -58,13 +62,15 @@ transport_find(struct str name)
 	if (!state.transports)
 		state.transports = hash_new();
 	t = hash_get(state.transports, name);
-	if (!t)
-		t = transport_new(name);
-	if (t->conf != conf_get()) {
-		t->conf = conf_get();
-		t->recipient_limit = transport_limit(
-		    t->name, "_destination_recipient_limit", P_default_destination_recipient_limit);
+	if (!t) {
+		t = MEM_NEW(struct transport);
+		t->name = str_dup(name);
+		t->destinations = hash_new();
+		list_init(&t->waiting);
+		fiber_waitq_init(&t->spare);
+		hash_put(state.transports, name, t);
 	}
+	transport_refresh(t);
 	return t;
 }
 
@@ -96,14 +102,28 @@ destination_idle(struct destination *dest)
 /* --- Deliveries -------------------------------------------------------------------------------------------- */
 
 static struct delivery *
-delivery_new(struct message *msg, struct destination *dest, size_t room)
+delivery_new(struct message *msg, struct destination *dest)
 {
-	struct delivery *d = mem_alloc(sizeof(*d) + room * sizeof(d->rcpts[0]));
+	struct delivery *d = mem_alloc(sizeof(*d) + sizeof(d->rcpts[0]));
 
 	d->message = msg;
 	d->destination = dest;
 	d->attempt = ++state.attempts;
+	d->room = 1;
 	list_append(&dest->deliveries, &d->link);
+	return d;
+}
+
+/* Room for more recipients in the last delivery of its destination. */
+static struct delivery *
+delivery_grow(struct delivery *d)
+{
+	struct list *list = &d->destination->deliveries;
+
+	list_remove(list, &d->link);
+	d->room *= 2;
+	d = mem_resize(d, sizeof(*d) + d->room * sizeof(d->rcpts[0]));
+	list_append(list, &d->link);
 	return d;
 }
 
@@ -182,13 +202,14 @@ add_recipient(struct message *msg, struct destination *dest, size_t index)
 	const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
 	struct list_link *last = dest->deliveries.ends.prev;
 	struct delivery *d = NULL;
-	size_t limit = dest->transport->recipient_limit;
-	size_t room = msg->m.header.rcpts < limit ? msg->m.header.rcpts : limit;
 
 	if (!list_empty(&dest->deliveries))
 		d = LIST_ITEM(last, struct delivery, link);
-	if (!d || d->message != msg || d->count >= room || d->bytes > DELIVERY_BYTES_MAX)
-		d = delivery_new(msg, dest, room);
+	if (!d || d->message != msg || d->count >= dest->transport->recipient_limit ||
+	    d->bytes > DELIVERY_BYTES_MAX)
+		d = delivery_new(msg, dest);
+	else if (d->count == d->room)
+		d = delivery_grow(d);
 	d->rcpts[d->count++] = (uint32_t)index;
 	d->bytes += r->address.len + r->orig.len + r->orcpt.len + 40;
 	d->open++;
@@ -229,11 +250,13 @@ schedule_message(struct message *msg)
 {
 	struct arena *a = arena_new(512);
 
-	for (size_t i = 0; i < msg->m.header.rcpts; i++) {
-		if (msg->want_expire || msg->m.marks[i].state != SLOT_RCPT_TODO)
+	for (size_t i = 0, n = 0; i < msg->m.header.rcpts; i++) {
+		if (msg->want_expire || msg->want_delete || msg->m.marks[i].state != SLOT_RCPT_TODO)
 			continue;
 		schedule_rcpt(msg, i, a);
 		arena_reset(a);
+		if (++n % YIELD_AT == 0)
+			fiber_yield();
 	}
 	arena_free(&a);
 }
@@ -251,10 +274,10 @@ activate_fiber(void *arg)
 {
 	(void)arg;
 	for (;;) {
+		slots_follow_clock();
 		struct slot *slot = slots_due();
 		int64_t now = clock_wall();
-		bool room = message_active_count() <
-		    (size_t)conf_int(conf_get(), P_qmgr_message_active_limit);
+		bool room = message_room();
 
 		if (slot && room && slot->next <= now) {
 			message_activate(slot);
@@ -273,29 +296,45 @@ schedule_start(void)
 		fiber_spawn("activate", activate_fiber, NULL);
 }
 
-/* Does any recipient of the message in SLOT go to SITE? Waits. */
-static bool
-goes_to(struct slot *slot, struct str site)
+struct site_job {
+	int fd;
+	struct str site;
+	bool found;
+};
+
+static void
+look_for_site(void *arg)
 {
+	struct site_job *job = arg;
 	struct arena *a = arena_new(1024);
 	struct spool_message m;
 	struct buf why = {0};
-	bool found = false;
 
-	if (slots_use(slot)) {
-		if (spool_load(slot->fd, false, a, &m, NULL, 0, &why) == SPOOL_OK)
-			for (size_t i = 0; i < m.envelope.n_rcpts && !found; i++) {
-				struct str address = m.envelope.rcpts[i].address;
+	if (spool_load(job->fd, false, a, &m, NULL, 0, &why) == SPOOL_OK)
+		for (size_t i = 0; i < m.envelope.n_rcpts && !job->found; i++) {
+			struct str address = m.envelope.rcpts[i].address;
 
-				found = m.marks[i].state == SLOT_RCPT_TODO &&
-				    str_eq_nocase(
-					str_from(address, str_rchr(address, '@') + 1), site);
-			}
-		slots_unuse(slot);
-	}
+			job->found = m.marks[i].state == SLOT_RCPT_TODO &&
+			    str_eq_nocase(str_from(address, str_rchr(address, '@') + 1), job->site);
+		}
 	buf_free(&why);
 	arena_free(&a);
-	return found;
+}
+
+/* Does any recipient of the message in SLOT go to SITE, and does it still wait? Waits. */
+static bool
+goes_to(struct slot *slot, struct str site)
+{
+	struct site_job job = {.site = site};
+	bool waits;
+
+	if (!slots_use(slot))
+		return false;
+	job.fd = slot->fd;
+	fiber_offload(FIBER_POOL_READ, look_for_site, &job);
+	waits = slot->use == SLOT_USE_WAITING && slot->state != SLOT_HOLD;
+	slots_unuse(slot);
+	return job.found && waits;
 }
 
 size_t
@@ -305,6 +344,7 @@ schedule_flush(struct str id, struct str site)
 	uint32_t at = 0;
 	size_t n = 0;
 
+	notice_retry();
 	while ((slot = slots_next(&at))) {
 		char own[QUEUE_ID_SIZE];
 

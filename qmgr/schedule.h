@@ -3,8 +3,8 @@
  *
  * Recipients of active messages are routed and queued by transport and destination; each destination
  * has a channel to its agent, over which its deliveries go (agent.c). Destinations share nothing but
- * the agent's own limit on channels, so none can hold up another; in a destination it is first come,
- * first served.
+ * the channels of a transport, which they take in turns, so none can hold up another for long; in a
+ * destination it is first come, first served.
  */
 #ifndef POSTKEEP_QMGR_SCHEDULE_H
 #define POSTKEEP_QMGR_SCHEDULE_H
@@ -22,9 +22,10 @@
 struct transport {
 	char *name;
 	struct hash *destinations;
-	size_t channels;
-	const struct conf *conf;  /* the snapshot its limits are from */
+	const struct conf *conf;  /* where .recipient_limit comes from */
 	size_t recipient_limit;   /* recipients in one delivery */
+	size_t agents;            /* destinations that have one */
+	struct list waiting;      /* destinations that wait for one */
 	struct fiber_waitq spare; /* a channel has been closed, or could be */
 };
 
@@ -36,6 +37,7 @@ struct destination {
 	char *nexthop;
 	struct list deliveries; /* struct delivery, waiting */
 	struct agent *agent;    /* the channel's fibers, or NULL */
+	struct list_link waiting;
 };
 
 /* Some recipients of one message, for one destination. */
@@ -47,7 +49,7 @@ struct delivery {
 	int64_t sent_us;  /* wall time when it was handed over */
 	size_t bytes;     /* of the recipients' text: a request must fit into a frame */
 	size_t open;      /* recipients without a result */
-	size_t count;
+	size_t count, room;
 	uint32_t rcpts[]; /* indexes */
 };
 
@@ -56,7 +58,10 @@ void schedule_start(void);
 /* There may be room for another active message, or something new is due. */
 void schedule_wake(void);
 
-/* Routes every recipient of MSG that is to be done and queues it; msg->pending counts them. */
+/*
+ * Routes every recipient of MSG that is to be done and queues it; msg->pending counts them. Lets others
+ * run now and then when there are many.
+ */
 void schedule_message(struct message *msg);
 
 /* D has no recipient left, or is given up: its memory goes. */

@@ -18,6 +18,7 @@
 #include "qmgr/slots.h"
 
 #define RCPTS_IN_FRAME 20
+#define READ_MS (300 * 1000) /* that a listing may wait for whoever reads it */
 
 struct listing {
 	struct ipc_channel *channel;
@@ -39,47 +40,87 @@ is_theirs(const struct slot_envelope *e, uid_t uid)
 	return false;
 }
 
-/* Recipients from *AT on that are not done, as many as go into one frame. */
+/* What mailq says of the recipient's last attempt. */
+static struct str
+reason_text(const struct spool_message *m, const struct message *msg, unsigned n)
+{
+	const struct slot_reason *r = msg ? message_reason_at(msg, n)
+	    : n                           ? &m->reasons[n - 1]
+					  : NULL;
+
+	return r ? r->text : STR_EMPTY;
+}
+
+/* Recipients from *AT on that are not done, as many as go into one frame. MSG: when it is in memory. */
 static size_t
-gather(const struct spool_message *m, size_t *at, struct msg_showq_rcpt *rcpts)
+gather(const struct spool_message *m, const struct message *msg, size_t *at,
+    struct msg_showq_rcpt *rcpts)
 {
 	size_t n = 0;
 
 	for (; *at < m->envelope.n_rcpts && n < RCPTS_IN_FRAME; (*at)++) {
 		const struct slot_rcpt_mark *mark = &m->marks[*at];
-		const struct slot_reason *r = mark->reason ? &m->reasons[mark->reason - 1] : NULL;
 
 		if (mark->state != SLOT_RCPT_TODO && mark->state != SLOT_RCPT_FAILED_NOTICE)
 			continue;
 		rcpts[n].address = m->envelope.rcpts[*at].address;
-		rcpts[n++].reason = r ? r->text : STR_EMPTY;
+		rcpts[n++].reason = reason_text(m, msg, mark->reason);
 	}
 	return n;
 }
 
+/* One frame, with recipients from *AT on; *MORE are to follow. ENTRY has what the slot says. */
 static bool
-send_entry(struct listing *l, struct slot *slot, const struct spool_message *m)
+send_frame(struct listing *l, struct msg_showq_entry *entry, const struct spool_message *m,
+    const struct message *msg, size_t *at, bool *more)
 {
 	struct msg_showq_rcpt rcpts[RCPTS_IN_FRAME];
-	struct msg_showq_entry entry = {
-	    .id = str_c(m->header.id),
-	    .state = str_c(admin_state_name(slot)),
-	    .arrival = m->header.arrival_us / 1000000,
-	    .size = m->header.content,
-	    .sender = m->envelope.sender,
-	    .next = slot->use == SLOT_USE_WAITING ? slot->next : 0,
-	    .forced_expire = m->mark.expire,
-	};
-	size_t at = 0;
 
-	do {
-		entry.rcpts = (struct ipc_list){rcpts, gather(m, &at, rcpts)};
-		entry.more = at < m->envelope.n_rcpts;
-		if (ipc_send(l->channel, &msg_showq_entry, &entry) != IPC_OK)
+	entry->id = str_c(m->header.id);
+	entry->arrival = m->header.arrival_us / 1000000;
+	entry->size = m->header.content;
+	entry->sender = m->envelope.sender;
+	entry->forced_expire = m->mark.expire;
+	entry->rcpts = (struct ipc_list){rcpts, gather(m, msg, at, rcpts)};
+	entry->more = *more = *at < m->envelope.n_rcpts;
+	if (!*more) {
+		l->end.count++;
+		l->end.bytes += m->header.content;
+	}
+	return ipc_send(l->channel, &msg_showq_entry, entry) == IPC_OK;
+}
+
+/*
+ * A message in memory. Nothing of it is held while the caller takes its time to read, so that a listing
+ * that nobody reads holds up no mail: between two frames it may be gone. Waits.
+ */
+static bool
+show_active(struct listing *l, struct slot *slot)
+{
+	struct msg_showq_entry entry = {.state = str_c(admin_state_name(slot))};
+	struct message *msg = slot->message;
+	char id[QUEUE_ID_SIZE];
+	size_t at = 0;
+	bool more;
+
+	if (!l->all && !is_theirs(&msg->m.envelope, l->uid))
+		return true;
+	slots_id(slot, id);
+	if (!send_frame(l, &entry, &msg->m, msg, &at, &more))
+		return false;
+	while (more) {
+		slot = slots_find(str_c(id));
+		msg = slot && slot->use == SLOT_USE_ACTIVE ? slot->message : NULL;
+		if (!msg) {
+			struct msg_showq_entry end = {
+			    .id = str_c(id), .state = entry.state, .sender = STR_EMPTY};
+
+			l->end.count++;
+			return ipc_send(l->channel, &msg_showq_entry, &end) == IPC_OK;
+		}
+		if (!send_frame(l, &entry, &msg->m, msg, &at, &more))
 			return false;
-	} while (entry.more);
-	l->end.count++;
-	l->end.bytes += m->header.content;
+	}
 	return true;
 }
 
@@ -99,42 +140,46 @@ read_slot(void *arg)
 	job->status = spool_load(job->fd, false, job->a, &job->m, NULL, 0, &job->why);
 }
 
-/* Shows one message, wherever it is. False: the caller is gone. Waits. */
+/* A message that is not in memory. Waits. */
 static bool
-show_slot(struct listing *l, struct slot *slot)
+show_waiting(struct listing *l, struct slot *slot)
 {
+	struct msg_showq_entry entry = {.state = str_c(admin_state_name(slot)), .next = slot->next};
 	struct read_job job = {.fd = -1};
-	bool ok = true;
+	size_t at = 0;
+	bool ok = true, more;
 
-	if (slot->use == SLOT_USE_ACTIVE && slot->message) {
-		const struct spool_message *m = &slot->message->m;
-
-		if (l->all || is_theirs(&m->envelope, l->uid)) {
-			message_ref(slot->message);
-			struct message *msg = slot->message;
-			ok = send_entry(l, slot, m);
-			message_unref(msg);
-		}
-		return ok;
-	}
-	if (slot->use != SLOT_USE_WAITING || !slots_use(slot))
+	if (!slots_use(slot))
 		return true;
 	job.fd = slot->fd;
 	job.a = arena_new(1024);
 	fiber_offload(FIBER_POOL_READ, read_slot, &job);
-	if (job.status == SPOOL_OK && (l->all || is_theirs(&job.m.envelope, l->uid)))
-		ok = send_entry(l, slot, &job.m);
 	slots_unuse(slot);
+	more = job.status == SPOOL_OK && (l->all || is_theirs(&job.m.envelope, l->uid));
+	while (ok && more)
+		ok = send_frame(l, &entry, &job.m, NULL, &at, &more);
 	buf_free(&job.why);
 	arena_free(&job.a);
 	return ok;
+}
+
+/* Shows one message, wherever it is. False: the caller is gone. Waits. */
+static bool
+show_slot(struct listing *l, struct slot *slot)
+{
+	slot = slots_settled(slot);
+	if (slot && slot->use == SLOT_USE_ACTIVE)
+		return show_active(l, slot);
+	if (slot && slot->use == SLOT_USE_WAITING)
+		return show_waiting(l, slot);
+	return true;
 }
 
 void
 admin_showq_session(struct service_client *client)
 {
 	struct listing l = {
-	    .channel = ipc_channel_new(client->stream, "qmgr", "mailq"),
+	    .channel = admin_open_public(client, "mailq"),
 	    .all = client->uid == 0 || client->uid == geteuid(),
 	    .uid = client->uid,
 	};
@@ -144,13 +189,14 @@ admin_showq_session(struct service_client *client)
 	uint32_t at = 0;
 	bool ok;
 
-	client->stream = NULL;
-	ok = admin_user_allowed(client, P_authorized_mailq_users) &&
-	    ipc_recv_one(l.channel, a, &msg_showq_ask, &ask) == IPC_OK;
+	ok = l.channel && ipc_recv_one(l.channel, a, &msg_showq_ask, &ask) == IPC_OK &&
+	    admin_user_allowed(client, P_authorized_mailq_users);
+	if (ok)
+		stream_timeout(ipc_stream(l.channel), READ_MS);
 	while (ok && (slot = slots_next(&at)))
 		ok = show_slot(&l, slot);
 	if (ok && ipc_send(l.channel, &msg_showq_end, &l.end) == IPC_OK)
 		ipc_flush(l.channel);
 	arena_free(&a);
-	ipc_channel_free(&l.channel);
+	admin_close_public(&l.channel);
 }

@@ -22,6 +22,8 @@
 
 /* Idle slots at the hot end of the free list keep their descriptors; the rest is opened at need. */
 #define OPEN_FREE_MAX 512
+#define CLOCK_SLACK_MS 10000 /* a clock that differs by less was not set, it drifts */
+#define SETTLE_LOOK_MS 5     /* a slot is read in less, unless it is large or the disk is busy */
 
 struct slots_state slots_state;
 
@@ -114,57 +116,89 @@ slots_messages(void)
 	return slots_state.messages;
 }
 
+/* How many free slots are for notices only. */
+static size_t
+reserve(void)
+{
+	return (size_t)conf_int(conf_get(), P_queue_slots_reserved);
+}
+
 /* Puts SLOT at the hot end of the free list. */
 void
 slots_free_list_add(struct slot *slot)
 {
 	struct slots_state *s = &slots_state;
 
+	/* A dirty one comes by again after its sync. */
+	if (s->open_free >= OPEN_FREE_MAX && !slot->is_dirty)
+		io_close(&slot->fd);
+	if (slot->fd != -1)
+		s->open_free++;
+	slot->next = fiber_now();
 	list_prepend(&s->free, &slot->link);
-	if (slot->fd != -1 && s->free.count > OPEN_FREE_MAX) {
-		struct slot *cold = LIST_ITEM(s->free.ends.prev, struct slot, link);
+	fiber_wake_one(&s->reserved_wait);
+	if (s->free.count > reserve())
+		fiber_wake_one(&s->free_wait);
+}
 
-		if (cold->users == 0 && !cold->is_dirty)
-			io_close(&cold->fd);
+void
+slots_free_list_remove(struct slot *slot)
+{
+	list_remove(&slots_state.free, &slot->link);
+	if (slot->fd != -1)
+		slots_state.open_free--;
+}
+
+/* Takes one off the free list, as soon as there is one for this caller. */
+static struct slot *
+take_free(bool reserved, fiber_deadline deadline, bool *full)
+{
+	struct slots_state *s = &slots_state;
+	struct fiber_waitq *q = reserved ? &s->reserved_wait : &s->free_wait;
+	struct slot *slot;
+
+	while (s->free.count <= (reserved ? 0 : reserve())) {
+		slots_upkeep_wake();
+		if (s->making_failed || fiber_wait(q, deadline) != FIBER_OK) {
+			*full = s->making_failed == ENOSPC || s->making_failed == EDQUOT;
+			return NULL;
+		}
 	}
-	fiber_wake_one(&s->free_wait);
+	slot = LIST_ITEM(list_first(&s->free), struct slot, link);
+	slots_free_list_remove(slot);
+	slot->use = SLOT_USE_FILLING;
+	if (s->free.count <= (size_t)conf_int(conf_get(), P_queue_slots_ahead) / 2)
+		slots_upkeep_wake();
+	return slot;
 }
 
 struct slot *
 slots_take(bool reserved, fiber_deadline deadline, bool *full)
 {
-	struct slots_state *s = &slots_state;
-	size_t keep = reserved ? 0 : (size_t)conf_int(conf_get(), P_queue_slots_reserved);
 	struct slot *slot;
 
 	*full = false;
-	while (s->free.count <= keep) {
-		slots_upkeep_wake();
-		if (s->making_failed || fiber_wait(&s->free_wait, deadline) != FIBER_OK) {
-			*full = s->making_failed == ENOSPC || s->making_failed == EDQUOT;
+	while ((slot = take_free(reserved, deadline, full)) && !slots_use(slot)) {
+		int error = errno;
+
+		log_error("queue slot %" PRIu32 ": open: %s", slot->number, strerror(error));
+		slot->users = 1; /* which the next call takes away */
+		if (error == EMFILE || error == ENFILE || error == ENOMEM) {
+			/* Nothing is wrong with the slot. */
+			slots_release(slot);
 			return NULL;
 		}
-	}
-	slot = LIST_ITEM(list_shift(&s->free), struct slot, link);
-	slot->use = SLOT_USE_FILLING;
-	if (s->free.count <= (size_t)conf_int(conf_get(), P_queue_slots_ahead) / 2)
-		slots_upkeep_wake();
-	if (slot->fd == -1 && !slots_use(slot)) {
-		log_error("queue slot %" PRIu32 ": open: %s", slot->number, strerror(errno));
 		slots_discard(slot);
-		return slots_take(reserved, deadline, full);
 	}
-	if (slot->users == 0)
-		slot->users = 1;
 	return slot;
 }
 
 static void
-forget_dirty(struct slot *slot)
+not_dirty(struct slot *slot)
 {
 	if (slot->is_dirty)
 		list_remove(&slots_state.dirty, &slot->dirty);
-	slot->is_dirty = false;
+	slot->is_dirty = slot->owes_sync = false;
 }
 
 void
@@ -172,24 +206,66 @@ slots_arrived(struct slot *slot)
 {
 	slots_state.messages++;
 	slot->use = SLOT_USE_WAITING;
-	/* Its sync has covered the marks of the message before it. */
-	forget_dirty(slot);
+	/* The message's own sync came after all that had been written here before. */
+	not_dirty(slot);
 }
 
 void
-slots_hold_new(struct slot *slot, uint64_t content)
+slots_put_new(struct slot *slot, uint64_t content, bool hold)
 {
-	slot->state = SLOT_HOLD;
+	slot->state = hold ? SLOT_HOLD : SLOT_INCOMING;
 	slot->next = 0;
 	slot->content = content;
+	if (!hold)
+		slots_schedule(slot, clock_wall());
 	slots_unuse(slot);
+}
+
+void
+slots_begin_reading(struct slot *slot)
+{
+	slot->use = SLOT_USE_READING;
+	slots_unschedule(slot);
+}
+
+void
+slots_end_reading(struct slot *slot)
+{
+	slot->use = SLOT_USE_WAITING;
+	if (slot->state != SLOT_HOLD && slot->state != SLOT_FREE)
+		slots_schedule(slot, slot->next);
+}
+
+struct slot *
+slots_settled(struct slot *slot)
+{
+	char id[QUEUE_ID_SIZE];
+
+	slots_id(slot, id);
+	while (slot && slot->use == SLOT_USE_READING) {
+		if (fiber_sleep(SETTLE_LOOK_MS) == FIBER_CANCELED)
+			return NULL;
+		slot = slots_find(str_c(id));
+	}
+	return slot;
+}
+
+/* Does SLOT hold a message that counts? */
+static bool
+counts(const struct slot *slot)
+{
+	return slot->use != SLOT_USE_FREE && slot->use != SLOT_USE_FILLING;
 }
 
 void
 slots_release(struct slot *slot)
 {
-	if (slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_ACTIVE)
+	if (counts(slot))
 		slots_state.messages--;
+	if (slot->owes_sync) {
+		slot->owes_sync = false;
+		slots_dirty(slot);
+	}
 	slots_unschedule(slot);
 	slot->use = SLOT_USE_FREE;
 	slot->state = SLOT_FREE;
@@ -221,7 +297,9 @@ slots_use(struct slot *slot)
 void
 slots_unuse(struct slot *slot)
 {
-	if (slot->users > 0 && --slot->users > 0)
+	if (slot->users == 0)
+		log_panic("queue slot %" PRIu32 " is given back by nobody", slot->number);
+	if (--slot->users > 0)
 		return;
 	if (slot->use == SLOT_USE_FREE)
 		settle(slot);
@@ -232,10 +310,10 @@ slots_unuse(struct slot *slot)
 void
 slots_discard(struct slot *slot)
 {
-	if (slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_ACTIVE)
+	if (counts(slot))
 		slots_state.messages--;
 	slots_unschedule(slot);
-	forget_dirty(slot);
+	not_dirty(slot);
 	slot->use = SLOT_USE_FREE;
 	slot->state = SLOT_FREE;
 	slot->message = NULL;
@@ -243,33 +321,52 @@ slots_discard(struct slot *slot)
 	slots_unuse(slot);
 }
 
+struct aside_job {
+	uint32_t number;
+	const char *id;
+	struct buf why;
+	bool ok;
+};
+
+static void
+move_aside(void *arg)
+{
+	struct aside_job *job = arg;
+
+	job->ok = spool_set_aside(slots_state.spool, job->number, job->id, &job->why);
+}
+
 void
 slots_set_aside(struct slot *slot, const char *id, const char *what)
 {
-	struct buf why = {0};
+	struct aside_job job = {.number = slot->number, .id = id};
 
-	if (spool_set_aside(slots_state.spool, slot->number, id, &why)) {
+	fiber_offload(FIBER_POOL_BULK, move_aside, &job);
+	if (job.ok) {
 		log_warning("%s: queue slot %" PRIu32 " is damaged, moved to corrupt/: %s",
 		    id[0] ? id : "unknown message", slot->number, what);
 		slots_discard(slot);
 	} else {
 		log_error("queue slot %" PRIu32 " is damaged (%s) and could not be moved: %s",
-		    slot->number, what, buf_cstr(&why));
+		    slot->number, what, buf_cstr(&job.why));
 		slots_unschedule(slot);
 		slot->use = SLOT_USE_FILLING; /* nobody's, until the next start looks again */
 		slots_unuse(slot);
 	}
-	buf_free(&why);
+	buf_free(&job.why);
 }
 
-void
+bool
 slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark)
 {
 	slot->state = mark->state;
-	if (slot->fd != -1 && spool_write_mark(slot->fd, id, mark))
+	if (spool_write_mark(slot->fd, id, mark)) {
 		slots_dirty(slot);
-	else
-		log_error("%s: write state mark: %s", id, strerror(errno));
+		return true;
+	}
+	log_error("%s: write state mark: %s", id, strerror(errno));
+	slot->leaving = true;
+	return false;
 }
 
 void
@@ -294,6 +391,22 @@ void
 slots_unschedule(struct slot *slot)
 {
 	due_remove(&slots_state.due, slot);
+}
+
+void
+slots_follow_clock(void)
+{
+	struct slots_state *s = &slots_state;
+	int64_t ahead = clock_wall_us() / 1000 - clock_mono_ms();
+	int64_t back = s->clock - ahead;
+
+	if (s->clock != 0 && back < CLOCK_SLACK_MS && -back < CLOCK_SLACK_MS)
+		return;
+	if (s->clock != 0 && back > 0) {
+		log_warning("the clock was set back by %" PRId64 " seconds", back / 1000);
+		due_shift(&s->due, -(back / 1000));
+	}
+	s->clock = ahead;
 }
 
 struct slot *

@@ -22,15 +22,16 @@ enum slot_use {
 	SLOT_USE_FREE,    /* in the free list, or about to be */
 	SLOT_USE_FILLING, /* a receiver has it */
 	SLOT_USE_WAITING, /* a message that is not in memory: queued, deferred or on hold */
-	SLOT_USE_ACTIVE,  /* a message in memory; see .message */
+	SLOT_USE_READING, /* … that is being read by somebody, who alone may change it: slots_settled() */
+	SLOT_USE_ACTIVE, /* a message in memory; see .message */
 };
 
 struct slot {
 	struct list_link link;  /* free list */
 	struct list_link dirty; /* marks written since the last sync */
 	struct message *message;
-	int64_t id_us;    /* the time part of the ID of the message it holds */
-	int64_t next;     /* wall seconds: when it is due */
+	int64_t id_us; /* the time part of the ID of the message it holds */
+	int64_t next;  /* WAITING: when it is due, wall seconds; FREE: since when, monotonic ms */
 	uint64_t content; /* bytes of the message */
 	size_t heap_at;   /* place in the heap of due times, from 1; 0 = not in it */
 	uint32_t number;
@@ -39,8 +40,9 @@ struct slot {
 	enum slot_state state; /* as the mark says */
 	enum slot_use use;
 	bool is_dirty;
-	bool grown;   /* larger than queue_slot_size */
-	bool leaving; /* free, and to be removed or cut: not in the free list */
+	bool owes_sync; /* FILLING, and marks of the former generation are not synced yet */
+	bool grown;     /* larger than queue_slot_size */
+	bool leaving;   /* a write or sync has failed: its file is removed as soon as it is free */
 };
 
 /* Opens the spool (lock included) and reads all slots. False with WHY. Waits. */
@@ -65,30 +67,44 @@ struct slot *slots_next(uint32_t *at);
 
 /* The message in SLOT is on stable storage: it counts. */
 void slots_arrived(struct slot *slot);
-/* It goes on hold at once; the caller's use of the descriptor ends. */
-void slots_hold_new(struct slot *slot, uint64_t content);
+/* It does not become active now: it is due at once, or on HOLD. The caller's use of the descriptor ends. */
+void slots_put_new(struct slot *slot, uint64_t content, bool hold);
+/*
+ * A WAITING slot is its caller's alone from here until the second call, which puts it back into the order
+ * of due times (if its state says so). In use meanwhile: slots_use().
+ */
+void slots_begin_reading(struct slot *slot);
+void slots_end_reading(struct slot *slot);
+/*
+ * Waits while somebody reads SLOT. The slot again, or NULL when its message has gone meanwhile, or the
+ * caller was canceled.
+ */
+struct slot *slots_settled(struct slot *slot);
 
 /* The message is done (its F mark is written), or never was: SLOT is free again. */
 void slots_release(struct slot *slot);
 /* A write or sync failed: the slot is never used again. ID names what stood there, for the log. */
 void slots_discard(struct slot *slot);
-/* Damaged: moved to corrupt/. */
+/* Damaged: moved to corrupt/. The caller is its only user. Waits. */
 void slots_set_aside(struct slot *slot, const char *id, const char *what);
 
 /* Opens the descriptor if it is closed, and keeps it open until slots_unuse(). False with errno. Waits. */
 bool slots_use(struct slot *slot);
 void slots_unuse(struct slot *slot);
 
-/* Writes the state mark now; durable within a second. A failure is logged and costs a second delivery. */
-void slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark);
+/*
+ * Writes the state mark now; durable within a second. A failure (false) is logged, costs a second
+ * delivery, and the slot is not used again.
+ */
+bool slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark);
 /* Marks were written: to be synced with the next batch. */
 void slots_dirty(struct slot *slot);
-/* Syncs now. False with errno. Waits. */
-bool slots_sync(struct slot *slot);
 
 /* Puts a WAITING slot into the order of due times, or moves it (hold: takes it out). */
 void slots_schedule(struct slot *slot, int64_t next);
 void slots_unschedule(struct slot *slot);
+/* When the wall clock has been set back, all due times go back with it. */
+void slots_follow_clock(void);
 /* The slot that is due first, or NULL. */
 struct slot *slots_due(void);
 /* Waits until something is scheduled, slots_due_wake() is called, or DEADLINE. */

@@ -23,7 +23,8 @@
 #define MAKE_RETRY_MS 5000 /* after a failure */
 #define TRIM_PAUSE_MS 10000
 #define TRIM_BATCH 16
-#define GRACE_SECONDS 1 /* for agents to report what a former qmgr did not hear */
+#define GROWN_IDLE_MS 5000 /* free for this long, a large slot is cut back */
+#define GRACE_SECONDS 1    /* for agents to report what a former qmgr did not hear */
 
 /* --- Recovery ------------------------------------------------------------------------------------ */
 
@@ -75,6 +76,7 @@ static void
 recover_message(struct peeked *p, int64_t now)
 {
 	struct slot *slot = p->slot;
+	int64_t most = conf_time(conf_get(), P_maximal_backoff_time) / 10 * 11 + 1, next;
 
 	slot->use = SLOT_USE_WAITING;
 	slot->state = p->mark.state;
@@ -82,7 +84,11 @@ recover_message(struct peeked *p, int64_t now)
 	slots_state.messages++;
 	if (slot->state == SLOT_HOLD)
 		return;
-	slots_schedule(slot, slot->state == SLOT_DEFERRED ? p->mark.next : now + GRACE_SECONDS);
+	next = now + GRACE_SECONDS;
+	/* No time that this qmgr would not have given, whatever the clock was when it was written. */
+	if (slot->state == SLOT_DEFERRED && p->mark.next > next)
+		next = p->mark.next < now + most ? p->mark.next : now + most;
+	slots_schedule(slot, next);
 }
 
 /* True when the slot must be set aside. */
@@ -137,6 +143,7 @@ recover(void)
 		fiber_offload(FIBER_POOL_READ, peek_slots, &job);
 		for (size_t i = 0; i < job.count; i++)
 			if (recover_slot(&job.list[i], now)) {
+				job.list[i].slot->users = 1; /* which the next call gives back */
 				slots_set_aside(job.list[i].slot, "", "its header is damaged");
 				damaged++;
 			}
@@ -156,6 +163,7 @@ slots_open(struct buf *why)
 	list_init(&s->free);
 	list_init(&s->dirty);
 	fiber_waitq_init(&s->free_wait);
+	fiber_waitq_init(&s->reserved_wait);
 	fiber_waitq_init(&s->dirty_wait);
 	fiber_waitq_init(&s->due_wait);
 	fiber_waitq_init(&s->upkeep_wait);
@@ -221,8 +229,13 @@ make_some(uint32_t *batch)
 	    .count = *batch, .size = (size_t)conf_int(conf_get(), P_queue_slot_size)};
 
 	job.first = find_gap(&job.count);
-	if (job.first + job.count > SPOOL_SLOTS_MAX)
+	if (job.first + job.count > SPOOL_SLOTS_MAX) {
+		log_error("the queue has as many slots as it may");
+		s->making_failed = ENOSPC;
+		fiber_wake_all(&s->free_wait);
+		fiber_wake_all(&s->reserved_wait);
 		return;
+	}
 	fiber_offload(FIBER_POOL_BULK, make_slots, &job);
 	s->making_failed = job.ok ? 0 : job.error;
 	if (job.ok) {
@@ -233,6 +246,7 @@ make_some(uint32_t *batch)
 	} else {
 		log_error("%s", buf_cstr(&job.why));
 		fiber_wake_all(&s->free_wait);
+		fiber_wake_all(&s->reserved_wait);
 	}
 	buf_free(&job.why);
 }
@@ -282,6 +296,8 @@ sync_slots(void *arg)
 /*
  * Takes slots off the dirty list, a batch at the most and no more than *LEFT, which counts down; a free
  * one leaves the free list until its sync has returned.
+ * One that is being filled is left to the sync of its new message: were it synced here as well, an error of
+ * the new message's blocks could be told here, and its own sync would hear of none.
  */
 static void
 gather_dirty(struct sync_job *job, size_t *left)
@@ -298,10 +314,11 @@ gather_dirty(struct sync_job *job, size_t *left)
 			break;
 		slot = LIST_ITEM(l, struct slot, dirty);
 		slot->is_dirty = false;
-		if (slot->fd == -1)
+		slot->owes_sync = slot->use == SLOT_USE_FILLING;
+		if (slot->fd == -1 || slot->owes_sync)
 			continue;
 		if (slot->use == SLOT_USE_FREE && list_linked(&slot->link))
-			list_remove(&s->free, &slot->link);
+			slots_free_list_remove(slot);
 		slot->users++;
 		job->slots[job->count] = slot;
 		job->fds[job->count++] = slot->fd;
@@ -328,40 +345,16 @@ sync_fiber(void *arg)
 		while (job->count > 0) {
 			fiber_offload(FIBER_POOL_BULK, sync_slots, job);
 			for (size_t i = 0; i < job->count; i++) {
-				if (job->errors[i])
+				if (job->errors[i]) {
 					log_error("queue slot %" PRIu32 ": sync marks: %s",
 					    job->slots[i]->number, strerror(job->errors[i]));
+					job->slots[i]->leaving = true;
+				}
 				slots_unuse(job->slots[i]);
 			}
 			gather_dirty(job, &left);
 		}
 	}
-}
-
-struct one_sync {
-	int fd, error;
-};
-
-static void
-sync_one(void *arg)
-{
-	struct one_sync *job = arg;
-
-	job->error = fdatasync(job->fd) == 0 ? 0 : errno;
-}
-
-bool
-slots_sync(struct slot *slot)
-{
-	struct one_sync job = {slot->fd, 0};
-
-	if (!slots_use(slot))
-		return false;
-	job.fd = slot->fd;
-	fiber_offload(FIBER_POOL_SYNC, sync_one, &job);
-	slots_unuse(slot);
-	errno = job.error;
-	return job.error == 0;
 }
 
 /* --- Removing what is too many --------------------------------------------------------------------- */
@@ -373,33 +366,82 @@ slots_upkeep_leave(struct slot *slot)
 		log_error("queue slot %" PRIu32 ": remove: %s: left alone until the next start",
 		    slot->number, strerror(errno));
 		slot->use = SLOT_USE_FILLING;
+		io_close(&slot->fd);
 		return;
 	}
 	slots_forget(slot);
 }
 
-/* From the cold end: surplus slots go, grown ones are cut back. */
+/* Surplus slots go, from the cold end. */
 static void
-trim_some(void)
+remove_surplus(void)
 {
 	struct slots_state *s = &slots_state;
 	size_t spare = (size_t)conf_int(conf_get(), P_queue_slots_spare);
-	off_t size = (off_t)conf_int(conf_get(), P_queue_slot_size);
 	struct list_link *l = s->free.ends.prev;
 
-	for (size_t n = 0; n < TRIM_BATCH && l != &s->free.ends; n++) {
+	for (size_t n = 0; n < TRIM_BATCH && s->free.count > spare; n++) {
 		struct slot *slot = LIST_ITEM(l, struct slot, link);
 
 		l = l->prev;
-		if (slot->is_dirty || slot->users > 0)
+		if (slot->is_dirty)
 			continue;
-		if (s->free.count > spare) {
-			list_remove(&s->free, &slot->link);
-			slots_upkeep_leave(slot);
-		} else if (slot->grown && slots_use(slot)) {
-			if (ftruncate(slot->fd, size) == 0)
-				slot->grown = false;
-			slot->users--;
+		slots_free_list_remove(slot);
+		slots_upkeep_leave(slot);
+	}
+}
+
+struct cut_job {
+	int fd;
+	off_t size;
+	int error;
+};
+
+static void
+cut_slot(void *arg)
+{
+	struct cut_job *job = arg;
+
+	job->error = ftruncate(job->fd, job->size) == 0 ? 0 : errno;
+}
+
+/* A slot that has grown and was free for a while; wherever it stands in the list. */
+static struct slot *
+find_grown(void)
+{
+	struct list *list = &slots_state.free;
+
+	for (struct list_link *l = list->ends.prev; l != &list->ends; l = l->prev) {
+		struct slot *slot = LIST_ITEM(l, struct slot, link);
+
+		if (slot->grown && !slot->is_dirty && fiber_now() - slot->next >= GROWN_IDLE_MS)
+			return slot;
+	}
+	return NULL;
+}
+
+/* Gives the blocks of large messages that have left back to the file system. Waits. */
+static void
+cut_grown(void)
+{
+	struct slot *slot;
+
+	while ((slot = find_grown())) {
+		struct cut_job job = {.size = (off_t)conf_int(conf_get(), P_queue_slot_size)};
+
+		slots_free_list_remove(slot);
+		slot->grown = false;
+		if (slots_use(slot)) {
+			job.fd = slot->fd;
+			fiber_offload(FIBER_POOL_BULK, cut_slot, &job);
+			if (job.error) {
+				log_error("queue slot %" PRIu32 ": cut back: %s", slot->number,
+				    strerror(job.error));
+				slot->leaving = true;
+			}
+			slots_unuse(slot);
+		} else {
+			slots_free_list_add(slot);
 		}
 	}
 }
@@ -408,8 +450,10 @@ static void
 trim_fiber(void *arg)
 {
 	(void)arg;
-	while (fiber_sleep(TRIM_PAUSE_MS) != FIBER_CANCELED)
-		trim_some();
+	while (fiber_sleep(TRIM_PAUSE_MS) != FIBER_CANCELED) {
+		remove_surplus();
+		cut_grown();
+	}
 }
 
 /* --- Room on the file system ------------------------------------------------------------------------ */

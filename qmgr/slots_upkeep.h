@@ -11,11 +11,14 @@ struct slots_state {
 	size_t cap;   /* of by_number */
 	uint32_t end; /* behind the largest number there is */
 	size_t messages;
-	int64_t last_us;  /* of the ID given out last */
+	int64_t last_us; /* of the ID given out last */
+	int64_t
+	    clock; /* what the wall clock was ahead of the monotonic one, ms; 0 = not known yet */
 	struct list free; /* hot end first */
+	size_t open_free; /* how many of them have their descriptor open */
 	struct list dirty;
 	struct due due;
-	struct fiber_waitq free_wait, dirty_wait, due_wait, upkeep_wait;
+	struct fiber_waitq free_wait, reserved_wait, dirty_wait, due_wait, upkeep_wait;
 	int making_failed; /* errno of the last attempt to make slots; 0 = it worked */
 	uint64_t room;     /* bytes free on the file system */
 	int64_t room_at;   /* when that was asked, monotonic ms */
@@ -26,6 +29,7 @@ extern struct slots_state slots_state;
 struct slot *slots_add(uint32_t number);
 void slots_forget(struct slot *slot);
 void slots_free_list_add(struct slot *slot);
+void slots_free_list_remove(struct slot *slot);
 
 /* The free list runs low, or there is something to trim. */
 void slots_upkeep_wake(void);

@@ -31,6 +31,8 @@
 #define MSG_ATTR_MAX 1100    /* attribute values */
 #define MSG_RCPT_PER_FRAME 100
 #define MSG_ID_MAX 32
+#define MSG_NOTICE_SIZE_MAX                                                                        \
+	(1 << 20) /* of the original in a notice, whatever bounce_size_limit says */
 
 /* NOTIFY of RFC 3461 section 4.1, as bits; 0 = not given. */
 enum dsn_notify {
@@ -227,7 +229,8 @@ struct msg_notice {
 	bool body_8bit;
 	int64_t arrival_us;
 	int64_t expire_at; /* wall seconds when the message will be given up: delay notices */
-	uint64_t size; /* bytes of the original that follow as content (cut at bounce_size_limit) */
+	/* Bytes of the original that follow as content: all, or its header, within bounce_size_limit. */
+	uint64_t size;
 	uint64_t full_size;
 	struct ipc_list attrs; /* struct msg_attr of the original */
 	struct ipc_list rcpts; /* struct msg_notice_rcpt */
