@@ -4,6 +4,7 @@ Python's standard library only."""
 import fcntl
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -40,6 +41,7 @@ class Daemons:
         self.processes = {}
         self.listeners = {}
         self.lines = []
+        self.files = None  # limit on descriptors of programs started from now on
         self.condition = threading.Condition()
         for name in ("conf", "data", "spool", "spool/private", "spool/public", "spool/pid",
                      "spool/maildrop", "spool/slots", "spool/corrupt"):
@@ -150,6 +152,8 @@ class Daemons:
             high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in wanted]
             for at, fd in enumerate(high):
                 os.dup2(fd, 3 + at)
+            if self.files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
             if os.getuid() == 0:
                 os.setgroups([])
                 os.setgid(NOBODY)
@@ -180,6 +184,20 @@ class Daemons:
         for path in UNIX_ENDPOINTS.get(program, []):
             self.listeners.pop(path).close()
             os.unlink(os.path.join(self.spool, path))
+
+    def order(self, program, letter):
+        """What master would say: D drain, R reload, F flush."""
+        self.processes[program][1].send(letter.encode())
+
+    def wait_end(self, program, timeout=20):
+        """Waits until it ends by itself; its exit status."""
+        process, status = self.processes.pop(program)
+        try:
+            return process.wait(timeout)
+        finally:
+            process.kill()
+            process.wait()
+            status.close()
 
     def pid(self, program):
         return self.processes[program][0].pid

@@ -126,7 +126,7 @@ class Channel:
         self.sock.settimeout(timeout)
         if not sock:
             self.sock.connect(path)
-        self.data = b""
+        self.data = bytearray()
         self.heard = False
         if hello:
             self.sock.sendall(pack("hello", version=1, name=name))
@@ -135,16 +135,25 @@ class Channel:
         self.sock.sendall(pack(what, **values))
 
     def content(self, data):
-        out = b""
         for i in range(0, len(data), 65536):
             piece = data[i:i + 65536]
-            out += struct.pack("<IHH", len(piece), CONTENT, 0) + piece
-        self.sock.sendall(out)
+            self.sock.sendall(struct.pack("<IHH", len(piece), CONTENT, 0) + piece)
+
+    def take_content(self, size):
+        """SIZE bytes of content."""
+        pieces = []
+        while size > 0:
+            name, piece = self.recv()
+            if name != "content" or len(piece) > size:
+                raise AssertionError(f"{size} bytes of content expected, got {name}")
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
 
     def _need(self, n):
         while len(self.data) < n:
             try:
-                more = self.sock.recv(65536)
+                more = self.sock.recv(262144)
             except ConnectionResetError:
                 more = b""
             if not more:
@@ -157,7 +166,8 @@ class Channel:
             self._need(8)
             length, number, _ = struct.unpack_from("<IHH", self.data)
             self._need(8 + length)
-            body, self.data = self.data[8:8 + length], self.data[8 + length:]
+            body = bytes(self.data[8:8 + length])
+            del self.data[:8 + length]
             if number == HELLO:
                 self.heard = True
                 continue
@@ -176,13 +186,15 @@ class Channel:
         self.sock.close()
 
 
-def submit(channel, content, sender="alice@example.org", rcpts=("bob@example.com",), hold=False, attrs=()):
-    """One message; returns its ID, or raises AssertionError with qmgr's refusal."""
+def submit(channel, content, sender="alice@example.org", rcpts=("bob@example.com",), attrs=(), **more):
+    """One message; returns its ID, or raises AssertionError with qmgr's refusal. RCPTS: addresses, or
+    dictionaries. MORE: further fields of the envelope."""
     channel.send("submit_begin", size=len(content))
     queue_id = channel.expect("submit_id")["id"]
-    channel.send("submit_envelope", sender=sender, hold=hold, attrs=list(attrs))
+    channel.send("submit_envelope", sender=sender, attrs=list(attrs), **more)
+    rcpts = [r if isinstance(r, dict) else {"address": r, "orig": r} for r in rcpts]
     for i in range(0, len(rcpts), 50):
-        channel.send("submit_rcpts", rcpts=[{"address": r, "orig": r} for r in rcpts[i:i + 50]])
+        channel.send("submit_rcpts", rcpts=rcpts[i:i + 50])
     if content:
         channel.content(content)
     channel.send("submit_commit", size=len(content))

@@ -1,170 +1,19 @@
 """The queue manager between a receiver and a delivery agent that are not part of the suite: what it keeps,
 when it says so, and what it makes of peers that break the rules. doc/queue.md is what is tested."""
-import glob
 import os
-import re
 import socket
 import struct
 import sys
-import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
-from daemons import Daemons  # noqa: E402
-
-BUILD = os.environ.get("POSTKEEP_BUILD") or os.environ.get("top_builddir") or os.getcwd()
-CONTENT = b"Subject: test\r\n\r\nhello\r\n.\r\n"
-SENT, DEFERRED, BOUNCED = 0, 1, 2
-HOLD, RELEASE, DELETE, REQUEUE, EXPIRE = range(5)
+from queue_rig import (CONTENT, DEFERRED, DELETE, HOLD, RELEASE, REQUEUE, SENT, Rig, defer,  # noqa: E402
+                       deliver)
 
 
-class Agent:
-    """private/local: takes deliveries and answers as DECIDE says, a function of (delivery, content) that
-    returns (status, dsn, text), or None for no answer."""
-
-    def __init__(self, daemons, decide, window=20):
-        self.decide = decide
-        self.window = window
-        self.deliveries = []
-        self.condition = threading.Condition()
-        self.channels = []
-        self.listener = socket.socket(socket.AF_UNIX)
-        path = os.path.join(daemons.spool, "private/local")
-        here = os.getcwd()
-        os.chdir(daemons.spool)
-        self.listener.bind("private/local")
-        os.chdir(here)
-        os.chmod(path, 0o666)
-        self.path = path
-        self.listener.listen(10)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
-        channel = ipc.Channel(sock=sock, name="local", timeout=60)
-        self.channels.append(channel)
-        try:
-            channel.expect("agent_open")
-            channel.send("agent_ready", window=self.window)
-            while True:
-                delivery = channel.expect("deliver")
-                content = b""
-                while len(content) < delivery["size"]:
-                    content += channel.recv()[1]
-                with self.condition:
-                    self.deliveries.append((delivery, content))
-                    self.condition.notify_all()
-                answer = self.decide(delivery, content)
-                if answer:
-                    for rcpt in delivery["rcpts"]:
-                        self.result(channel, delivery, rcpt["index"], *answer)
-        except (ipc.Closed, OSError):
-            pass
-
-    @staticmethod
-    def result(channel, delivery, index, status, dsn, text):
-        channel.send("result", id=delivery["id"], attempt=delivery["attempt"], index=index, status=status,
-                     dsn=dsn, text=text, relay="local")
-
-    def wait(self, count, timeout=10):
-        end = time.monotonic() + timeout
-        with self.condition:
-            while len(self.deliveries) < count:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise AssertionError(f"{len(self.deliveries)} deliveries, expected {count}")
-                self.condition.wait(left)
-            return self.deliveries[count - 1]
-
-    def hang_up(self):
-        for channel in self.channels:
-            try:
-                channel.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self.channels = []
-
-    def close(self):
-        self.listener.close()
-        os.unlink(self.path)
-        self.hang_up()
-
-
-def deliver(delivery, content):
-    return SENT, "2.0.0", "delivered"
-
-
-def defer(delivery, content):
-    return DEFERRED, "4.2.2", "mailbox is away"
-
-
-class Queue(unittest.TestCase):
-    def setUp(self):
-        self.daemons = Daemons(BUILD)
-        self.agent = None
-        self.addCleanup(self.clean)
-
-    def clean(self):
-        if self.agent:
-            self.agent.close()
-        self.daemons.__exit__()
-
-    def path(self, name):
-        return os.path.join(self.daemons.spool, name)
-
-    def start(self, decide=deliver, **more):
-        if decide:
-            self.agent = Agent(self.daemons, decide, **more)
-        self.daemons.start("qmgr")
-
-    def restart(self):
-        self.daemons.kill("qmgr")
-        self.daemons.start("qmgr")
-
-    def net(self):
-        return ipc.Channel(self.path("private/qmgr-net"))
-
-    def mailq(self):
-        return ipc.mailq(self.path("public/showq"))
-
-    def admin(self, verb, queue_id, state=""):
-        channel = ipc.Channel(self.path("private/qmgr-admin"))
-        channel.send("admin", verb=verb, id=queue_id, state=state)
-        done = channel.expect("admin_done")
-        channel.close()
-        return done["count"]
-
-    def wait_state(self, queue_id, state, timeout=10):
-        end = time.monotonic() + timeout
-        while True:
-            entry = self.mailq().get(queue_id)
-            if (entry and entry["state"]) == state:
-                return entry
-            if time.monotonic() > end:
-                raise AssertionError(f"{queue_id}: {entry}, expected {state}\n" + "\n".join(self.daemons.lines[-15:]))
-            time.sleep(0.05)
-
-    def log(self, text, timeout=10):
-        line = self.daemons.log_wait(text, timeout=timeout)
-        self.assertIsNotNone(line, f"not in the log: {text}\n" + "\n".join(self.daemons.lines[-15:]))
-        return line
-
-    def slot_of(self, queue_id):
-        for path in glob.glob(self.path("slots/*/*")):
-            with open(path, "rb") as f:
-                if f"\nid {queue_id} ".encode() in f.read(256):
-                    return path
-        return None
-
+class Queue(Rig):
     # --- A message's way ---------------------------------------------------------------------------
 
     def test_delivered(self):
@@ -334,22 +183,11 @@ class Queue(unittest.TestCase):
         queue_id = ipc.submit(self.net(), CONTENT)
         self.wait_state(queue_id, "deferred")
         self.daemons.kill("qmgr")
-        # What stands there after qmgr ended twice while reading it: the mark with work 2, made anew by
-        # the only program that can make its check.
-        self.admin_work(queue_id, 2)
+        # What stands there after qmgr ended twice while reading it.
+        self.set_mark(queue_id, work=2)
         self.daemons.start("qmgr")
         self.wait_state(queue_id, "hold")
         self.log("placed on hold")
-
-    def admin_work(self, queue_id, work):
-        """Writes the state mark "due, work N" as lib/queue does (SipHash-2-4 with its public key)."""
-        text = (b"state Q next %012d tries 00001 work %d warned n expire n" % (0, work)).ljust(72)
-        key = (0x706f73746b656570, 0x736c6f742d312121)
-        check = siphash(key, queue_id.encode() + struct.pack("<Q", 256) + text)
-        mark = text + b"%016x" % check
-        with open(self.slot_of(queue_id), "r+b") as f:
-            f.seek(256)
-            f.write(mark.ljust(127) + b"\n")
 
     # --- Administration --------------------------------------------------------------------------------
 
@@ -489,39 +327,6 @@ class Queue(unittest.TestCase):
             count = len(self.agent.deliveries) + 1
             delivery, _ = self.agent.wait(count)
         self.assertTrue(self.daemons.alive("qmgr"))
-
-
-def siphash(key, data):
-    """SipHash-2-4."""
-    mask = (1 << 64) - 1
-    v = [key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
-         key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573]
-
-    def rotate(x, b):
-        return ((x << b) | (x >> (64 - b))) & mask
-
-    def mix(rounds):
-        for _ in range(rounds):
-            v[0] = (v[0] + v[1]) & mask
-            v[1] = rotate(v[1], 13) ^ v[0]
-            v[0] = rotate(v[0], 32)
-            v[2] = (v[2] + v[3]) & mask
-            v[3] = rotate(v[3], 16) ^ v[2]
-            v[0] = (v[0] + v[3]) & mask
-            v[3] = rotate(v[3], 21) ^ v[0]
-            v[2] = (v[2] + v[1]) & mask
-            v[1] = rotate(v[1], 17) ^ v[2]
-            v[2] = rotate(v[2], 32)
-
-    padded = data + b"\0" * (7 - len(data) % 8) + bytes([len(data) & 255])
-    for i in range(0, len(padded), 8):
-        m = struct.unpack_from("<Q", padded, i)[0]
-        v[3] ^= m
-        mix(2)
-        v[0] ^= m
-    v[2] ^= 255
-    mix(4)
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
 
 
 if __name__ == "__main__":
