@@ -186,15 +186,16 @@ class Channel:
         self.sock.close()
 
 
-def submit(channel, content, sender="alice@example.org", rcpts=("bob@example.com",), attrs=(), **more):
+def submit(channel, content, sender="alice@example.org", rcpts=("bob@example.com",), attrs=(), batch=50,
+           **more):
     """One message; returns its ID, or raises AssertionError with qmgr's refusal. RCPTS: addresses, or
     dictionaries. MORE: further fields of the envelope."""
     channel.send("submit_begin", size=len(content))
     queue_id = channel.expect("submit_id")["id"]
     channel.send("submit_envelope", sender=sender, attrs=list(attrs), **more)
     rcpts = [r if isinstance(r, dict) else {"address": r, "orig": r} for r in rcpts]
-    for i in range(0, len(rcpts), 50):
-        channel.send("submit_rcpts", rcpts=rcpts[i:i + 50])
+    for i in range(0, len(rcpts), batch):
+        channel.send("submit_rcpts", rcpts=rcpts[i:i + batch])
     if content:
         channel.content(content)
     channel.send("submit_commit", size=len(content))
