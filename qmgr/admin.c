@@ -24,9 +24,8 @@
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
 
-#define SYNC_BATCH 64  /* slots whose orders are made durable together */
-#define PUBLIC_MAX 100 /* sessions of sockets that everybody may connect to */
-#define ASK_MS 20000   /* for their request */
+#define SYNC_BATCH 64 /* slots whose orders are made durable together */
+#define ASK_MS 20000  /* for a request on a socket that everybody may connect to */
 
 static const char *const verb_log[] = {
     [ADMIN_HOLD] = "placed on hold",
@@ -317,8 +316,6 @@ cat_slot(struct ipc_channel *channel, const struct msg_admin_cat *m)
 
 /* --- What everybody may connect to --------------------------------------------------------------------------- */
 
-static unsigned public_sessions;
-
 struct ipc_channel *
 admin_open_public(struct service_client *client, const char *name)
 {
@@ -326,24 +323,10 @@ admin_open_public(struct service_client *client, const char *name)
 
 	if (!service_idle(client, true))
 		return NULL;
-	if (public_sessions >= PUBLIC_MAX) {
-		log_warning("%s: too many connections at once, one of user %ld is closed", name,
-		    (long)client->uid);
-		return NULL;
-	}
-	public_sessions++;
 	channel = ipc_channel_new(client->stream, "qmgr", name);
 	stream_timeout(ipc_stream(channel), ASK_MS);
 	client->stream = NULL;
 	return channel;
-}
-
-void
-admin_close_public(struct ipc_channel **channel)
-{
-	if (*channel)
-		public_sessions--;
-	ipc_channel_free(channel);
 }
 
 struct user_job {
@@ -366,11 +349,14 @@ admin_user_allowed(const struct service_client *client, enum param list)
 {
 	struct user_job job = {.list = conf_str(conf_get(), list), .uid = client->uid};
 
-	if (client->uid == 0 || client->uid == geteuid())
+	if (client->uid == 0 || client->uid == geteuid() || str_eq(job.list, STR("static:anyone")))
 		return true;
 	fiber_offload(FIBER_POOL_READ, ask_users, &job);
 	if (job.answer == USERS_ERROR)
-		log_error("%s", buf_cstr(&job.why));
+		log_error("list of users: %s", buf_cstr(&job.why));
+	else if (job.answer == USERS_NO)
+		log_warning("user %ld may not do this: not in \"%.*s\"", (long)client->uid,
+		    STR_ARG(job.list));
 	buf_free(&job.why);
 	return job.answer == USERS_YES;
 }
@@ -431,5 +417,5 @@ admin_flush_session(struct service_client *client)
 			ipc_flush(channel);
 	}
 	arena_free(&a);
-	admin_close_public(&channel);
+	ipc_channel_free(&channel);
 }

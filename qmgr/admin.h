@@ -13,11 +13,11 @@ const char *admin_state_name(const struct slot *slot);
 /* private/qmgr-admin: hold, release, delete, requeue, expire; show a slot whole. */
 void admin_session(struct service_client *client);
 /*
- * A session that any user may open: NULL when there are too many of them, so that none of them keeps the
- * suite's own programs out. Takes the client's stream.
+ * A session that any user may open: it has a short time to ask, and counts as idle all the time, so that
+ * a listing that nobody reads does not hold up the end of the process. NULL when that has begun. Takes
+ * the client's stream.
  */
 struct ipc_channel *admin_open_public(struct service_client *client, const char *name);
-void admin_close_public(struct ipc_channel **channel);
 /* Is CLIENT in the list of users? Root and the queue's owner always are. Waits. */
 bool admin_user_allowed(const struct service_client *client, enum param list);
 /* public/flush: everybody whom authorized_flush_users lets. */

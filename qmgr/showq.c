@@ -198,5 +198,5 @@ admin_showq_session(struct service_client *client)
 	if (ok && ipc_send(l.channel, &msg_showq_end, &l.end) == IPC_OK)
 		ipc_flush(l.channel);
 	arena_free(&a);
-	admin_close_public(&l.channel);
+	ipc_channel_free(&l.channel);
 }
