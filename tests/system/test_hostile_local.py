@@ -633,7 +633,7 @@ class Home(Attack):
             self.suite.run("sendmail", "-f", "<>", "--", quoted, input=b"Subject: odd\n\nx\n")
         # No sender to tell: each is undeliverable or returned, none delivered.
         self.suite.wait_empty(timeout=30)
-        self.assertEqual(len(re.findall(r"local\[\d+\]: \w+: to=<.*status=bounced \(unknown user", self.suite.log())), len(names))
+        self.suite.wait_log(r"local\[\d+\]: \w+: to=<.*status=bounced \(unknown user", count=len(names))
 
     def test_headers(self):
         """Addresses do not become header lines."""
