@@ -5,6 +5,7 @@
  * regular file with one name, and is parsed as drop.h says. Its owner is the submitter.
  *
  * A file is removed when qmgr has the message; stopped in between, pickup hands it over a second time.
+ * One that cannot be removed is remembered, and only its removal is tried again.
  * What can never be taken is renamed to "bad.NAME" and stays for the administrator: an accepted message
  * is not thrown away. Files that were never completed go when they are a day old.
  */
@@ -23,6 +24,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/hash.h"
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -37,6 +39,8 @@
 #define SET_ASIDE_TRIES 100
 #define NAME_SIZE 128  /* longer names are not postdrop's */
 #define NAMES_MAX 4096 /* looked at in one round; the next one follows at once */
+#define TAKEN_MAX                                                                                  \
+	1000 /* names remembered: beyond that nothing is taken, the directory is in trouble */
 #define READ_SIZE 65536
 #define STALE_SECONDS 86400
 #define QMGR_WAIT_MS 10000
@@ -46,6 +50,7 @@ struct scanner {
 	bool stop;
 	struct fiber_waitq done;
 	bool initialized;
+	struct hash *taken; /* names of files that are queued and could not be removed */
 };
 static struct scanner scanner;
 
@@ -111,7 +116,7 @@ enum fate {
 	FATE_LATER, /* not now, and others neither: qmgr is away */
 	FATE_SKIP,  /* this one not now */
 	FATE_BAD,   /* never */
-	FATE_GONE,  /* no longer there */
+	FATE_GONE,  /* no longer there, or taken before */
 };
 
 struct file {
@@ -309,19 +314,26 @@ check_and_read(struct file *f)
 	return message_commit(&f->message, &no) ? FATE_DONE : fate_of(f, &no, FATE_SKIP);
 }
 
-/*
- * A file that cannot be removed would be queued again and again: after such a failure the directory is
- * left alone until pickup is started anew.
- */
+/* The message is in the queue: its file goes. One that stays must not be queued again. */
+static void
+remove_taken(struct file *f)
+{
+	struct str name = str_c(f->path + sizeof(DIRECTORY));
+
+	fiber_offload(FIBER_POOL_SYNC, unlink_file, f);
+	if (f->error == 0 || f->error == ENOENT) {
+		hash_del(scanner.taken, name);
+		return;
+	}
+	log_error("remove %s, which is queued: %s", f->path, strerror(f->error));
+	hash_put(scanner.taken, name, &scanner);
+}
+
 static void
 clean_up(struct file *f, enum fate so_far)
 {
 	if (so_far == FATE_DONE) {
-		fiber_offload(FIBER_POOL_SYNC, unlink_file, f);
-		if (f->error == 0)
-			return;
-		log_error("remove %s, which is queued: %s", f->path, strerror(f->error));
-		scanner.stop = true;
+		remove_taken(f);
 	} else if (so_far == FATE_BAD) {
 		fiber_offload(FIBER_POOL_SYNC, set_aside, f);
 		log_error("%s: uid=%ju: %s; %s", f->path, (uintmax_t)f->st.st_uid, f->why,
@@ -338,7 +350,14 @@ take_file(const char *name)
 	enum fate so_far;
 
 	snprintf(f.path, sizeof(f.path), DIRECTORY "/%s", name);
-	so_far = check_and_read(&f);
+	if (hash_get(scanner.taken, str_c(name))) {
+		remove_taken(&f);
+		so_far = FATE_GONE;
+	} else if (hash_count(scanner.taken) < TAKEN_MAX) {
+		so_far = check_and_read(&f);
+	} else {
+		so_far = because(&f, FATE_LATER, "too many files cannot be removed");
+	}
 	message_cancel(&f.message);
 	clean_up(&f, so_far);
 	io_close(&f.fd);
@@ -350,6 +369,23 @@ take_file(const char *name)
 }
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
+
+/* Forgets names that someone else has removed. */
+static void
+forget_gone(const struct listing *l)
+{
+	size_t cursor = 0;
+	struct str name;
+	void *value;
+
+	while (hash_next(scanner.taken, &cursor, &name, &value)) {
+		char key[NAME_SIZE] = "";
+
+		memcpy(key, name.data, name.len);
+		if (!bsearch(key, l->names, l->n, sizeof(l->names[0]), compare_names))
+			hash_del(scanner.taken, name);
+	}
+}
 
 /* One round over the directory. True when there is more to do now. */
 static bool
@@ -365,6 +401,8 @@ scan_once(void)
 	if (l.stale)
 		log_info("removed %zu unfinished file%s from %s", l.stale, l.stale == 1 ? "" : "s",
 		    DIRECTORY);
+	if (!l.error && !l.more)
+		forget_gone(&l);
 	for (size_t i = 0; i < l.n && !scanner.stop && so_far != FATE_LATER; i++) {
 		so_far = take_file(l.names[i]);
 		left += so_far == FATE_SKIP;
@@ -389,6 +427,7 @@ maildrop_scan(void)
 {
 	if (!scanner.initialized) {
 		fiber_waitq_init(&scanner.done);
+		scanner.taken = hash_new();
 		scanner.initialized = true;
 	}
 	if (scanner.running || scanner.stop)
