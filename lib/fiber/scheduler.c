@@ -9,10 +9,14 @@
  */
 #include "lib/fiber/annotate.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/fiber/internal.h"
 #include "lib/fiber/switch.h"
@@ -45,6 +49,19 @@ static struct {
 	uv_loop_t uv;
 } sched;
 
+/* libuv aborts when there are no descriptors for its first pipe: that must be told in words. */
+static int
+try_pipe(void)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return uv_translate_sys_error(errno);
+	io_close(&fds[0]);
+	io_close(&fds[1]);
+	return 0;
+}
+
 uv_loop_t *
 fiber_loop(void)
 {
@@ -52,7 +69,9 @@ fiber_loop(void)
 
 	if (sched.initialized)
 		return &sched.uv;
-	err = uv_loop_init(&sched.uv);
+	err = try_pipe();
+	if (err == 0)
+		err = uv_loop_init(&sched.uv);
 	if (err != 0)
 		log_fatal("cannot set up the event loop: %s", uv_strerror(err));
 	list_init(&sched.ready);
