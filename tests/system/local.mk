@@ -1,9 +1,9 @@
 # tests/system: a whole suite, driven by clients that are not part of it. tools/check runs them.
 EXTRA_DIST += \
-	tests/system/ipc.py tests/system/suite.py \
-	tests/system/queue_rig.py \
-	tests/system/queue_rig.py \
-	tests/system/test_confined.py tests/system/test_hostile.py tests/system/test_hostile_local.py \
+	tests/system/ipc.py tests/system/queue_rig.py tests/system/suite.py \
+	tests/system/test_confined.py \
+	tests/system/test_hostile.py tests/system/test_hostile_local.py \
+	tests/system/test_log.py \
 	tests/system/test_message.py \
 	tests/system/test_pass.py \
 	tests/system/test_queue.py tests/system/test_queue_notices.py tests/system/test_queue_orders.py
