@@ -73,11 +73,7 @@ set_sender(struct submission *s)
 	bool several;
 
 	if (o->sender == NULL) {
-		errno = 0;
 		pw = getpwuid(getuid());
-		if (pw == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
-			fail(EX_TEMPFAIL, "look up user ID %ld: %s", (long)getuid(),
-			    strerror(errno));
 		if (pw == NULL)
 			fail(EX_OSERR, "user ID %ld has no login name", (long)getuid());
 	}
@@ -180,7 +176,7 @@ read_piece(struct submission *s)
 		n = read(STDIN_FILENO, data, sizeof(data));
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		fail(EX_TEMPFAIL, "%s: error reading input: %s", s->who, strerror(errno));
+		fail(EX_DATAERR, "%s: error reading input: %s", s->who, strerror(errno));
 	if (n == 0) {
 		input_end(&s->input, &s->content);
 		return false;
@@ -237,7 +233,7 @@ start_postdrop(struct submission *s)
 	const char *dir = conf_cstr(conf_get(), P_command_directory);
 
 	if (!postdrop_start(&s->postdrop, dir, argv))
-		fail(run_status(errno), "%s: unable to execute %s/postdrop: %s", s->who, dir,
+		fail(EX_UNAVAILABLE, "%s: unable to execute %s/postdrop: %s", s->who, dir,
 		    strerror(errno));
 }
 

@@ -78,22 +78,6 @@ run_instead(const char *dir, char *const *argv)
 	errno = saved;
 }
 
-int
-run_status(int error)
-{
-	switch (error) {
-	case ENOENT:
-	case ENOTDIR:
-	case EACCES:
-	case EPERM:
-	case ELOOP:
-	case ENOEXEC:
-		return EX_UNAVAILABLE;
-	default:
-		return EX_TEMPFAIL;
-	}
-}
-
 static int
 spawn(pid_t *pid, const char *path, char *const *argv, int in, int out)
 {

@@ -13,8 +13,6 @@
  * errno.
  */
 void run_instead(const char *dir, char *const *argv);
-/* The exit status for a program that could not be run: 75 unless ERROR says that it never can be. */
-int run_status(int error);
 
 struct postdrop {
 	pid_t pid;

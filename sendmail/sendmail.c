@@ -82,7 +82,7 @@ load_configuration(const struct options *o)
 
 	/* For this program and those it starts. */
 	if (o->config_dir && setenv("MAIL_CONFIG", o->config_dir, 1) < 0)
-		fail(EX_TEMPFAIL, "setenv: %s", strerror(errno));
+		fail(EX_OSERR, "setenv: %s", strerror(errno));
 	conf = conf_load(NULL, NULL, 0, &problems);
 	buf_printf(&path, "%s/main.cf", conf_dir(conf));
 	if (access(buf_cstr(&path), R_OK) < 0)
@@ -113,7 +113,7 @@ become(const struct options *o, const char *dir, const char *name, const char *a
 		argv[n++] = str_dup(str_c(a2));
 	argv[n] = NULL;
 	run_instead(dir, argv);
-	fail(run_status(errno), "unable to execute %s/%s: %s", dir, name, strerror(errno));
+	fail(EX_UNAVAILABLE, "unable to execute %s/%s: %s", dir, name, strerror(errno));
 }
 
 static void
