@@ -30,3 +30,9 @@ tests_unit_test_queue_slot_SOURCES = tests/unit/test_queue_slot.c
 tests_unit_test_queue_slot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_queue_slot_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_slot
+tests_fuzz_fuzz_slot_SOURCES = tests/fuzz/fuzz_slot.c
+tests_fuzz_fuzz_slot_LDADD = libpostkeep.la
+tests_fuzz_fuzz_slot_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif
