@@ -357,6 +357,24 @@ sync_fiber(void *arg)
 	}
 }
 
+/* What a former qmgr had written and, since it was killed, never synced. */
+static void
+sync_spool(void *arg)
+{
+	*(int *)arg = spool_sync(slots_state.spool) ? 0 : errno;
+}
+
+static void
+sync_former_fiber(void *arg)
+{
+	int error;
+
+	(void)arg;
+	fiber_offload(FIBER_POOL_BULK, sync_spool, &error);
+	if (error)
+		log_error("sync the spool: %s", strerror(error));
+}
+
 /* --- Removing what is too many --------------------------------------------------------------------- */
 
 void
@@ -486,6 +504,7 @@ slots_room(void)
 void
 slots_start(void)
 {
+	fiber_spawn("sync former marks", sync_former_fiber, NULL);
 	fiber_spawn("make slots", make_fiber, NULL);
 	fiber_spawn("sync marks", sync_fiber, NULL);
 	fiber_spawn("trim slots", trim_fiber, NULL);

@@ -4,6 +4,8 @@
  * Everything goes through directory descriptors; names are numbers made here. The spool belongs to one
  * uid alone, so no one else can put anything in the way.
  */
+#include "config.h"
+
 #include "lib/queue/spool.h"
 
 #include <dirent.h>
@@ -305,6 +307,12 @@ spool_set_aside(struct spool *sp, uint32_t number, const char *id, struct buf *w
 		return true;
 	buf_printf(why, "move slots/%s to corrupt/%s: %s", from, to, strerror(errno));
 	return false;
+}
+
+bool
+spool_sync(struct spool *sp)
+{
+	return syncfs(sp->slots) == 0;
 }
 
 bool

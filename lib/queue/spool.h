@@ -44,6 +44,8 @@ bool spool_make(struct spool *sp, uint32_t first, uint32_t count, size_t size, s
 bool spool_remove(struct spool *sp, uint32_t number);
 /* Moves the file to corrupt/ID (or corrupt/slot-N-time when ID is empty). */
 bool spool_set_aside(struct spool *sp, uint32_t number, const char *id, struct buf *why);
+/* Makes durable all that was ever written to the spool, by whomever. False with errno. */
+bool spool_sync(struct spool *sp);
 /* Bytes and inodes free on the spool's file system; false with errno. */
 bool spool_free_space(struct spool *sp, uint64_t *bytes, uint64_t *inodes);
 
