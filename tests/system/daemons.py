@@ -31,10 +31,12 @@ alias_maps =
 
 
 class Daemons:
-    """build: the build folder. Use as a context manager: the directory goes with it."""
+    """build: the build folder; environment: of the programs, besides our own. Use as a context manager: the
+    directory goes with it."""
 
-    def __init__(self, build):
+    def __init__(self, build, environment=None):
         self.build = os.path.abspath(build)
+        self.environment = {**os.environ, **environment} if environment else None
         self.dir = tempfile.mkdtemp(prefix="postkeep-test.")
         self.spool = os.path.join(self.dir, "spool")
         self.conf = os.path.join(self.dir, "conf")
@@ -163,7 +165,7 @@ class Daemons:
         fillers = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(len(wanted) + 8)]
         self.processes[program] = (subprocess.Popen(
             argv, cwd=self.spool, stdin=subprocess.DEVNULL, preexec_fn=child,
-            close_fds=False), ours)
+            close_fds=False, env=self.environment), ours)
         for fd in fillers:
             os.close(fd)
         theirs.close()
