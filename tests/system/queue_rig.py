@@ -57,7 +57,10 @@ class Agent:
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
-        channel = ipc.Channel(sock=sock, name="local", timeout=60)
+        try:
+            channel = ipc.Channel(sock=sock, name="local", timeout=60)
+        except OSError:
+            return  # qmgr was killed
         with self.condition:
             self.channels.append(channel)
             self.at_once = max(self.at_once, len(self.channels))
