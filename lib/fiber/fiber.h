@@ -107,6 +107,24 @@ enum fiber_pool {
 	FIBER_POOLS,
 };
 void fiber_offload(enum fiber_pool pool, void (*fn)(void *arg), void *arg);
+/*
+ * Work that is cheaper when it is done together, such as syncs. FN runs in a worker thread, with the ARGs
+ * of all fibers whose work came in the same turn or while a former job of the group was running, in that
+ * order; each fiber waits for the end of the job that had its own. As with fiber_offload(), FN may block,
+ * and the wait cannot be canceled. How many jobs run at the same time follows from how long they take.
+ */
+#define FIBER_GROUP_MAX 16 /* pieces of work in one job */
+struct fiber_group {
+	enum fiber_pool pool;
+	void (*fn)(void *const *args, size_t n);
+	struct list waiting; /* group.c's own, like the rest */
+	unsigned jobs;
+	int64_t begun;   /* the last one, fiber_now() */
+	int64_t each_us; /* what a piece took of late */
+};
+void fiber_group_init(
+    struct fiber_group *g, enum fiber_pool pool, void (*fn)(void *const *args, size_t n));
+void fiber_group_run(struct fiber_group *g, void *arg);
 /* Threads a pool may have (defaults 32, 4, 8); threads start on demand. Before the first offload. */
 void fiber_pool_size(enum fiber_pool pool, unsigned threads);
 

@@ -51,6 +51,8 @@ uv_loop_t *fiber_loop(void); /* set up on first use */
 enum fiber_result fiber_block(struct fiber *self, fiber_deadline deadline);
 /* Ends F's wait, if it is waiting: takes it from its wait queue and lets it run with RESULT. */
 void fiber_ready(struct fiber *f, enum fiber_result result);
+/* Lets those run first that are ready in this turn. */
+void fiber_pass(void);
 
 /* stack.c */
 struct fiber *fiber_stack_get(void);

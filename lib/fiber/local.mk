@@ -2,6 +2,7 @@
 libpostkeep_la_SOURCES += \
 	lib/fiber/annotate.h \
 	lib/fiber/fiber.h \
+	lib/fiber/group.c \
 	lib/fiber/internal.h \
 	lib/fiber/offload.c \
 	lib/fiber/scheduler.c \

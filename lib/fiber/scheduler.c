@@ -264,6 +264,19 @@ fiber_yield(void)
 	leave(f);
 }
 
+void
+fiber_pass(void)
+{
+	struct fiber *f = sched.current;
+
+	/* A switch from a stack to itself is none. */
+	if (list_empty(&sched.ready))
+		return;
+	f->state = FIBER_STATE_READY;
+	list_append(&sched.ready, &f->link);
+	leave(f);
+}
+
 enum fiber_result
 fiber_sleep(int64_t ms)
 {

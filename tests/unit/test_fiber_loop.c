@@ -195,6 +195,159 @@ test_many_offloads(void **state)
 	assert_int_equal(t.count, 6000);
 }
 
+/* --- Work done together -------------------------------------------------------------------------------- */
+
+/* A piece of work: in which job of its group it was done, and as which of how many. */
+struct piece {
+	unsigned number, job, place, of;
+	unsigned done; /* how often */
+};
+
+static struct fiber_group group;
+static atomic_uint group_jobs;
+
+/* The first job waits at the gate, so that others come meanwhile. */
+static void
+work_together(void *const *args, size_t n)
+{
+	unsigned job = atomic_fetch_add(&group_jobs, 1) + 1;
+
+	if (job == 1) {
+		pthread_mutex_lock(&gate);
+		pthread_mutex_unlock(&gate);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct piece *p = args[i];
+
+		*p = (struct piece){p->number, job, (unsigned)i, (unsigned)n, p->done + 1};
+	}
+}
+
+static void
+group_member(void *arg)
+{
+	struct piece *p = arg;
+
+	fiber_group_run(&group, p);
+	assert_int_equal(p->done, 1);
+	t.count++;
+}
+
+static void
+group_main(void *arg)
+{
+	struct piece first[3] = {{0}}, later[FIBER_GROUP_MAX + 4] = {{0}};
+
+	(void)arg;
+	fiber_group_init(&group, FIBER_POOL_SYNC, work_together);
+	pthread_mutex_lock(&gate);
+	for (unsigned i = 0; i < ARRAY(first); i++)
+		fiber_spawn("first", group_member, &first[i]);
+	fiber_yield();
+	for (unsigned i = 0; i < ARRAY(later); i++) {
+		later[i].number = i;
+		fiber_spawn("later", group_member, &later[i]);
+	}
+	fiber_yield();
+	pthread_mutex_unlock(&gate);
+	wait_for_others();
+	assert_int_equal(t.count, ARRAY(first) + ARRAY(later));
+	/* Those of one turn are in one job; what came during it is in the next, as much as fits. */
+	for (unsigned i = 0; i < ARRAY(first); i++) {
+		assert_int_equal(first[i].job, 1);
+		assert_int_equal(first[i].place, i);
+		assert_int_equal(first[i].of, ARRAY(first));
+	}
+	for (unsigned i = 0; i < ARRAY(later); i++) {
+		assert_int_equal(later[i].job, i < FIBER_GROUP_MAX ? 2 : 3);
+		assert_int_equal(later[i].place, i % FIBER_GROUP_MAX);
+	}
+}
+
+static void
+test_group(void **state)
+{
+	(void)state;
+	atomic_store(&group_jobs, 0);
+	fiber_main(group_main, NULL);
+}
+
+static void
+stuck_group_main(void *arg)
+{
+	struct piece stuck = {0}, late[2] = {{0}};
+	struct fiber *f;
+
+	(void)arg;
+	fiber_group_init(&group, FIBER_POOL_SYNC, work_together);
+	pthread_mutex_lock(&gate);
+	f = fiber_spawn("stuck", group_member, &stuck);
+	fiber_sleep(100);
+	/* The job before has not ended, but hangs: another one is begun. */
+	fiber_spawn("late", group_member, &late[0]);
+	while (late[0].done == 0)
+		fiber_sleep(1);
+	assert_int_equal(stuck.done, 0);
+	/* A thread has the piece, so its fiber stays. */
+	fiber_cancel(f);
+	fiber_sleep(5);
+	assert_int_equal(t.count, 1);
+	pthread_mutex_unlock(&gate);
+	wait_for_others();
+	fiber_group_run(&group, &late[1]);
+	assert_int_equal(stuck.done + late[0].done + late[1].done, 3);
+	assert_int_equal(t.count, 2);
+}
+
+static void
+test_stuck_group(void **state)
+{
+	(void)state;
+	atomic_store(&group_jobs, 0);
+	fiber_main(stuck_group_main, NULL);
+}
+
+/* The slower the work, the more jobs at a time: a slow disk is kept busy. */
+static void
+slow_work(void *const *args, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		work_and_count(args[i]);
+}
+
+static void
+slow_member(void *arg)
+{
+	int ran = 0;
+
+	(void)arg;
+	fiber_group_run(&group, &ran);
+	assert_int_equal(ran, 1);
+	t.count++;
+}
+
+static void
+slow_group_main(void *arg)
+{
+	(void)arg;
+	fiber_group_init(&group, FIBER_POOL_SYNC, slow_work);
+	for (unsigned i = 0; i < 10; i++) {
+		fiber_spawn("slow", slow_member, NULL);
+		fiber_sleep(10);
+	}
+	wait_for_others();
+	assert_int_equal(t.count, 10);
+	assert_true(atomic_load(&most) >= 3);
+}
+
+static void
+test_slow_group(void **state)
+{
+	(void)state;
+	atomic_store(&most, 0);
+	fiber_main(slow_group_main, NULL);
+}
+
 /* --- Loop -------------------------------------------------------------------------------------------- */
 
 static void
@@ -495,6 +648,9 @@ main(void)
 	    cmocka_unit_test_setup(test_offload, reset),
 	    cmocka_unit_test_setup(test_pools_are_separate, reset),
 	    cmocka_unit_test_setup(test_many_offloads, reset),
+	    cmocka_unit_test_setup(test_group, reset),
+	    cmocka_unit_test_setup(test_stuck_group, reset),
+	    cmocka_unit_test_setup(test_slow_group, reset),
 	    cmocka_unit_test_setup(test_signal, reset),
 	    cmocka_unit_test_setup(test_stop, reset),
 	    cmocka_unit_test_setup(test_load, reset),
