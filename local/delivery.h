@@ -65,6 +65,7 @@ bool target_open(const struct delivery *d, const struct target *t);
  * messages, as they come; on failure the delivery is marked failed); and the delivery proper, with its
  * end. On a fiber; wait.
  */
+void maildir_start(struct worker *w); /* before the first of them */
 void maildir_spool(struct delivery *d);
 void maildir_deliver(struct delivery *d);
 void mbox_spool(struct delivery *d);

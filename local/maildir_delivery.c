@@ -1,19 +1,13 @@
 /*
  * maildir_delivery - deliveries to a Maildir
  *
- * Each message is written, synced and renamed in a thread of its own. The sync of the directory is
- * shared: whoever finds none running starts one, which does for all that were renamed before it began.
+ * Messages that come while others are being written make up the next job of a worker thread: all are
+ * written, then all synced and renamed, and one sync of the directory does for all. Large ones go alone.
  */
 #include "lib/base/mem.h"
 #include "local/delivery.h"
 
-#define LARGE ((uint64_t)256 * 1024) /* such a sync may take long: not among the small ones */
-
-static enum fiber_pool
-pool_for(const struct delivery *d)
-{
-	return d->m->size > LARGE ? FIBER_POOL_BULK : FIBER_POOL_SYNC;
-}
+#define LARGE ((uint64_t)256 * 1024)
 
 /* --- A large message, as it comes --------------------------------------------------------------------- */
 
@@ -71,22 +65,64 @@ write_copy(struct delivery *d, struct target *t)
 	return maildir_put(t->file, &message, &t->problem);
 }
 
-/* In a thread. */
+/* What D has not yet in files. MORE: others will be written before it is synced. */
 static void
-write_job(void *arg)
+write_copies(struct delivery *d, bool more)
 {
-	struct delivery *d = arg;
-
 	/* The rest of a large message goes where its beginning is. */
 	if (d->spool_target && d->body.len > 0)
 		spool_job(d);
 	for (size_t i = 0; i < d->n; i++) {
 		struct target *t = &d->targets[i];
 
-		if (target_open(d, t))
-			t->failed = !write_copy(d, t) ||
-			    !maildir_keep(t->file, &d->worker->given_up, &t->problem);
+		if (!target_open(d, t))
+			continue;
+		t->failed = !write_copy(d, t);
+		if (!t->failed && (more || i + 1 < d->n))
+			maildir_begin_sync(t->file);
 	}
+}
+
+static void
+keep_copies(struct delivery *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct target *t = &d->targets[i];
+
+		if (target_open(d, t))
+			t->failed = !maildir_keep(t->file, &d->worker->given_up, &t->problem);
+	}
+}
+
+/* The first sync of the directory does for all that were kept before it. */
+static void
+sync_copies(struct delivery *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct target *t = &d->targets[i];
+
+		if (target_open(d, t))
+			t->failed = !maildir_sync(t->file, &t->problem);
+	}
+}
+
+/* In a thread: N deliveries, each step for all of them before the next. */
+static void
+deliver_all(void *const *deliveries, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		write_copies(deliveries[i], n > 1);
+	}
+	for (size_t i = 0; i < n; i++)
+		keep_copies(deliveries[i]);
+	for (size_t i = 0; i < n; i++)
+		sync_copies(deliveries[i]);
+}
+
+static void
+deliver_large(void *arg)
+{
+	deliver_all(&arg, 1);
 }
 
 static void
@@ -97,51 +133,21 @@ probe_job(void *arg)
 	d->failed = !maildir_check(d->worker->maildir, &d->problem);
 }
 
-struct sync {
-	struct target *target;
-	bool ok;
-};
-
-/* In a thread. */
-static void
-sync_job(void *arg)
-{
-	struct sync *sync = arg;
-
-	sync->ok = maildir_sync(sync->target->file, &sync->target->problem);
-}
-
-static void
-make_durable(struct worker *w, struct target *t)
-{
-	struct sync sync = {.target = t};
-
-	while (!maildir_durable(t->file)) {
-		if (w->maildir_syncing) {
-			(void)fiber_wait(&w->synced, FIBER_FOREVER);
-			continue;
-		}
-		w->maildir_syncing = true;
-		fiber_offload(FIBER_POOL_SYNC, sync_job, &sync);
-		w->maildir_syncing = false;
-		fiber_wake_all(&w->synced);
-		if (!sync.ok) {
-			t->failed = true;
-			return;
-		}
-	}
-}
-
 void
 maildir_deliver(struct delivery *d)
 {
-	if (d->m->probe) {
+	if (d->m->probe)
 		fiber_offload(FIBER_POOL_READ, probe_job, d);
-	} else {
-		fiber_offload(pool_for(d), write_job, d);
-		for (size_t i = 0; i < d->n; i++)
-			if (target_open(d, &d->targets[i]))
-				make_durable(d->worker, &d->targets[i]);
-	}
+	else if (d->m->size > LARGE)
+		/* Such a sync may take long: not among the small ones. */
+		fiber_offload(FIBER_POOL_BULK, deliver_large, d);
+	else
+		fiber_group_run(&d->worker->maildir_group, d);
 	delivery_end(d);
+}
+
+void
+maildir_start(struct worker *w)
+{
+	fiber_group_init(&w->maildir_group, FIBER_POOL_SYNC, deliver_all);
 }

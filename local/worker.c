@@ -268,7 +268,7 @@ first_fiber(void *arg)
 	struct worker *w = arg;
 
 	fiber_waitq_init(&w->changed);
-	fiber_waitq_init(&w->synced);
+	maildir_start(w);
 	list_init(&w->mbox_queue);
 	w->channel = ipc_channel_new(stream_fd(FD_CHANNEL), "local", "qmgr");
 	if (begin(w))

@@ -29,8 +29,7 @@ struct worker {
 
 	/* One of the two is there. */
 	struct maildir *maildir;
-	bool maildir_syncing; /* a thread syncs the directory */
-	struct fiber_waitq synced;
+	struct fiber_group maildir_group; /* deliveries that are done together */
 	struct mbox *mbox;
 	struct list mbox_queue; /* struct delivery: received, and not yet part of a batch */
 	bool mbox_busy;         /* a fiber is working on batches */

@@ -50,6 +50,7 @@ qmgr_start(void)
 		return false;
 	}
 	slots_start();
+	receive_start();
 	schedule_start();
 	return true;
 }

@@ -5,9 +5,12 @@
  * are counted here. A small message is one write and one sync in a worker thread; a large one is
  * written as it comes, behind the place of its header, which is written last.
  */
+#include "config.h"
+
 #include "qmgr/receive.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +55,10 @@ struct receipt {
 	unsigned code; /* refused with this; 0 = not refused */
 	const char *dsn, *text;
 };
+
+static struct {
+	struct fiber_group small; /* writes and syncs of messages that fit into memory */
+} state;
 
 static void
 refuse(struct receipt *r, unsigned code, const char *dsn, const char *text)
@@ -282,6 +289,28 @@ take_content(struct receipt *r, struct str chunk)
 		write_piece(r);
 }
 
+/* All writes are begun before the first sync is waited for. */
+static void
+write_small_slots(void *const *args, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct write_job *job = args[i];
+
+		job->error = io_pwrite_all(job->fd, job->data.data, job->data.len, job->at) == -1
+		    ? errno
+		    : 0;
+		/* A hint: what it could say, the sync says. */
+		if (n > 1 && job->error == 0)
+			(void)sync_file_range(job->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct write_job *job = args[i];
+
+		if (job->error == 0 && fdatasync(job->fd) == -1)
+			job->error = errno;
+	}
+}
+
 /* The last write, and the sync that makes it an accepted message. Waits. */
 static bool
 store(struct receipt *r)
@@ -302,7 +331,10 @@ store(struct receipt *r)
 	job.data = buf_view(&r->data);
 	if (slot_content_offset(h) + h->content > (uint64_t)conf_int(conf_get(), P_queue_slot_size))
 		r->slot->grown = true;
-	fiber_offload(small ? FIBER_POOL_SYNC : FIBER_POOL_BULK, write_slot, &job);
+	if (small)
+		fiber_group_run(&state.small, &job);
+	else
+		fiber_offload(FIBER_POOL_BULK, write_slot, &job);
 	if (job.error) {
 		write_failed(r, job.error);
 		return false;
@@ -465,4 +497,10 @@ receive_session(struct service_client *client, enum receive_from from)
 		free(r);
 	}
 	ipc_channel_free(&channel);
+}
+
+void
+receive_start(void)
+{
+	fiber_group_init(&state.small, FIBER_POOL_SYNC, write_small_slots);
 }

@@ -10,6 +10,8 @@ enum receive_from {
 	RECEIVE_BOUNCE, /* notices: null sender only; reserved slots */
 };
 
+/* Before the first session. */
+void receive_start(void);
 /* One receiver's connection, for as long as it lasts. On a fiber. */
 void receive_session(struct service_client *client, enum receive_from from);
 

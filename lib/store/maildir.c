@@ -410,6 +410,13 @@ move(const struct dirs *d, const char *from, const char *to)
 	return true;
 }
 
+void
+maildir_begin_sync(const struct maildir_file *f)
+{
+	/* A hint; what it could say, the sync says. */
+	(void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 bool
 maildir_keep(struct maildir_file *f, const atomic_bool *given_up, struct store_problem *p)
 {

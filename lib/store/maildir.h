@@ -38,6 +38,8 @@ bool maildir_write(struct maildir_file *f, struct str text, struct store_problem
 /* Head and body of MESSAGE, for a small one in a single write. */
 bool maildir_put(
     struct maildir_file *f, const struct store_message *message, struct store_problem *p);
+/* Has the system begin to write F to the disk: worth it when others are looked at before maildir_keep(). */
+void maildir_begin_sync(const struct maildir_file *f);
 /*
  * Ends the last line if need be, syncs, renames to new/. GIVEN_UP (unless NULL) is looked at just
  * before the rename: when it is set the file stays in tmp/ and this fails.
