@@ -6,7 +6,8 @@ admin_postconf_SOURCES = \
 	admin/postconf_main.c \
 	admin/postconf_master.c \
 	admin/postconf_master_edit.c \
-	admin/postconf_service.c admin/postconf_service.h
+	admin/postconf_service.c admin/postconf_service.h \
+	admin/postconf_texts.c
 admin_postconf_LDADD = libpostkeep.la
 admin_postconf_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 

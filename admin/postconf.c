@@ -109,7 +109,7 @@ print_locks(void)
 	return print_words(locks);
 }
 
-/* No program authenticates yet, so there is no implementation to name. */
+/* No implementation of SASL is built in, so there is none to name; Postfix without SASL does the same. */
 static int
 print_sasl(void)
 {
@@ -130,6 +130,7 @@ static void __attribute__((noreturn)) usage(void)
 	      "       postconf -M -X | -# service/type...\n"
 	      "       postconf -F [-efhHx] [service[/type[/field]]...]\n"
 	      "       postconf -P [-efhHxX] [service[/type[/parameter]]...]\n"
+	      "       postconf -b | -t [\"\"]\n"
 	      "       postconf -a | -A | -l | -m\n",
 	    stderr);
 	exit(1);
@@ -190,15 +191,15 @@ read_option(struct request *r, char *mode, int option)
 	switch (option) {
 	case 'a':
 	case 'A':
+	case 'b':
 	case 'l':
 	case 'm':
+	case 't':
 	case 'M':
 	case 'F':
 	case 'P':
 		choose(mode, option);
 		break;
-	case 'b':
-		log_fatal("-b: the texts of notices cannot be shown yet");
 	case 'c':
 		r->dir = optarg;
 		break;
@@ -222,12 +223,16 @@ read_option(struct request *r, char *mode, int option)
 	case 'H':
 		r->no_value = true;
 		break;
+	case 'j':
+		log_fatal("-j: there is no output as JSON in this version");
 	case 'n':
 		r->set_only = true;
 		break;
 	case 'o':
 		add_override(r, optarg);
 		break;
+	case 'T':
+		log_fatal("-T %s: this version is built without TLS", optarg);
 	case 'p': /* parameters of main.cf: the default */
 	case 'v': /* accepted; there is nothing more to tell */
 		break;
@@ -248,6 +253,9 @@ run(struct request *r, char mode)
 	case 'a':
 	case 'A':
 		return print_sasl();
+	case 'b':
+	case 't':
+		return texts_show(r, mode == 'b');
 	case 'l':
 		return print_locks();
 	case 'm':
@@ -271,7 +279,7 @@ main(int argc, char **argv)
 	int option, status;
 
 	log_name("postkeep", "postconf");
-	while ((option = getopt(argc, argv, "aAbc:C:deFfhHlmMno:pPvxX#")) > 0)
+	while ((option = getopt(argc, argv, "aAbc:C:deFfHhjlmMno:pPtT:vxX#")) > 0)
 		read_option(&r, &mode, option);
 	r.names = argv + optind;
 	/* "postconf name=value" changes without being told to. */

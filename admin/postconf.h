@@ -78,6 +78,7 @@ void edit_lines(struct str text, edit_decide *decide, void *context, struct buf 
 
 int main_cf_show(const struct request *r);
 int main_cf_edit(const struct request *r);
+int texts_show(const struct request *r, bool expanded); /* -t, -b */
 int master_cf_show_entries(const struct request *r);    /* -M */
 int master_cf_show_fields(const struct request *r);     /* -F */
 int master_cf_show_parameters(const struct request *r); /* -P */

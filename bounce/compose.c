@@ -8,30 +8,11 @@
 #include "lib/mail/date.h"
 #include "lib/mail/dsn.h"
 #include "lib/mail/mime.h"
+#include "lib/mail/notice_text.h"
 #include "lib/mail/utf8.h"
 
 #define TEXT_WIDTH 78
 #define FIELD_WIDTH 900 /* a field's line; RFC 5322 section 2.1.1 allows 998 */
-
-/* What differs between the kinds. */
-static const struct {
-	const char *subject, *postmaster_subject, *intro;
-} kinds[NOTICE_KINDS] = {
-    [NOTICE_FAILURE] = {"Undelivered mail returned to sender", "Postmaster copy: undelivered mail",
-	"Your message could not be delivered to the recipients listed below. No further\r\n"
-	"attempt will be made for them. The cause is given with each recipient; what\r\n"
-	"could be kept of your message is attached.\r\n"},
-    [NOTICE_DELAY] = {"Your mail is delayed", "Postmaster warning: delayed mail",
-	"This is only a warning: you need not send your message again.\r\n\r\n"
-	"Your message could not yet be delivered to the recipients listed below.\r\n"
-	"Delivery will be tried again"},
-    [NOTICE_SUCCESS] = {"Your mail was delivered", "Your mail was delivered",
-	"As you asked to be told: your message was delivered to the recipients listed\r\n"
-	"below. If it was handed to a system that sends no such reports, you will get no\r\n"
-	"further notice.\r\n"},
-    [NOTICE_VERIFY] = {"Mail delivery report", "Mail delivery report",
-	"This is the delivery report you asked for.\r\n"},
-};
 
 bool
 compose_needs_utf8(const struct compose *c)
@@ -123,13 +104,14 @@ put_header(
     const struct compose *c, bool utf8, bool content_8bit, struct str boundary, struct buf *out)
 {
 	const struct msg_notice *n = c->notice;
+	const struct notice_text *text = notice_text((enum notice_kind)n->kind);
 
 	buf_puts(out, "From: Mail Delivery System <");
 	put_clean(out, c->from, MSG_ADDRESS_MAX);
 	buf_puts(out, ">\r\nTo: ");
 	put_clean(out, c->to, MSG_ADDRESS_MAX);
-	buf_printf(out, "\r\nSubject: %s\r\n",
-	    c->postmaster ? kinds[n->kind].postmaster_subject : kinds[n->kind].subject);
+	buf_printf(
+	    out, "\r\nSubject: %s\r\n", c->postmaster ? text->postmaster_subject : text->subject);
 	put_date_field(out, "Date", c->now);
 	buf_puts(out, "Message-Id: ");
 	mail_message_id((time_t)c->now, c->queue_id, c->myhostname, out);
@@ -161,15 +143,8 @@ put_text(const struct compose *c, struct buf *out)
 	const struct msg_notice *n = c->notice;
 	const struct msg_notice_rcpt *r = n->rcpts.items;
 
-	buf_printf(out, "This is the mail system at host %.*s.\r\n\r\n%s", STR_ARG(c->myhostname),
-	    kinds[n->kind].intro);
-	if (n->kind == NOTICE_DELAY) {
-		char date[MAIL_DATE_SIZE];
-
-		mail_date((time_t)n->expire_at, date);
-		buf_printf(out, " until\r\n%s.\r\n", date);
-	}
-	buf_puts(out, "\r\nIf you need help, forward this report to your postmaster.\r\n\r\n");
+	notice_text_put(notice_text((enum notice_kind)n->kind),
+	    &(struct notice_values){c->myhostname, n->expire_at}, "\r\n", out);
 	for (size_t i = 0; i < n->rcpts.count; i++) {
 		buf_putc(out, '<');
 		put_clean(out, r[i].address, MSG_ADDRESS_MAX);

@@ -1,4 +1,4 @@
-# lib/mail: addresses, headers, dates, status codes. Needs lib/base, and two enums of lib/ipc.
+# lib/mail: addresses, headers, dates, status codes. Needs lib/base, and enums of lib/ipc.
 libpostkeep_la_SOURCES += \
 	lib/mail/address.c lib/mail/address.h \
 	lib/mail/date.c lib/mail/date.h \
@@ -7,6 +7,7 @@ libpostkeep_la_SOURCES += \
 	lib/mail/header_address.c \
 	lib/mail/lines.c lib/mail/lines.h \
 	lib/mail/mime.c lib/mail/mime.h \
+	lib/mail/notice_text.c lib/mail/notice_text.h \
 	lib/mail/received.c lib/mail/received.h \
 	lib/mail/utf8.c lib/mail/utf8.h
 

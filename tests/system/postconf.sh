@@ -109,6 +109,29 @@ check 0 'dotlock
 fcntl
 flock' -l
 expect grep -qx static <("$postconf" -m)
+# no SASL is built in
+check 0 '' -a
+check 0 '' -A
+# each option that changes what is shown excludes the others
+check 1 'postconf: fatal: -a and -m exclude each other' -am
+check 1 'postconf: fatal: -b and -t exclude each other' -bt
+check 1 'postconf: fatal: -j: there is no output as JSON in this version' -j
+check 1 'postconf: fatal: -T compile-version: this version is built without TLS' -T compile-version
+
+# the texts of notices, as bounce sends them
+templates=$("$postconf" -c "$dir" -t)
+expect test "$(grep -c '_template = <<EOF$' <<<"$templates")" = 4
+expect grep -qx 'This is the mail system at host $myhostname\.' <<<"$templates"
+expect grep -qx 'Postmaster-Subject: Postmaster copy: undelivered mail' <<<"$templates"
+texts=$("$postconf" -c "$dir" -b)
+expect test "$(grep -cx 'This is the mail system at host mail.example.org\.' <<<"$texts")" = 4
+expect test "$(grep -c 'Subject:\|\$' <<<"$texts")" = 0
+expect test "$texts" = "$("$postconf" -c "$dir" -b '')"
+expect grep -qx 'This is the mail system at host other\.' <("$postconf" -c "$dir" -b -o myhostname=other)
+check 1 'postconf: fatal: FILE: texts from a file are not used by this version: "" stands for the built-in ones' -b FILE
+expect test "$("$postconf" -c "$dir" -t -o bounce_template_file=/x 2>&1 >"$work/templates")" = \
+	'postconf: warning: bounce_template_file is not used by this version: these are the built-in texts, and they are what is sent'
+expect test "$(cat "$work/templates")" = "$templates"
 expect test "$("$postconf" -d | wc -l)" -gt 1000
 expect test "$("$postconf" -d | sort -c 2>&1)" = ""
 
@@ -128,7 +151,6 @@ postconf: warning: DIR/main.cf, line 4: relayhost: "#" behind other text begins 
 check 0 'relayhost = ' -d relayhost
 check 1 'postconf: fatal: -d and -n exclude each other' -d -n
 check 1 'postconf: fatal: -e and -X exclude each other' -e -X a
-check 1 'postconf: fatal: -b: the texts of notices cannot be shown yet' -b
 rm "$dir/main.cf"
 check 1 'postconf: fatal: DIR/main.cf: cannot be read: No such file or directory; another configuration directory is named by -c or MAIL_CONFIG' myhostname
 check 1 "postconf: fatal: DIR/main.cf: No such file or directory" -e a=b
