@@ -227,7 +227,10 @@ opt_queue(struct options *o, const char *value, struct buf *why)
 		buf_printf(
 		    why, "-q%c needs a %s behind it", *value, *value == 'R' ? "site" : "queue ID");
 	else
-		buf_printf(why, "-q%c is not implemented", *value);
+		buf_printf(why,
+		    "-q%s: messages cannot be chosen %s here: try one with -qI and its queue ID"
+		    " from mailq, those to a site with -qR, or all with -q",
+		    value, *value == 'S' ? "by sender" : "like this");
 	return why->len == 0;
 }
 

@@ -71,8 +71,8 @@ class Case(unittest.TestCase):
             for line in lines:
                 f.write(line + "\n")
 
-    def stub(self, name):
-        """A program that tells how it was called, in the place of one of the suite's."""
+    def telltale(self, name):
+        """Puts in the place of one of the suite's programs one that tells how it was called."""
         path = os.path.join(self.commands, name)
         with open(path, "w", encoding="utf-8") as f:
             f.write('#!/bin/sh\necho "${0##*/} $* [$MAIL_CONFIG]"\n')
@@ -332,7 +332,7 @@ class Errors(Case):
 class Modes(Case):
     def test_others_programs(self):
         for name in ("postqueue", "postkeep", "smtpd"):
-            self.stub(name)
+            self.telltale(name)
         here = f"[{self.etc}]"
         for args, told in ((["-bp"], "postqueue -p"), (["-q"], "postqueue -f"),
                            (["-qIABC"], "postqueue -i ABC"), (["-qRx.example"], "postqueue -s x.example"),
@@ -346,6 +346,15 @@ class Modes(Case):
         self.assertEqual(result.stdout.decode().strip(), f"postqueue -p {here}")
         result = self.sendmail("-C", self.etc, "-bp", env={"MAIL_CONFIG": None})
         self.assertEqual(result.stdout.decode().strip(), f"postqueue -p {here}")
+
+    def test_choice_of_messages(self):
+        """What Postfix refuses as well; the reason names what can be done instead."""
+        for option, how in (("-qSx.example", "by sender"), ("-q!Rx.example", "like this"), ("-qL", "like this")):
+            result = self.sendmail(option)
+            self.assertEqual((result.returncode, result.stdout), (USAGE, b""), option)
+            text = result.stderr.decode()
+            self.assertIn(f"{option}: messages cannot be chosen {how} here", text)
+            self.assertIn("-qI", text)
 
     def test_nothing(self):
         for args in (["-q30m"], ["-bh"], ["-bH"]):

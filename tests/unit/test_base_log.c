@@ -340,7 +340,8 @@ full_socket(void **state)
 
 			/* More than any socket buffer of a usual size takes. */
 			for (int i = 0; i < 20000; i++)
-				log_info("%zu of many lines that nobody reads for now", sent++);
+				log_info(
+				    "%zu of many lines that nobody reads before the next", sent++);
 			drain(&arrived, &dropped, &reports);
 			log_info("%zu comes after", sent++);
 			log_flush();
