@@ -307,7 +307,7 @@ put_drop_envelope(struct cat *c, const struct msg_drop_begin *e)
 bool
 cat_drop(struct str file, const char *name, const struct cat_format *format)
 {
-	struct drop_reader *r = drop_reader_new(0);
+	struct drop_reader *r = drop_reader_of_file(0);
 	struct cat *c = new_cat(format);
 	enum drop_event event;
 	bool contents = false;

@@ -93,7 +93,7 @@ show_waiting(
 static void
 show_file(int dir, const char *name, show_fn *show, void *arg)
 {
-	struct waiting w = {.reader = drop_reader_new(0), .arena = arena_new(0)};
+	struct waiting w = {.reader = drop_reader_of_file(0), .arena = arena_new(0)};
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 

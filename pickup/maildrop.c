@@ -307,7 +307,7 @@ check_and_read(struct file *f)
 		return because(f, FATE_BAD, "not a regular file");
 	if (f->st.st_nlink != 1)
 		return because(f, FATE_BAD, "the file has more than one name");
-	f->reader = drop_reader_new(limit > 0 ? (uint64_t)limit : 0);
+	f->reader = drop_reader_of_file(limit > 0 ? (uint64_t)limit : 0);
 	so_far = read_stream(f);
 	if (so_far != FATE_DONE)
 		return so_far;

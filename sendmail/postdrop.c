@@ -171,7 +171,7 @@ finish_held(struct job *j)
 			return false;
 	}
 	return drop_file_write(&j->file, buf_view(&j->records), j->verdict) &&
-	    drop_file_commit(&j->file, j->verdict);
+	    drop_file_commit(&j->file, drop_has_sum(j->reader), j->verdict);
 }
 
 static bool
@@ -180,7 +180,7 @@ finish_passed_on(struct job *j)
 	if (!pass_on(j))
 		return false;
 	if (j->link == NULL)
-		return drop_file_commit(&j->file, j->verdict);
+		return drop_file_commit(&j->file, drop_has_sum(j->reader), j->verdict);
 	return pickup_commit(j->link, drop_size(j->reader), j->verdict) == PICKUP_OK;
 }
 

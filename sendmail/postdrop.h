@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/siphash.h"
 #include "lib/base/str.h"
 #include "lib/ipc/messages.h"
 
@@ -65,14 +66,15 @@ void pickup_close(struct pickup_link **link);
 
 struct drop_file {
 	int fd;
-	char name[64]; /* "maildrop/…" */
+	char name[64];      /* "maildrop/…" */
+	struct siphash sum; /* of what was written */
 };
 
 /* False with the verdict; whatever was written is removed then. */
 bool drop_file_open(struct drop_file *f, struct verdict *v);
 bool drop_file_write(struct drop_file *f, struct str records, struct verdict *v);
-/* Makes it complete and durable. */
-bool drop_file_commit(struct drop_file *f, struct verdict *v);
+/* Makes it complete and durable; WITH_SUM: its sum behind it (drop_has_sum()). */
+bool drop_file_commit(struct drop_file *f, bool with_sum, struct verdict *v);
 /* Removes it; nothing when it is committed or was never opened (fd -1). */
 void drop_file_discard(struct drop_file *f);
 

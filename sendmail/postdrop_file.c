@@ -29,6 +29,7 @@ bool
 drop_file_open(struct drop_file *f, struct verdict *v)
 {
 	f->fd = -1;
+	drop_sum_init(&f->sum);
 	for (int i = 0; f->fd < 0 && i < NAME_TRIES; i++) {
 		uint64_t random;
 
@@ -59,6 +60,7 @@ drop_file_discard(struct drop_file *f)
 bool
 drop_file_write(struct drop_file *f, struct str records, struct verdict *v)
 {
+	siphash_update(&f->sum, records.data, records.len);
 	if (io_write_all(f->fd, records.data, records.len) == 0)
 		return true;
 	verdict_set(v, EX_TEMPFAIL, "write %s: %s", f->name, strerror(errno));
@@ -77,9 +79,25 @@ sync_entry(int fd)
 	return errno == EACCES ? syncfs(fd) : -1;
 }
 
-bool
-drop_file_commit(struct drop_file *f, struct verdict *v)
+/* Behind all records. */
+static bool
+write_sum(struct drop_file *f, struct verdict *v)
 {
+	struct siphash sum = f->sum;
+	struct buf record = {0};
+	bool ok;
+
+	drop_write_sum(&record, &sum);
+	ok = drop_file_write(f, buf_view(&record), v);
+	buf_free(&record);
+	return ok;
+}
+
+bool
+drop_file_commit(struct drop_file *f, bool with_sum, struct verdict *v)
+{
+	if (with_sum && !write_sum(f, v))
+		return false;
 	if (fchmod(f->fd, DROP_MODE_READY) == 0 && fsync(f->fd) == 0 && sync_entry(f->fd) == 0 &&
 	    io_close(&f->fd) == 0) {
 		verdict_set(v, EX_OK, "stored");

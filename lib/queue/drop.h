@@ -8,7 +8,7 @@
  * The stream is a sequence of records. A record is one letter, the length of its value in decimal
  * (no leading zeros), a colon, the value, a line feed:
  *
- *	V1:1                     version of the format; first
+ *	V1:2                     version of the format; first
  *	S17:alice@example.org    sender, external form; empty = the null sender; once
  *	N5:Alice                 full name, for a From: that is missing
  *	E6:abc123                ENVID, decoded
@@ -19,9 +19,11 @@
  *	R3:bob                   a recipient, external form; at least one, behind all of the above
  *	D14:From: alice\r\n      a piece of the content, at most DROP_PIECE_MAX bytes; behind the recipients
  *	Z2:14                    bytes of content; last
+ *	K16:0123456789abcdef     in a file, behind all that: sum of all bytes before it; postdrop adds it
  *
  * Content is in wire form: every line ends in CRLF, no CR or LF stands alone. A file without its Z
- * record is one that was never completed.
+ * record is one that was never completed; one whose sum is wrong was torn by a power cut before postdrop
+ * had said that it is kept. Version 1, which is read for ever, has no K record.
  */
 #ifndef POSTKEEP_QUEUE_DROP_H
 #define POSTKEEP_QUEUE_DROP_H
@@ -31,6 +33,7 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/siphash.h"
 #include "lib/base/str.h"
 #include "lib/ipc/messages.h"
 
@@ -52,6 +55,9 @@ void drop_write_rcpt(struct buf *out, struct str address);
 /* PIECE may have any length. */
 void drop_write_content(struct buf *out, struct str piece);
 void drop_write_end(struct buf *out, uint64_t size);
+/* For a file: SUM is given every byte of the stream by siphash_update(); its record comes behind them. */
+void drop_sum_init(struct siphash *sum);
+void drop_write_sum(struct buf *out, struct siphash *sum);
 
 struct drop_reader;
 
@@ -66,11 +72,15 @@ enum drop_event {
 
 /* SIZE_LIMIT: most bytes of content, 0 = no limit. */
 struct drop_reader *drop_reader_new(uint64_t size_limit);
+/* The same for a file of maildrop/: looks at the sum as well. */
+struct drop_reader *drop_reader_of_file(uint64_t size_limit);
 void drop_reader_free(struct drop_reader **r);
 /* The next event; *INPUT moves behind what was read. TEXT is a view of the input. */
 enum drop_event drop_next(struct drop_reader *r, struct str *input, struct str *text);
 /* Good until the reader is freed. */
 const struct msg_drop_begin *drop_envelope(const struct drop_reader *r);
+/* Does this stream's version want a sum when it becomes a file? Good after the envelope. */
+bool drop_has_sum(const struct drop_reader *r);
 /* Bytes of content, and recipients, seen so far. */
 uint64_t drop_size(const struct drop_reader *r);
 size_t drop_rcpts(const struct drop_reader *r);

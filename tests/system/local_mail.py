@@ -239,6 +239,19 @@ class Maildrop(Case):
         self.assertIn("Date: Sun,  9 Sep 2001",
                       self.postcat("-h", "-q", entry["queue_id"]).replace("Sun, 9", "Sun,  9"))
 
+    def test_sum(self):
+        """What a power cut has left of a message that was not acknowledged does not go half a way."""
+        self.sendmail("bob", data=b"Subject: whole\n\n" + b"line of text\n" * 500)
+        (name,) = self.maildrop()
+        path = os.path.join(self.suite.spool, "maildrop", name)
+        with open(path, "rb") as f:
+            whole = f.read()
+        self.drop_file("sector", whole[:512] + whole[512:1024].replace(b"text", b"TEXT") + whole[1024:])
+        self.drop_file("no-sum", whole[:whole.rindex(b"K16:")])
+        self.suite.start("pickup")
+        self.wait_queue(1)
+        self.assertEqual(self.maildrop(), ["bad.no-sum", "bad.sector"])
+
     def test_bad_files(self):
         self.drop_file("garbage", b"hello\n" * 1000)
         self.drop_file("torn", self.HEAD + b"D3:x\r\n\n")

@@ -124,15 +124,16 @@ test_good(void **state)
 
 /* Streams that are refused as soon as the fault is seen. */
 static const char *const bad[] = {
-    "xx", "V1:2\n" HEAD RCPT "Z1:0\n", "S5:alice\n" RCPT "Z1:0\n", /* no version */
-    "V1:1\n" RCPT "Z1:0\n",                                        /* no sender */
-    HEAD "S3:bob\n" RCPT "Z1:0\n",                                 /* two senders */
-    HEAD "Z1:0\n",                                                 /* no recipient */
-    HEAD "D2:\r\n\nZ1:2\n", HEAD "X1:a\n" RCPT "Z1:0\n",           /* unknown record */
-    HEAD RCPT "N5:Alice\nZ1:0\n",        /* attribute behind the recipients */
-    HEAD RCPT "D2:\r\n\n" RCPT "Z1:2\n", /* recipient behind the content */
-    HEAD "R0:\nZ1:0\n",                  /* empty recipient */
-    HEAD "R3:b\nb\nZ1:0\n",              /* control byte */
+    "xx", "V1:2\n" HEAD RCPT "Z1:0\n", "V1:3\nS5:alice\n" RCPT "Z1:0\n",
+    "S5:alice\n" RCPT "Z1:0\n",                          /* no version */
+    "V1:1\n" RCPT "Z1:0\n",                              /* no sender */
+    HEAD "S3:bob\n" RCPT "Z1:0\n",                       /* two senders */
+    HEAD "Z1:0\n",                                       /* no recipient */
+    HEAD "D2:\r\n\nZ1:2\n", HEAD "X1:a\n" RCPT "Z1:0\n", /* unknown record */
+    HEAD RCPT "N5:Alice\nZ1:0\n",                        /* attribute behind the recipients */
+    HEAD RCPT "D2:\r\n\n" RCPT "Z1:2\n",                 /* recipient behind the content */
+    HEAD "R0:\nZ1:0\n",                                  /* empty recipient */
+    HEAD "R3:b\nb\nZ1:0\n",                              /* control byte */
     HEAD "N3:a\tb\n" RCPT "Z1:0\n", HEAD "F2:88\n" RCPT "Z1:0\n", HEAD "F1:z\n" RCPT "Z1:0\n",
     HEAD "F0:\n" RCPT "Z1:0\n", HEAD "Q13:never,failure\n" RCPT "Z1:0\n",
     HEAD "Q5:maybe\n" RCPT "Z1:0\n", HEAD "Q0:\n" RCPT "Z1:0\n",
@@ -144,8 +145,10 @@ static const char *const bad[] = {
     HEAD RCPT "D1:a\nZ1:1\n",                               /* no end of line */
     HEAD RCPT "D2:\r\n\nZ1:3\n",                            /* wrong size */
     HEAD RCPT "D2:\r\n\nZ2:-2\n", HEAD RCPT "Z1:0\nZ1:0\n", /* something behind the end */
-    HEAD RCPT "D02:\r\n\nZ1:2\n",                           /* leading zero */
-    HEAD RCPT "D:\r\n\nZ1:2\n", HEAD RCPT "D65537:",        /* piece too long */
+    /* A sum, which is not for streams. */
+    HEAD RCPT "Z1:0\nK16:0123456789abcdef\n", "V1:2\nS1:a\n" RCPT "Z1:0\nK16:0123456789abcdef\n",
+    HEAD RCPT "D02:\r\n\nZ1:2\n",                    /* leading zero */
+    HEAD RCPT "D:\r\n\nZ1:2\n", HEAD RCPT "D65537:", /* piece too long */
     HEAD RCPT "D999999999:", HEAD RCPT "D1234567890",
     HEAD RCPT "D2:\r\nXZ1:2\n", /* record without its line feed */
 };
@@ -188,6 +191,55 @@ test_truncated(void **state)
 		buf_free(&sink);
 		drop_reader_free(&r);
 	}
+}
+
+/* A file of today, read in one piece; with the byte at SPOILT changed, and cut to LEN. */
+static enum drop_event
+read_file(struct str whole, size_t len, size_t spoilt)
+{
+	struct drop_reader *r = drop_reader_of_file(0);
+	struct buf copy = {0};
+	struct buf sink = {0};
+	enum drop_event event;
+
+	buf_str(&copy, str_sub(whole, 0, len));
+	if (spoilt < copy.len)
+		copy.data[spoilt] ^= 1;
+	event = read_all(r, buf_view(&copy), 100, &sink, &sink);
+	buf_free(&copy);
+	buf_free(&sink);
+	drop_reader_free(&r);
+	return event;
+}
+
+/* In a file any byte that is not what was written is noticed; without its sum it is not complete. */
+static void
+test_file_sum(void **state)
+{
+	const struct msg_drop_begin e = {.sender = STR("alice@example.org")};
+	struct buf file = {0};
+	struct siphash sum;
+	size_t stream;
+
+	(void)state;
+	drop_write_begin(&file, &e);
+	drop_write_rcpt(&file, STR("bob"));
+	drop_write_content(&file, STR("a line\r\nand another\r\n"));
+	drop_write_end(&file, 21);
+	stream = file.len;
+	drop_sum_init(&sum);
+	siphash_update(&sum, file.data, file.len);
+	drop_write_sum(&file, &sum);
+	assert_int_equal(read_file(buf_view(&file), file.len, SIZE_MAX), DROP_END);
+	for (size_t i = 0; i < file.len; i++)
+		if (read_file(buf_view(&file), file.len, i) == DROP_END)
+			fail_msg("byte %zu may be anything", i);
+	for (size_t len = 0; len < file.len; len++)
+		assert_int_not_equal(read_file(buf_view(&file), len, SIZE_MAX), DROP_END);
+	/* As a stream it has none, and what the first day's postdrop has stored has none either. */
+	assert_int_equal(read_file(STR(HEAD RCPT "Z1:0\n"), SIZE_MAX, SIZE_MAX), DROP_END);
+	assert_int_not_equal(read_file(buf_view(&file), stream, SIZE_MAX), DROP_END);
+	buf_free(&file);
 }
 
 static void
@@ -272,6 +324,7 @@ main(void)
 	    cmocka_unit_test(test_good),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_file_sum),
 	    cmocka_unit_test(test_size_limit),
 	    cmocka_unit_test(test_field_limits),
 	    cmocka_unit_test(test_writer_fits),
