@@ -18,6 +18,7 @@
 
 #include "admin/tool.h"
 #include "lib/base/arena.h"
+#include "lib/base/clock.h"
 #include "lib/base/io.h"
 #include "lib/base/mem.h"
 
@@ -233,6 +234,10 @@ change_mark(enum admin_verb verb, struct slot_mark *mark)
 		if (!held)
 			return false;
 		break;
+	case ADMIN_REQUEUE:
+		mark->renewed = clock_wall();
+		mark->expire = mark->warned = false;
+		break;
 	default:
 		break;
 	}
@@ -247,6 +252,7 @@ static const char *const verb_log[] = {
     [ADMIN_DELETE] = "removed",
     [ADMIN_REQUEUE] = "requeued",
     [ADMIN_EXPIRE] = "expired",
+    [ADMIN_RETRY] = "to be tried again",
 };
 
 /* True when it was done to the message in FD. */

@@ -22,7 +22,7 @@
 
 #define USAGE                                                                                      \
 	"postsuper [-c config_dir] [-d queue_id] [-e queue_id] [-f queue_id] [-h queue_id]"        \
-	" [-H queue_id] [-r queue_id] [-psv] [queue...]"
+	" [-H queue_id] [-r queue_id] [-R queue_id] [-psv] [queue...]"
 #define LINE_MAX_BYTES 1000
 
 /* An option that changes messages: the orders it stands for, and what is said of them. */
@@ -49,7 +49,7 @@ struct options {
 };
 
 struct session {
-	struct action actions[6];
+	struct action actions[7];
 	struct ipc_blocking *ipc; /* qmgr, or … */
 	struct offline *offline;  /* … the spool */
 	struct arena *arena;
@@ -67,6 +67,7 @@ static const struct action action_table[] = {
 	.done = "Released from hold",
 	.one = "released from hold"},
     {.letter = 'r', .verb = ADMIN_REQUEUE, .done = "Requeued", .one = "requeued"},
+    {.letter = 'R', .verb = ADMIN_RETRY, .done = "To be tried again", .one = "to be tried again"},
 };
 #define ACTIONS (sizeof(action_table) / sizeof(action_table[0]))
 
@@ -96,7 +97,7 @@ parse(int argc, char **argv, struct session *s, struct options *o)
 
 	o->work = mem_array((size_t)argc, sizeof(*o->work));
 	opterr = 0;
-	while ((c = getopt(argc, argv, "c:d:e:f:h:H:pr:sSv")) != -1) {
+	while ((c = getopt(argc, argv, "c:d:e:f:h:H:pr:R:sSv")) != -1) {
 		struct action *action = find_action(s, c);
 
 		if (action)

@@ -33,6 +33,7 @@ static const char *const verb_log[] = {
     [ADMIN_DELETE] = "removed",
     [ADMIN_REQUEUE] = "requeued",
     [ADMIN_EXPIRE] = "expired",
+    [ADMIN_RETRY] = "to be tried again",
 };
 
 const char *
@@ -69,6 +70,10 @@ change_mark(enum admin_verb verb, struct slot_mark *mark)
 		if (mark->state == SLOT_HOLD)
 			return true; /* it stays there until it is released */
 		break;
+	case ADMIN_REQUEUE:
+		mark->renewed = clock_wall();
+		mark->expire = mark->warned = false;
+		break;
 	default:
 		break;
 	}
@@ -88,10 +93,7 @@ order_active(struct slot *slot, enum admin_verb verb)
 	if (verb == ADMIN_RELEASE) {
 		if (!msg->want_hold)
 			return false;
-		msg->want_hold = false;
 		mark.state = SLOT_HOLD;
-	} else if (verb == ADMIN_REQUEUE) {
-		return slots_use(slot); /* it is on its way already */
 	}
 	if (!change_mark(verb, &mark))
 		return false;
@@ -101,6 +103,8 @@ order_active(struct slot *slot, enum admin_verb verb)
 		message_want_delete(msg);
 	else if (verb == ADMIN_EXPIRE)
 		message_want_expire(msg);
+	else
+		message_want_on(msg, verb == ADMIN_REQUEUE); /* it is on its way already */
 	msg->m.mark = mark;
 	slots_mark(slot, msg->m.header.id, &mark);
 	return slots_use(slot);

@@ -543,3 +543,10 @@ message_want_expire(struct message *msg)
 {
 	msg->want_expire = true;
 }
+
+void
+message_want_on(struct message *msg, bool renewed)
+{
+	msg->want_hold = false;
+	msg->want_expire = msg->want_expire && !renewed;
+}

@@ -83,6 +83,8 @@ bool message_loading(void);
 void message_want_hold(struct message *msg);
 void message_want_delete(struct message *msg);
 void message_want_expire(struct message *msg);
+/* It is not to be held any more; RENEWED: nor to be expired. */
+void message_want_on(struct message *msg, bool renewed);
 
 /* COUNT recipients will get no result: an administrator has deleted the message. */
 void message_drop(struct message *msg, size_t count);

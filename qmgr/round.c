@@ -64,10 +64,13 @@ lifetime(const struct message *msg)
 	    msg->m.envelope.sender.len == 0 ? P_bounce_queue_lifetime : P_maximal_queue_lifetime);
 }
 
+/* When its lifetime began: at its arrival, or when an administrator requeued it. */
 static int64_t
 arrival(const struct message *msg)
 {
-	return msg->m.header.arrival_us / 1000000;
+	int64_t first = msg->m.header.arrival_us / 1000000;
+
+	return msg->m.mark.renewed > first ? msg->m.mark.renewed : first;
 }
 
 static bool

@@ -247,8 +247,9 @@ enum admin_verb {
 	ADMIN_HOLD,
 	ADMIN_RELEASE,
 	ADMIN_DELETE,
-	ADMIN_REQUEUE, /* route again, due now */
+	ADMIN_REQUEUE, /* due now, and its lifetime begins anew */
 	ADMIN_EXPIRE,  /* bounce at once */
+	ADMIN_RETRY,   /* due now; its age stays */
 	ADMIN_VERBS,
 };
 

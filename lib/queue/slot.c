@@ -119,7 +119,7 @@ get_field(
 }
 
 static bool
-get_hex(struct str s, uint64_t *value)
+get_hex(struct str s, size_t digits, uint64_t *value)
 {
 	uint64_t v = 0;
 
@@ -134,7 +134,7 @@ get_hex(struct str s, uint64_t *value)
 			return false;
 	}
 	*value = v;
-	return s.len == 16;
+	return s.len == digits;
 }
 
 static bool
@@ -166,7 +166,7 @@ get_header_fields(struct str data, struct slot_header *h)
 	h->rcpts = (uint32_t)rcpts;
 	h->arrival_us = (int64_t)arrival;
 	return str_eq(str_sub(data, at, 4), STR("sum ")) &&
-	    get_hex(str_sub(data, at + 4, 16), &h->sum);
+	    get_hex(str_sub(data, at + 4, 16), 16, &h->sum);
 }
 
 enum slot_verdict
@@ -196,6 +196,10 @@ slot_put_mark(const char *id, const struct slot_mark *m, char out[SLOT_STATE_SIZ
 	    next % 1000000000000, m->tries % 100000, m->work % 10, m->warned ? 'y' : 'n',
 	    m->expire ? 'y' : 'n');
 
+	/* Marks of the first days end here; what follows takes what they left of the checked bytes. */
+	if (m->renewed > 0 && m->renewed <= UINT32_MAX)
+		n += snprintf(
+		    text + n, sizeof(text) - (size_t)n, " @%08" PRIx64, (uint64_t)m->renewed);
 	put_padded(out, STATE_CHECKED + 1, text, (size_t)n);
 	put_checked(out, STATE_CHECKED, SLOT_STATE_SIZE, id, SLOT_STATE_OFFSET);
 }
@@ -204,7 +208,7 @@ bool
 slot_get_mark(const char *id, struct str data, struct slot_mark *m)
 {
 	size_t at = STR("state Q").len + 1;
-	uint64_t next, tries, work;
+	uint64_t next, tries, work, renewed = 0;
 
 	*m = (struct slot_mark){.state = SLOT_INCOMING};
 	if (!check_holds(data, STATE_CHECKED, SLOT_STATE_SIZE, id, SLOT_STATE_OFFSET))
@@ -220,6 +224,9 @@ slot_get_mark(const char *id, struct str data, struct slot_mark *m)
 	m->work = (unsigned)work;
 	m->warned = data.data[at + 7] == 'y';
 	m->expire = data.data[at + 16] == 'y';
+	if (data.data[at + 18] == '@' && !get_hex(str_sub(data, at + 19, 8), 8, &renewed))
+		return false;
+	m->renewed = (int64_t)renewed;
 	return true;
 }
 

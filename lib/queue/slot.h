@@ -48,11 +48,12 @@ enum slot_state {
 
 struct slot_mark {
 	enum slot_state state;
-	int64_t next;   /* wall seconds of the next attempt; 0 = now */
-	unsigned tries; /* attempts so far */
-	unsigned work;  /* how often qmgr ended while reading this slot */
-	bool warned;    /* the delay notice is in the queue */
-	bool expire;    /* to be returned at once */
+	int64_t next;    /* wall seconds of the next attempt; 0 = now */
+	unsigned tries;  /* attempts so far */
+	unsigned work;   /* how often qmgr ended while reading this slot */
+	bool warned;     /* the delay notice is in the queue */
+	bool expire;     /* to be returned at once */
+	int64_t renewed; /* wall seconds when its lifetime began anew; 0 = at its arrival */
 };
 
 /* Recipient marks. */

@@ -389,6 +389,25 @@ class Tools(Case):
         said = self.postsuper("-r", ids["s2"])
         self.assertIn("Requeued: 1 message\n", said)
         self.assertNotEqual(self.states()["s2"], "hold")
+        self.assertIn("Placed on hold: 2 messages", self.postsuper("-h", "ALL", "incoming", "active", "deferred"))
+        said = self.postsuper("-R", ids["s2"])
+        self.assertIn("To be tried again: 1 message\n", said)
+        self.assertNotEqual(self.states()["s2"], "hold")
+        self.assertEqual(self.states()["s1"], "hold")
+        # Several at once, one after the other; what is expired and held stays there, -f releases it.
+        said = self.postsuper("-h", ids["s2"], "-H", ids["s1"], "-e", ids["s2"], "-h", ids["s1"])
+        for line in ("Placed on hold: 2 messages", "Released from hold: 1 message", "Expired: 1 message"):
+            self.assertIn(line + "\n", said)
+        self.assertEqual((self.states()["s1"], self.states()["s2"]), ("hold", "hold#"))
+        said = self.postsuper("-R", "ALL", "deferred", "active", "incoming")
+        self.assertNotIn("tried", said)
+        for option, line in (("-r", "Requeued: 2 messages"), ("-h", "Placed on hold: 2 messages"),
+                             ("-H", "Released from hold: 2 messages"), ("-R", "To be tried again: 2 messages")):
+            data = f"{ids['s1']}\n{ids['s2']}!\nALL\n".encode()
+            said = self.postsuper(option, "-", data=data)
+            self.assertIn(line + "\n", said)
+            self.assertIn("not a queue ID: ALL", said)
+        self.assertEqual(self.postsuper("-d", "4C0000000000z1"), "")
         self.assertIn("Deleted: 1 message\n", self.postsuper("-d", ids["s0"]))
         self.assertIn("Deleted: 2 messages", self.postsuper("-d", "ALL"))
         self.assertEqual(self.queue(), [])
@@ -419,6 +438,32 @@ class Tools(Case):
         self.assertEqual(os.stat(lock).st_uid, UID)
         self.suite.start("qmgr")
         self.assertEqual(self.states(), {"s0": "hold"})
+
+    def test_purge_and_check(self):
+        """-p and -s, alone, together, by themselves, and before other orders; with qmgr and without."""
+        (entry,) = self.submit(1)
+        drop = os.path.join(self.suite.spool, "maildrop")
+
+        def unfinished():
+            for name, age, mode in (("half", 90000, 0o600), ("fresh", 100, 0o600), ("whole", 90000, 0o700)):
+                path = os.path.join(drop, name)
+                with open(path, "wb"):
+                    pass
+                os.chmod(path, mode)
+                os.chown(path, UID, -1)
+                os.utime(path, (time.time() - age,) * 2)
+
+        def check():
+            for args in (["-p"], ["-ps"], [], ["-p", "-h", "ALL"]):
+                unfinished()
+                said = self.postsuper(*args)
+                self.assertIn("Removed: 1 unfinished file from maildrop\n", said)
+                self.assertEqual(set(os.listdir(drop)) & {"half", "fresh", "whole"}, {"fresh", "whole"})
+            self.assertLess(said.index("Removed"), said.index("Placed on hold: 1 message"))
+            self.assertNotIn("Removed", self.postsuper("-s"))
+            self.assertIn("Released from hold: 1 message", self.postsuper("-H", entry["queue_id"]))
+        self.suite.stop("pickup")
+        self.both(check)
 
     def test_order_while_down_is_obeyed(self):
         (entry,) = self.submit(1)

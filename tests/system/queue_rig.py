@@ -16,7 +16,7 @@ from daemons import Daemons  # noqa: E402
 BUILD = os.environ.get("POSTKEEP_BUILD") or os.environ.get("top_builddir") or os.getcwd()
 CONTENT = b"Subject: test\r\n\r\nhello\r\n.\r\n"
 SENT, DEFERRED, BOUNCED = 0, 1, 2
-HOLD, RELEASE, DELETE, REQUEUE, EXPIRE = range(5)
+HOLD, RELEASE, DELETE, REQUEUE, EXPIRE, RETRY = range(6)
 NEVER, SUCCESS, FAILURE, DELAY = 1, 2, 4, 8  # NOTIFY
 NOTICE_FAILURE, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_VERIFY = range(4)
 

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
-from queue_rig import (CONTENT, DEFERRED, DELETE, EXPIRE, HOLD, RELEASE, REQUEUE, SENT, SUCCESS,  # noqa: E402
+from queue_rig import (CONTENT, DEFERRED, DELETE, EXPIRE, HOLD, RELEASE, REQUEUE, RETRY, SENT, SUCCESS,  # noqa: E402
                        Bounce, Rig, defer, deliver, refuse, silent)
 
 
@@ -35,6 +35,37 @@ class Orders(Rig):
             ipc.submit(channel, CONTENT)
         self.wait_empty()
         self.assertEqual(len(self.agent.deliveries), 101)
+
+    def test_requeue_while_active_and_held(self):
+        """Both release what was to be held once its delivery is over."""
+        self.start(silent)
+        for count, verb in enumerate((REQUEUE, RETRY), 1):
+            queue_id = ipc.submit(self.net(), CONTENT)
+            self.agent.wait(count)
+            self.assertEqual(self.admin(HOLD, queue_id), 1)
+            self.assertEqual(self.admin(verb, queue_id), 1)
+            self.agent.answer_all(DEFERRED, "4.2.2", "mailbox is away")
+            self.wait_state(queue_id, "deferred")
+            self.agent.decide = silent
+
+    def test_requeue_begins_a_new_life(self):
+        """What had become too old on hold: -r gives it the whole time again, -R one attempt more."""
+        self.bounce = Bounce(self.daemons)
+        self.daemons.configure("maximal_queue_lifetime = 4s\nminimal_backoff_time = 300s\n")
+        self.start(defer)
+        renewed, old = (ipc.submit(self.net(), CONTENT) for _ in range(2))
+        for queue_id in (renewed, old):
+            self.wait_state(queue_id, "deferred")
+            self.assertEqual(self.admin(HOLD, queue_id), 1)
+        self.assertEqual(self.admin(EXPIRE, renewed), 1)
+        time.sleep(4.5)
+        self.restart()
+        self.assertEqual((self.admin(REQUEUE, renewed), self.admin(RETRY, old)), (1, 1))
+        self.log(f"{old}: removed")
+        self.assertEqual(self.bounce.wait(1)[0]["id"], old)
+        self.assertEqual(self.wait_state(renewed, "deferred")["forced_expire"], 0)
+        self.assertEqual(len(self.bounce.notices), 1)
+        self.assertEqual(len(self.agent.deliveries), 4)
 
     def test_delete_while_active(self):
         self.start(silent)

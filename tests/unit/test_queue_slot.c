@@ -112,11 +112,11 @@ static void
 test_state_mark(void **state)
 {
 	static const struct slot_mark cases[] = {
-	    {SLOT_INCOMING, 0, 0, 0, false, false},
-	    {SLOT_DEFERRED, 1764000000, 12, 1, true, false},
-	    {SLOT_HOLD, 0, 99999, 2, false, true},
-	    {SLOT_FREE, 999999999999, 1, 9, true, true},
-	    {SLOT_QUEUED, 5, 0, 0, false, false},
+	    {SLOT_INCOMING, 0, 0, 0, false, false, 0},
+	    {SLOT_DEFERRED, 1764000000, 12, 1, true, false, 0},
+	    {SLOT_HOLD, 0, 99999, 2, false, true, 1},
+	    {SLOT_FREE, 999999999999, 1, 9, true, true, UINT32_MAX},
+	    {SLOT_QUEUED, 5, 0, 0, false, false, 1764000000},
 	};
 	struct slot_header h = sample_header();
 
@@ -128,6 +128,8 @@ test_state_mark(void **state)
 		slot_put_mark(h.id, &cases[i], data);
 		assert_true(slot_get_mark(h.id, str_n(data, sizeof(data)), &back));
 		assert_memory_equal(&cases[i], &back, sizeof(back));
+		/* Marks of the first days had spaces there. */
+		assert_int_equal(data[63], cases[i].renewed ? '@' : ' ');
 		/* Another generation's mark means: due now, not done. */
 		assert_false(slot_get_mark("0BBBBBBBBBBz1", str_n(data, sizeof(data)), &back));
 		assert_int_equal(back.state, SLOT_INCOMING);
