@@ -450,7 +450,8 @@ log_outcome(struct message *msg, size_t index, const struct outcome *o)
 	    "(%.*s)",
 	    msg->m.header.id, STR_ARG(r->address), orig ? " orig_to=<" : "",
 	    orig ? (int)r->orig.len : 0, r->orig.data, orig ? ">," : "", STR_ARG(o->relay), d[0],
-	    d[1], d[2], d[3], d[4], STR_ARG(o->dsn), words[o->status], STR_ARG(o->text));
+	    d[1], d[2], d[3], d[4], STR_ARG(o->dsn), o->softened ? "SOFTBOUNCE" : words[o->status],
+	    STR_ARG(o->text));
 }
 
 enum slot_rcpt_state
@@ -497,14 +498,36 @@ state_after(const struct message *msg, size_t index, const struct outcome *o)
 	}
 }
 
+/*
+ * A refusal becomes a deferral when soft_bounce says so: *SOFT, whose status code is in DSN. What a probe
+ * finds is told as it is.
+ */
+static const struct outcome *
+soften(const struct message *msg, const struct outcome *o, struct outcome *soft,
+    char dsn[DSN_TEXT_SIZE])
+{
+	if (o->status != DELIVERY_BOUNCED || msg->m.envelope.verify_only ||
+	    !conf_bool(conf_get(), P_soft_bounce))
+		return o;
+	*soft = *o;
+	soft->status = DELIVERY_DEFERRED;
+	soft->softened = true;
+	snprintf(dsn, DSN_TEXT_SIZE, "4%.*s", STR_ARG(str_from(o->dsn, 1)));
+	soft->dsn = str_c(dsn);
+	return soft;
+}
+
 void
 message_result(struct message *msg, size_t index, const struct outcome *o)
 {
 	enum slot_rcpt_state state;
+	struct outcome soft;
+	char dsn[DSN_TEXT_SIZE];
 	unsigned reason = 0;
 
 	if (index >= msg->m.header.rcpts || msg->m.marks[index].state != SLOT_RCPT_TODO)
 		return;
+	o = soften(msg, o, &soft, dsn);
 	state = state_after(msg, index, o);
 	log_outcome(msg, index, o);
 	if (o->status != DELIVERY_SENT || state == SLOT_RCPT_SENT_NOTICE)

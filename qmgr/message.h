@@ -48,6 +48,7 @@ struct outcome {
 	int64_t connect_us; /* durations */
 	int64_t transmit_us;
 	const char *logged_as; /* "local", "error": the transport */
+	bool softened;         /* was "bounced" before soft_bounce made it "deferred" */
 };
 
 /*

@@ -81,6 +81,29 @@ class Notices(Rig):
                 got = [(n["kind"], n["double_bounce"]) for n, _ in self.bounce.notices[before:]]
                 self.assertEqual(got, [expected] if expected else [])
 
+    def test_soft_bounce(self):
+        """What would be returned stays, whoever refuses it: an agent or the route. Mail that has become
+        too old is returned all the same, and a probe is told what is so."""
+        settings = "soft_bounce = yes\nmaximal_backoff_time = 1000s\nminimal_backoff_time = 300s\n"
+        self.daemons.configure(settings + "virtual_alias_domains = gone.example\n")
+        self.start_all(refuse)
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=["bob@example.com", "x@gone.example"])
+        entry = self.wait_state(queue_id, "deferred")
+        self.assertEqual(len(entry["rcpts"]), 2)
+        self.assertIn("dsn=4.1.1, status=SOFTBOUNCE (unknown user)", self.log(f"{queue_id}: to=<bob@example.com>"))
+        self.assertIn(", status=SOFTBOUNCE (", self.log(f"{queue_id}: to=<x@gone.example>"))
+        self.assertEqual(self.state_on_disk(queue_id), ("D", "QQ"))
+        self.assertEqual(self.bounce.notices, [])
+        probe = ipc.submit(ipc.Channel(self.path("private/qmgr-local")), CONTENT, verify_only=True)
+        notice, _ = self.bounce.wait(1)
+        self.assertEqual((notice["id"], notice["rcpts"][0]["dsn"]), (probe, "5.1.1"))
+        self.daemons.configure(settings + "maximal_queue_lifetime = 0\n")
+        self.restart()
+        self.flush()
+        notice, _ = self.bounce.wait(2)
+        self.assertEqual((notice["id"], notice["kind"]), (queue_id, NOTICE_FAILURE))
+        self.removed(queue_id)
+
     def test_several_outcomes(self):
         """One message, several recipients, each with its own wish and fate: two notices, no more."""
         fates = {"sent": deliver, "fail": refuse, "late": defer}
