@@ -248,7 +248,7 @@ start_up(struct master *m)
 	m->environment = environment_make(m->conf, m->config_dir);
 	log_info("daemon started -- version %s, configuration %s", PACKAGE_VERSION, m->config_dir);
 	m->report_deadline = clock_mono_ms() + REPORT_MS;
-	services_adopt(m, m->plan);
+	services_adopt(m, m->plan, NULL);
 	jail_link(m->plan);
 }
 

@@ -115,7 +115,7 @@ void jail_link(const struct plan *plan);
 
 /* services.c */
 /* Makes the list of services follow PLAN. Nothing can fail any more: the sockets are open. */
-void services_adopt(struct master *m, struct plan *plan);
+void services_adopt(struct master *m, struct plan *plan, const struct conf *old);
 void services_free(struct master *m);
 
 /* children.c */

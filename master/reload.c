@@ -35,7 +35,7 @@ adopt(struct master *m, struct conf *c, struct plan *plan, const struct service_
 
 	m->conf = c;
 	m->ids = *ids;
-	services_adopt(m, plan);
+	services_adopt(m, plan, old_conf);
 	m->plan = plan;
 	listen_close_unwanted(m, plan);
 	jail_link(plan);

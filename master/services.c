@@ -4,6 +4,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/conf/params.h"
 #include "master/master.h"
 
 static struct master_service *
@@ -63,7 +64,48 @@ drain_children(struct master *m, struct master_service *s)
 }
 
 static void
-reload_children(struct master *m, struct master_service *s, const struct plan_service *plan)
+expand(const struct conf *c, struct str raw, struct buf *out)
+{
+	struct buf why = {0};
+
+	buf_reset(out);
+	(void)conf_expand(c, raw, out, &why); /* both were checked as a whole */
+	buf_free(&why);
+}
+
+static bool
+is_read_by(enum param p, const char *program)
+{
+	struct str rest = param_readers(p), word;
+
+	while (str_token(&rest, " ", &word))
+		if (str_eq(word, STR("all")) || str_eq(word, str_c(program)))
+			return true;
+	return false;
+}
+
+/* Is everything that PROGRAM reads of main.cf as it was? */
+static bool
+same_parameters(const struct conf *old, const struct conf *new, const char *program)
+{
+	struct buf a = {0}, b = {0};
+	bool same = true;
+
+	for (size_t i = 0; i < PARAM_COUNT && same; i++) {
+		if (!is_read_by((enum param)i, program))
+			continue;
+		expand(old, conf_raw(old, (enum param)i), &a);
+		expand(new, conf_raw(new, (enum param)i), &b);
+		same = str_eq(buf_view(&a), buf_view(&b));
+	}
+	buf_free(&a);
+	buf_free(&b);
+	return same;
+}
+
+static void
+reload_children(struct master *m, struct master_service *s, const struct plan_service *plan,
+    const struct conf *old)
 {
 	bool in_place = s->plan->single && plan->single && plan_service_same(s->plan, plan) &&
 	    same_listeners(m, s, plan);
@@ -72,6 +114,8 @@ reload_children(struct master *m, struct master_service *s, const struct plan_se
 		drain_children(m, s);
 		return;
 	}
+	if (plan->program->forgetful && same_parameters(old, m->conf, plan->program->name))
+		return;
 	for (struct list_link *l = list_first(&m->children); l; l = list_next(&m->children, l)) {
 		struct master_child *c = LIST_ITEM(l, struct master_child, link);
 
@@ -111,7 +155,7 @@ remove_service(struct master *m, struct master_service *s)
 }
 
 void
-services_adopt(struct master *m, struct plan *plan)
+services_adopt(struct master *m, struct plan *plan, const struct conf *old_conf)
 {
 	struct list_link *l, *next;
 
@@ -127,7 +171,7 @@ services_adopt(struct master *m, struct plan *plan)
 		struct master_service *s = find(m, p);
 
 		if (s) {
-			reload_children(m, s, p);
+			reload_children(m, s, p, old_conf);
 			old = s->plan;
 		} else {
 			s = MEM_NEW(struct master_service);

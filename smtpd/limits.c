@@ -83,14 +83,13 @@ counts_connect(struct counts *c)
 	return true;
 }
 
-static bool
-counts_exchange(struct counts *c, const struct msg_anvil *event, struct msg_anvil_count *count)
+/* One event on the channel there is, and the answer to it. */
+static enum ipc_status
+counts_tell(struct counts *c, const struct msg_anvil *event, struct msg_anvil_count *count)
 {
 	enum ipc_status status;
 	struct arena *a;
 
-	if (!counts_connect(c))
-		return false;
 	if (event->event == ANVIL_DISCONNECT) {
 		status = ipc_send(c->channel, &msg_anvil, event);
 		if (status == IPC_OK)
@@ -99,6 +98,26 @@ counts_exchange(struct counts *c, const struct msg_anvil *event, struct msg_anvi
 		a = arena_new(0);
 		status = ipc_call(c->channel, a, &msg_anvil, event, &msg_anvil_count, count);
 		arena_free(&a);
+	}
+	return status;
+}
+
+static bool
+counts_exchange(struct counts *c, const struct msg_anvil *event, struct msg_anvil_count *count)
+{
+	bool old = c->channel != NULL;
+	enum ipc_status status;
+
+	if (!counts_connect(c))
+		return false;
+	status = counts_tell(c, event, count);
+	/* anvil has been restarted meanwhile: its successor counts from now on. */
+	if (old && status != IPC_OK && status != IPC_TIMED_OUT &&
+	    event->event != ANVIL_DISCONNECT) {
+		ipc_channel_free(&c->channel);
+		if (!counts_connect(c))
+			return false;
+		status = counts_tell(c, event, count);
 	}
 	if (status != IPC_OK) {
 		counts_away(

@@ -78,6 +78,7 @@ const struct program program_table[] = {
 	.jail = true,
 	.single = true,
 	.event_driven = true,
+	.forgetful = true,
 	.reaches = reaches_nothing,
 	.peers = PEER_NETWORK,
     },

@@ -64,6 +64,7 @@ struct program {
 	bool jail;
 	bool single;       /* never two of them: qmgr, postlogd, anvil, pickup; reloads in place */
 	bool event_driven; /* one process carries many sessions */
+	bool forgetful;    /* a new process does not know what the old one had counted */
 	const char *const *reaches; /* paths like "private/qmgr-net", NULL at the end */
 	unsigned peers; /* who may connect to the master.cf line's own socket (not inet) */
 };

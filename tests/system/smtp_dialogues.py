@@ -958,6 +958,12 @@ def connection_rate(s):
     s.logged("warning: Connection rate limit exceeded: 3 from localhost[127.0.0.4] for service smtp")
     for _ in range(4):
         quit(s.client())  # excepted
+    # A new anvil begins anew, but it counts from the first client on.
+    s.daemons.kill("anvil")
+    s.daemons.start("anvil")
+    for _ in range(2):
+        quit(s.client(source="127.0.0.4"))
+    Client(s.daemons.port(), source="127.0.0.4", greeting=False).expect("421 4.7.0")
 
 
 @test("smtpd_client_message_rate_limit=2", "smtpd_client_recipient_rate_limit=3",

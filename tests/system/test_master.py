@@ -380,6 +380,27 @@ class Reload(MasterTest):
         os.kill(self.suite.pid(), signal.SIGHUP)
         wait_for("the second try", lambda: self.suite.log().count("reload: nothing was changed") == 2)
 
+    def test_what_anvil_counted_survives(self):
+        """It would lose it by a restart, and is only restarted for what concerns it."""
+        self.start()
+        anvil = socket.socket(socket.AF_UNIX)
+        anvil.connect(os.path.join(self.suite.queue, "private/anvil"))
+        pid = anvil.recv(100).split()[1].decode()
+
+        def reloads(name):
+            return [o[1] for o in self.suite.orders() if o[0] == name and o[2] == "R"]
+        qmgrs = len(reloads("qmgr"))
+        for n, more in enumerate(("", "relay_domains = example.net\n", "relay_domains = $mydestination\n"), 1):
+            self.suite.main(more)
+            self.reload()
+            wait_for("qmgr's reload", lambda: len(reloads("qmgr")) == qmgrs + n)
+        self.assertEqual(reloads("anvil"), [])
+        for n, more in enumerate(("anvil_rate_time_unit = 30s\n", "max_use = 7\n"), 1):
+            self.suite.main(more)
+            self.reload()
+            wait_for("anvil's reload", lambda: reloads("anvil") == [pid] * n)
+        anvil.close()
+
     def test_services_come_and_go(self):
         new = free_port()
         self.start()
