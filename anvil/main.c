@@ -115,7 +115,7 @@ anvil_session(struct service_client *client)
 
 static const struct service anvil_service = {
     .name = "anvil",
-    .sandbox = SANDBOX_INTERNAL,
+    .sandbox = SANDBOX_CLOSED,
     .session_limit = P_default_session_limit,
     .before_confinement = anvil_open_resources,
     .start = anvil_start,

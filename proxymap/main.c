@@ -3,7 +3,9 @@
  *
  * Its callers talk to strangers, so they are not trusted with more than an answer: a request names a
  * table and the parameter it stands in, and is answered only if the administrator wrote that table
- * there, or in proxy_read_maps. Read only. A table that fails gives an error, never a "no".
+ * there, or in proxy_read_maps. What comes by the socket for programs that talk to strangers may be for
+ * a few parameters only, and is told that a key is there, not what stands beside it. Read only. A table
+ * that fails gives an error, never a "no".
  */
 #include <grp.h>
 #include <pwd.h>
@@ -18,6 +20,9 @@
 
 /* Bytes of a value that can be answered: the limit of lookup_answer.value. */
 #define ANSWER_MAX 32000
+
+/* The master.cf line's own socket is 0; this is the first of endpoint_table. */
+#define ENDPOINT_NETWORK 1
 
 static struct {
 	struct tables *tables;
@@ -42,18 +47,20 @@ proxymap_start(void)
 }
 
 static void
-answer_lookup(const struct msg_lookup *request, struct msg_lookup_answer *answer, struct buf *value,
-    struct buf *why)
+answer_lookup(enum tables_caller caller, const struct msg_lookup *request,
+    struct msg_lookup_answer *answer, struct buf *value, struct buf *why)
 {
 	enum table_status status = TABLE_ERROR;
 
-	if (tables_allowed(proxymap.tables, request->table, request->param)) {
+	if (tables_allowed(proxymap.tables, caller, request->table, request->param)) {
 		status = tables_lookup(proxymap.tables, request, value, why);
 		if (status == TABLE_ERROR)
 			log_warning("%s", buf_cstr(why));
 	} else {
-		buf_printf(why, "table %.*s stands neither in proxy_read_maps nor in %.*s",
-		    STR_ARG(request->table), STR_ARG(request->param));
+		buf_printf(why, "table %.*s %s %.*s", STR_ARG(request->table),
+		    caller == TABLES_NETWORK ? "may not be asked for by the network side, as of"
+					     : "stands neither in proxy_read_maps nor in",
+		    STR_ARG(request->param));
 		log_warning("refused: %s", buf_cstr(why));
 	}
 	if (value->len > ANSWER_MAX && status == TABLE_FOUND) {
@@ -64,7 +71,8 @@ answer_lookup(const struct msg_lookup *request, struct msg_lookup_answer *answer
 	}
 	buf_truncate(why, MSG_TEXT_MAX);
 	answer->status = status;
-	answer->value = status == TABLE_FOUND ? buf_view(value) : STR_EMPTY;
+	answer->value =
+	    status == TABLE_FOUND && tables_tell_value(caller) ? buf_view(value) : STR_EMPTY;
 	answer->why = status == TABLE_ERROR ? buf_view(why) : STR_EMPTY;
 }
 
@@ -80,7 +88,8 @@ serve_lookup(struct service_client *client, struct ipc_channel *ch, struct arena
 	if (!service_idle(client, true) || ipc_recv_one(ch, a, &msg_lookup, &request) != IPC_OK)
 		return false;
 	service_idle(client, false);
-	answer_lookup(&request, &answer, &value, &why);
+	answer_lookup(client->endpoint == ENDPOINT_NETWORK ? TABLES_NETWORK : TABLES_SUITE,
+	    &request, &answer, &value, &why);
 	ok = ipc_send(ch, &msg_lookup_answer, &answer) == IPC_OK && ipc_flush(ch) == IPC_OK;
 	buf_free(&value);
 	buf_free(&why);

@@ -88,12 +88,48 @@ tables_free(struct tables **t)
 	*t = NULL;
 }
 
+/*
+ * What smtpd asks: is a domain, an address or a user listed? (smtpd/access.c, smtpd/recipients.c and
+ * lib/route). Whoever takes smtpd over shall not read everybody's aliases or the passwords of relays.
+ */
+static const char *const network_params[] = {
+    "mydestination",
+    "virtual_alias_domains",
+    "virtual_mailbox_domains",
+    "relay_domains",
+    "mynetworks",
+    "smtpd_client_event_limit_exceptions",
+    "smtpd_forbid_bare_newline_exclusions",
+    "local_recipient_maps",
+    "virtual_alias_maps",
+    "virtual_mailbox_maps",
+    "relay_recipient_maps",
+};
+
+static bool
+has_use_for(enum tables_caller caller, struct str param)
+{
+	if (caller == TABLES_SUITE)
+		return true;
+	for (size_t i = 0; i < sizeof(network_params) / sizeof(network_params[0]); i++)
+		if (str_eq(param, str_c(network_params[i])))
+			return true;
+	return false;
+}
+
 bool
-tables_allowed(const struct tables *t, struct str table, struct str param)
+tables_tell_value(enum tables_caller caller)
+{
+	return caller != TABLES_NETWORK;
+}
+
+bool
+tables_allowed(
+    const struct tables *t, enum tables_caller caller, struct str table, struct str param)
 {
 	struct str rest, item;
 
-	if (str_chr(table, ':') == STR_NPOS)
+	if (str_chr(table, ':') == STR_NPOS || !has_use_for(caller, param))
 		return false;
 	if (hash_get(t->allowed, table))
 		return true;

@@ -17,11 +17,20 @@ struct tables;
 struct tables *tables_new(const struct conf *conf);
 void tables_free(struct tables **t);
 
+/* By the socket it came by. */
+enum tables_caller {
+	TABLES_SUITE,   /* qmgr, pickup */
+	TABLES_NETWORK, /* programs that talk to strangers: may have been taken over by one */
+};
+
 /*
- * May TABLE ("type:name") be looked up for PARAM? It must stand in the value of that parameter, or in
- * proxy_read_maps, with or without "proxy:" before it.
+ * May CALLER look up TABLE ("type:name") for PARAM? It must stand in the value of that parameter, or in
+ * proxy_read_maps, with or without "proxy:" before it; and CALLER must have a use for the parameter.
  */
-bool tables_allowed(const struct tables *t, struct str table, struct str param);
+bool tables_allowed(
+    const struct tables *t, enum tables_caller caller, struct str table, struct str param);
+/* Is CALLER told the value too, or only that the key is there? */
+bool tables_tell_value(enum tables_caller caller);
 
 /*
  * Looks REQUEST up, which must be allowed. VALUE or WHY gets the answer's text. Waits: on a fiber.

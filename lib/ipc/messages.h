@@ -12,7 +12,8 @@
  *   public/flush         everybody           flush               a flush, as authorized_flush_users says
  *   private/<agent>      qmgr                deliver, content    answered by result per recipient
  *   private/bounce       qmgr                notice, content     answered by notice_done
- *   private/proxymap     smtpd, …            lookup              answered by lookup_answer
+ *   private/proxymap     pickup, qmgr        lookup              answered by lookup_answer
+ *   private/proxymap-net smtpd               lookup              the same: is it there? (no values)
  *   private/anvil        smtpd               anvil_*             counts
  *   public/pickup        postdrop            drop_*              a local submission while the suite is up
  */

@@ -124,7 +124,7 @@ service_harden(enum service_sandbox sandbox, struct buf *why)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return failed(why, "no_new_privs");
-	return service_seccomp(sandbox, why);
+	return service_landlock(why) && service_seccomp(sandbox, why);
 }
 
 bool

@@ -22,12 +22,13 @@ const struct endpoint endpoint_table[] = {
     {"qmgr", "private/qmgr-admin", 0},
     {"qmgr", "public/showq", PEER_ANYONE},
     {"qmgr", "public/flush", PEER_ANYONE},
+    {"proxymap", "private/proxymap-net", PEER_NETWORK},
     {NULL},
 };
 
 static const char *const reaches_nothing[] = {NULL};
 static const char *const smtpd_reaches[] = {
-    "private/qmgr-net", "private/proxymap", "private/anvil", NULL};
+    "private/qmgr-net", "private/proxymap-net", "private/anvil", NULL};
 static const char *const pickup_reaches[] = {"private/qmgr-local", "private/proxymap", NULL};
 static const char *const qmgr_reaches[] = {
     "private/local", "private/bounce", "private/proxymap", NULL};
@@ -70,7 +71,7 @@ const struct program program_table[] = {
 	.user = SERVICE_USER_WORK,
 	.event_driven = true,
 	.reaches = reaches_nothing,
-	.peers = PEER_NETWORK | PEER_WORK | PEER_QUEUE,
+	.peers = PEER_WORK | PEER_QUEUE,
     },
     {
 	.name = "anvil",

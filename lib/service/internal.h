@@ -102,6 +102,8 @@ void service_confine(struct service_process *p);
 /* become.c: the part that does not depend on the program's table; see service_become(). */
 bool service_harden(enum service_sandbox sandbox, struct buf *why);
 
+/* landlock.c: signals and abstract UNIX sockets of others are out of reach, where the kernel can do that. */
+bool service_landlock(struct buf *why);
 /* seccomp.c: loads the filter; false with WHY. A kernel without seccomp gets a warning and true. */
 bool service_seccomp(enum service_sandbox sandbox, struct buf *why);
 /* sandbox_plain.c or sandbox_sanitizers.c: what the build's run-time library needs besides. */

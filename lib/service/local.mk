@@ -7,6 +7,7 @@ libpostkeep_la_SOURCES += \
 	lib/service/confine.c \
 	lib/service/endpoint.c lib/service/endpoint.h \
 	lib/service/internal.h \
+	lib/service/landlock.c \
 	lib/service/leave.c \
 	lib/service/listen.c \
 	lib/service/run.c \

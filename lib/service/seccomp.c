@@ -6,6 +6,9 @@
  * goes another way. What is denied above all: running programs, tracing and signalling others, sockets
  * other than UNIX ones, executable memory, and interfaces that get around filters (io_uring, bpf,
  * userfaultfd, pidfd).
+ *
+ * Listening sockets and the socket of the log are one object for many processes: nobody may shut them
+ * down, which would close them for all, nor get at the log's by another number or change its options.
  */
 #include "config.h"
 
@@ -13,6 +16,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -104,31 +108,36 @@ static const int common_calls[] = {
     SCMP_SYS(lseek),
     SCMP_SYS(close),
     SCMP_SYS(close_range),
-    SCMP_SYS(dup),
-    SCMP_SYS(dup2),
-    SCMP_SYS(dup3),
     SCMP_SYS(fstat),
     SCMP_SYS(newfstatat),
     SCMP_SYS(statx),
     SCMP_SYS(fstatfs),
-    /* sockets that are open already, and UNIX ones */
+    /* sockets that are open already; SO_PEERCRED */
     SCMP_SYS(accept4),
     SCMP_SYS(accept),
-    SCMP_SYS(connect),
-    SCMP_SYS(shutdown),
     SCMP_SYS(sendto),
     SCMP_SYS(sendmsg),
-    SCMP_SYS(sendmmsg),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(recvmmsg),
     SCMP_SYS(getsockopt),
-    SCMP_SYS(setsockopt),
+    SCMP_SYS(shutdown),
+};
+
+/* Who is the client, and which of our addresses has it called? */
+static const int network_calls[] = {
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
 };
 
 static const int file_calls[] = {
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(sendmmsg),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
     SCMP_SYS(open),
     SCMP_SYS(openat),
     SCMP_SYS(creat),
@@ -218,8 +227,6 @@ static const int absent_calls[] = {
 
 /* Without F_SETOWN and F_SETSIG, which are a way to send signals. */
 static const int fcntls[] = {
-    F_DUPFD,
-    F_DUPFD_CLOEXEC,
     F_GETFD,
     F_SETFD,
     F_GETFL,
@@ -234,9 +241,19 @@ static const int fcntls[] = {
 static const unsigned long ioctls[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
 static const int prctls[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS};
 
+/* With these a process gets at the log's socket by another number, or changes it. */
+static const int log_calls[] = {
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
+};
+static const int copying_fcntls[] = {F_DUPFD, F_DUPFD_CLOEXEC};
+
 static const char *const profile_names[] = {
     [SANDBOX_NETWORK] = "network",
     [SANDBOX_INTERNAL] = "internal",
+    [SANDBOX_CLOSED] = "closed",
     [SANDBOX_FILES] = "files",
     [SANDBOX_NONE] = "none",
 };
@@ -275,24 +292,35 @@ add_memory_and_threads(scmp_filter_ctx filter)
 	    allow_if(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
+/* UNIX sockets, and connecting them. Another family is not there, and looking for one no reason to die. */
 static bool
-add_sockets(scmp_filter_ctx filter)
+add_sockets(scmp_filter_ctx filter, enum service_sandbox sandbox)
 {
 	const struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_NE, AF_UNIX);
+	const uint32_t absent = SCMP_ACT_ERRNO(EAFNOSUPPORT);
 
+	if (sandbox == SANDBOX_CLOSED)
+		return seccomp_rule_add(filter, absent, SCMP_SYS(socket), 0) == 0;
 	return allow_if(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) &&
-	    allow_if(filter, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) &&
-	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, others) ==
-	    0;
+	    seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) == 0 &&
+	    seccomp_rule_add(filter, absent, SCMP_SYS(socket), 1, others) == 0;
+}
+
+static bool
+add_fcntls(scmp_filter_ctx filter, const int *commands, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!allow_if(
+			filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i])))
+			return false;
+	return true;
 }
 
 static bool
 add_lists_of_values(scmp_filter_ctx filter)
 {
-	for (size_t i = 0; i < COUNT(fcntls); i++)
-		if (!allow_if(
-			filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntls[i])))
-			return false;
+	if (!add_fcntls(filter, fcntls, COUNT(fcntls)))
+		return false;
 	for (size_t i = 0; i < COUNT(ioctls); i++)
 		if (!allow_if(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, ioctls[i])))
 			return false;
@@ -307,25 +335,86 @@ add_lists_of_values(scmp_filter_ctx filter)
 	return true;
 }
 
+/* CALL on descriptor FD fails. The kernel looks at the lower half of the register alone. */
+static bool
+deny_on(scmp_filter_ctx filter, int call, int fd)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
+		   SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)fd)) == 0;
+}
+
+static bool
+deny_copies(scmp_filter_ctx filter, int fd)
+{
+	for (size_t i = 0; i < COUNT(copying_fcntls); i++)
+		if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 2,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)fd),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)copying_fcntls[i])) !=
+		    0)
+			return false;
+	return true;
+}
+
+/* A filter of its own, as what it denies are exceptions from what the allow-list allows. */
+static bool
+build_shared(scmp_filter_ctx filter)
+{
+	int end = SERVICE_FD_LISTEN + (int)service_process()->args.n_endpoints;
+	bool ok = true;
+
+	for (int fd = SERVICE_FD_LOG; ok && fd < end; fd++)
+		ok = deny_on(filter, SCMP_SYS(shutdown), fd);
+	for (size_t i = 0; ok && i < COUNT(log_calls); i++)
+		ok = deny_on(filter, log_calls[i], SERVICE_FD_LOG);
+	return ok && deny_copies(filter, SERVICE_FD_LOG);
+}
+
 static bool
 build(scmp_filter_ctx filter, enum service_sandbox sandbox)
 {
 	bool ok = add_all(filter, SCMP_ACT_ALLOW, common_calls, COUNT(common_calls)) &&
-	    add_memory_and_threads(filter) && add_sockets(filter) && add_lists_of_values(filter) &&
+	    add_memory_and_threads(filter) && add_sockets(filter, sandbox) &&
+	    add_lists_of_values(filter) &&
 	    add_all(filter, SCMP_ACT_ERRNO(ENOSYS), absent_calls, COUNT(absent_calls));
 
 	if (ok && sandbox == SANDBOX_FILES)
-		ok = add_all(filter, SCMP_ACT_ALLOW, file_calls, COUNT(file_calls));
+		ok = add_all(filter, SCMP_ACT_ALLOW, file_calls, COUNT(file_calls)) &&
+		    add_fcntls(filter, copying_fcntls, COUNT(copying_fcntls)) &&
+		    allow_if(filter, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	else if (ok)
 		ok = add_all(filter, SCMP_ACT_ERRNO(EPERM), probe_calls, COUNT(probe_calls));
+	if (ok && sandbox == SANDBOX_NETWORK)
+		ok = add_all(filter, SCMP_ACT_ALLOW, network_calls, COUNT(network_calls));
 	return ok && service_sandbox_extra(filter);
+}
+
+static bool
+load(scmp_filter_ctx filter, bool built, struct buf *why)
+{
+	int error = built ? seccomp_load(filter) : -EINVAL;
+
+	seccomp_release(filter);
+	if (error != 0)
+		buf_printf(why, "seccomp: %s", strerror(-error));
+	return error == 0;
+}
+
+static bool
+load_shared(struct buf *why)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (filter == NULL) {
+		buf_puts(why, "seccomp: cannot make a filter");
+		return false;
+	}
+	return load(filter, build_shared(filter), why);
 }
 
 bool
 service_seccomp(enum service_sandbox sandbox, struct buf *why)
 {
 	scmp_filter_ctx filter;
-	int error;
 
 	if (sandbox == SANDBOX_NONE)
 		return true;
@@ -333,6 +422,8 @@ service_seccomp(enum service_sandbox sandbox, struct buf *why)
 		log_warning("this kernel has no seccomp: system calls are not restricted");
 		return true;
 	}
+	if (!load_shared(why))
+		return false;
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (filter == NULL)
 		filter = seccomp_init(SCMP_ACT_KILL); /* kernels before 4.14 */
@@ -342,12 +433,8 @@ service_seccomp(enum service_sandbox sandbox, struct buf *why)
 	}
 	/* A binary tree; failure only means that the filter runs as a list. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	error = build(filter, sandbox) ? seccomp_load(filter) : -EINVAL;
-	seccomp_release(filter);
-	if (error != 0) {
-		buf_printf(why, "seccomp: %s", strerror(-error));
+	if (!load(filter, build(filter, sandbox), why))
 		return false;
-	}
 	log_debug("sandbox: %s", profile_names[sandbox]);
 	return true;
 }

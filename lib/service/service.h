@@ -4,7 +4,7 @@
  *	int main(int argc, char **argv) { return service_run(&smtpd_service, argc, argv); }
  *
  * Always in this order: arguments, configuration, log, privileged opens (before_confinement), chroot,
- * groups and user (verified), no_new_privs, limits, non-dumpable, seccomp, loop. Then start() on a first
+ * groups and user (verified), no_new_privs, limits, non-dumpable, Landlock, seccomp, loop. Then start() on a first
  * fiber, and session() on a fiber of its own for each client that connects. Which user, chroot and
  * sockets a program has is in endpoint.c's table, found by .name.
  *
@@ -44,8 +44,9 @@ struct service_client {
 
 /* What beyond the common set of system calls a program may make. */
 enum service_sandbox {
-	SANDBOX_NETWORK,  /* the narrowest: no open, no socket but UNIX connect, no exec */
-	SANDBOX_INTERNAL, /* the same, for programs no stranger reaches */
+	SANDBOX_NETWORK,  /* no open, no exec; network clients, and connecting to UNIX sockets */
+	SANDBOX_INTERNAL, /* the same without clients from the network */
+	SANDBOX_CLOSED,   /* the narrowest: only who connects by itself; no new socket */
 	SANDBOX_FILES,    /* opens and changes files: qmgr, local's workers, postlogd, proxymap */
 	SANDBOX_NONE,     /* the parent of local: forks and changes user */
 };

@@ -51,12 +51,11 @@ find_type(struct str name)
 	return NULL;
 }
 
-/* Types that need nothing but their spec, and the one that asks for others. */
+/* Types that need nothing but their spec. */
 static bool
 needs_files(const struct table_type *type)
 {
-	return type != &table_type_static && type != &table_type_inline &&
-	    type != &table_type_proxy;
+	return type != &table_type_static && type != &table_type_inline;
 }
 
 struct table *
@@ -83,8 +82,8 @@ table_open_for(struct str spec, const char *param, bool confined, struct buf *wh
 	}
 	name = str_from(spec, colon + 1);
 	if (confined && needs_files(type)) {
-		type = &table_type_proxy;
-		name = spec;
+		name = type == &table_type_proxy ? name : spec;
+		type = &table_type_proxy_confined;
 	}
 	state = type->open(spec, name, param, why);
 	if (!state)

@@ -27,8 +27,10 @@ enum table_status {
 struct table *table_open(struct str spec, struct buf *why);
 /*
  * The same for a table that stands in the value of the parameter PARAM ("local_recipient_maps"): proxy:
- * names it to proxymap, which then need not find the table in proxy_read_maps. CONFINED: the caller is
- * (or will be) out of reach of files, so that every table but static: and inline: goes through proxymap.
+ * names it to proxymap, which then need not find the table in proxy_read_maps. CONFINED: the caller
+ * talks to strangers and is (or will be) out of reach of files, so that every table but static: and
+ * inline: goes through proxymap, by the socket for such callers: they learn that a key is there, and the
+ * value found is empty.
  */
 struct table *table_open_for(struct str spec, const char *param, bool confined, struct buf *why);
 void table_close(struct table **t);

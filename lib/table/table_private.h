@@ -24,7 +24,7 @@ struct table_type {
 };
 
 extern const struct table_type table_type_static, table_type_inline, table_type_text,
-    table_type_unix, table_type_proxy;
+    table_type_unix, table_type_proxy, table_type_proxy_confined;
 
 /* --- Files that may change (table_file.c) --- */
 

@@ -17,11 +17,14 @@
 #include "lib/ipc/messages.h"
 #include "lib/table/table_private.h"
 
-#define PROXY_SOCKET "private/proxymap" /* in queue_directory, or in the program's chroot */
-#define PROXY_TIMEOUT 60000             /* milliseconds for one look-up */
-#define PROXY_IDLE_MAX 4                /* channels kept per table */
+/* In queue_directory, or in the program's chroot. */
+#define PROXY_SOCKET "private/proxymap"
+#define PROXY_SOCKET_CONFINED "private/proxymap-net"
+#define PROXY_TIMEOUT 60000 /* milliseconds for one look-up */
+#define PROXY_IDLE_MAX 4    /* channels kept per table */
 
 struct proxy_table {
+	const char *socket;
 	char *spec; /* without "proxy:" */
 	char *param;
 	struct ipc_channel *idle[PROXY_IDLE_MAX];
@@ -29,7 +32,7 @@ struct proxy_table {
 };
 
 static void *
-proxy_open(struct str spec, struct str name, const char *param, struct buf *why)
+open_at(const char *socket, struct str spec, struct str name, const char *param, struct buf *why)
 {
 	struct proxy_table *t;
 
@@ -38,9 +41,22 @@ proxy_open(struct str spec, struct str name, const char *param, struct buf *why)
 		return NULL;
 	}
 	t = MEM_NEW(struct proxy_table);
+	t->socket = socket;
 	t->spec = str_dup(name);
 	t->param = mem_strdup(param);
 	return t;
+}
+
+static void *
+proxy_open(struct str spec, struct str name, const char *param, struct buf *why)
+{
+	return open_at(PROXY_SOCKET, spec, name, param, why);
+}
+
+static void *
+proxy_open_confined(struct str spec, struct str name, const char *param, struct buf *why)
+{
+	return open_at(PROXY_SOCKET_CONFINED, spec, name, param, why);
 }
 
 static void
@@ -81,32 +97,32 @@ ask_fiber(struct proxy_table *t, struct arena *a, const struct msg_lookup *reque
 	while (status == IPC_CLOSED && t->n_idle > 0)
 		status = ask_on(t, t->idle[--t->n_idle], a, request, answer);
 	if (status == IPC_CLOSED) {
-		ch = ipc_connect(PROXY_SOCKET, "table", fiber_after(PROXY_TIMEOUT));
+		ch = ipc_connect(t->socket, "table", fiber_after(PROXY_TIMEOUT));
 		if (!ch) {
-			buf_printf(why, "%s: %s", PROXY_SOCKET, strerror(errno));
+			buf_printf(why, "%s: %s", t->socket, strerror(errno));
 			return IPC_CLOSED;
 		}
 		status = ask_on(t, ch, a, request, answer);
 	}
 	if (status != IPC_OK)
-		buf_printf(why, "%s: %s", PROXY_SOCKET, ipc_status_text(status));
+		buf_printf(why, "%s: %s", t->socket, ipc_status_text(status));
 	return status;
 }
 
 static enum ipc_status
-ask_blocking(struct arena *a, const struct msg_lookup *request, struct msg_lookup_answer *answer,
-    struct buf *why)
+ask_blocking(const struct proxy_table *t, struct arena *a, const struct msg_lookup *request,
+    struct msg_lookup_answer *answer, struct buf *why)
 {
-	struct ipc_blocking *b = ipc_blocking_connect(PROXY_SOCKET, "table", PROXY_TIMEOUT);
+	struct ipc_blocking *b = ipc_blocking_connect(t->socket, "table", PROXY_TIMEOUT);
 	enum ipc_status status;
 
 	if (!b) {
-		buf_printf(why, "%s: %s", PROXY_SOCKET, strerror(errno));
+		buf_printf(why, "%s: %s", t->socket, strerror(errno));
 		return IPC_CLOSED;
 	}
 	status = ipc_blocking_call(b, a, &msg_lookup, request, &msg_lookup_answer, answer);
 	if (status != IPC_OK)
-		buf_printf(why, "%s: %s", PROXY_SOCKET, ipc_blocking_why(b));
+		buf_printf(why, "%s: %s", t->socket, ipc_blocking_why(b));
 	ipc_blocking_free(&b);
 	return status;
 }
@@ -123,7 +139,7 @@ proxy_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 	enum ipc_status sent;
 
 	sent = fiber_running() ? ask_fiber(t, a, &request, &answer, &cause)
-			       : ask_blocking(a, &request, &answer, &cause);
+			       : ask_blocking(t, a, &request, &answer, &cause);
 	if (sent != IPC_OK) {
 		buf_printf(why, "table proxy:%s: %s", t->spec, buf_cstr(&cause));
 	} else if (answer.status == TABLE_FOUND) {
@@ -141,3 +157,6 @@ proxy_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 
 const struct table_type table_type_proxy = {
     .name = "proxy", .open = proxy_open, .lookup = proxy_lookup, .close = proxy_close};
+
+const struct table_type table_type_proxy_confined = {
+    .name = "proxy", .open = proxy_open_confined, .lookup = proxy_lookup, .close = proxy_close};

@@ -297,11 +297,11 @@ class Processes(MasterTest):
     def test_chroot_links_and_socket_rights(self):
         self.start()
         q = self.suite.queue
-        for path in ("private/qmgr-net", "private/proxymap", "private/anvil"):
+        for path in ("private/qmgr-net", "private/proxymap-net", "private/anvil"):
             jail = os.path.join(q, "jail/smtpd", path)
             self.assertTrue(os.path.samefile(jail, os.path.join(q, path)), path)
         self.assertEqual(sorted(os.listdir(os.path.join(q, "jail/smtpd/private"))),
-                         ["anvil", "proxymap", "qmgr-net"])
+                         ["anvil", "proxymap-net", "qmgr-net"])
         self.assertEqual(os.listdir(os.path.join(q, "jail/anvil/private")), [])
         for path, user, mode in (("private/qmgr-net", "games", 0o600),
                                  ("private/qmgr-bounce", "bin", 0o600),

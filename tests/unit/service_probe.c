@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +77,74 @@ static long
 call_socket_inet(void)
 {
 	return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+/* A socket with a name and no file, as the test holds one open: outside of every chroot. */
+static long
+call_abstract(void)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *name = getenv("PROBE_ABSTRACT");
+	size_t len = strlen(name);
+
+	if (fd < 0)
+		return fd;
+	memcpy(un.sun_path + 1, name, len);
+	if (connect(fd, (struct sockaddr *)&un,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) != 0) {
+		int error = errno;
+
+		(void)close(fd);
+		errno = error;
+		return -1;
+	}
+	return close(fd);
+}
+
+/* All processes share these. */
+static long
+call_shutdown_log(void)
+{
+	/* As the kernel sees it: bits above an int's do not count. */
+	return syscall(SYS_shutdown, ((long)1 << 32) + SERVICE_FD_LOG, (long)SHUT_RDWR);
+}
+
+static long
+call_shutdown_own(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return fd;
+	/* Not connected: the kernel has looked at it. */
+	return shutdown(fd, SHUT_RDWR) == 0 || errno == ENOTCONN ? close(fd) : -1;
+}
+
+static long
+call_shutdown_listen(void)
+{
+	return shutdown(SERVICE_FD_LISTEN, SHUT_RDWR);
+}
+
+static long
+call_option_log(void)
+{
+	int size = 1;
+
+	return setsockopt(SERVICE_FD_LOG, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+static long
+call_copy_log(void)
+{
+	return fcntl(SERVICE_FD_LOG, F_DUPFD_CLOEXEC, 100);
+}
+
+static long
+call_dup_log(void)
+{
+	return syscall(SYS_dup3, ((long)1 << 32) + SERVICE_FD_LOG, 100, 0);
 }
 
 static long
@@ -194,6 +263,13 @@ static const struct {
     {"tgkill", call_tgkill_other},
     {"setown", call_setown},
     {"socket", call_socket_inet},
+    {"abstract", call_abstract},
+    {"shutdown-log", call_shutdown_log},
+    {"shutdown-listen", call_shutdown_listen},
+    {"shutdown-own", call_shutdown_own},
+    {"option-log", call_option_log},
+    {"copy-log", call_copy_log},
+    {"dup-log", call_dup_log},
     {"exec-memory", call_exec_memory},
     {"io_uring", call_io_uring},
     {"bpf", call_bpf},
@@ -354,6 +430,10 @@ main(int argc, char **argv)
 
 	if (strcmp(probe.name, "pickup") == 0 || strcmp(probe.name, "qmgr") == 0)
 		probe.sandbox = SANDBOX_FILES;
+	if (strcmp(probe.name, "bounce") == 0)
+		probe.sandbox = SANDBOX_INTERNAL;
+	if (strcmp(probe.name, "anvil") == 0)
+		probe.sandbox = SANDBOX_CLOSED;
 	if (strcmp(probe.name, "local") == 0) {
 		probe.sandbox = SANDBOX_NONE;
 		probe.parent = probe_parent;

@@ -57,8 +57,49 @@ allowed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
-		if (tables_allowed(t, str_c(cases[i].table), str_c(cases[i].param)) != cases[i].ok)
+		if (tables_allowed(t, TABLES_SUITE, str_c(cases[i].table), str_c(cases[i].param)) !=
+		    cases[i].ok)
 			fail_msg("%s for %s", cases[i].table, cases[i].param);
+	tables_free(&t);
+	conf_free(&c);
+}
+
+/* What a stranger who has taken over smtpd may ask. */
+static void
+allowed_to_network(void **state)
+{
+	static const struct {
+		const char *table, *param;
+		bool ok;
+	} cases[] = {
+	    {"unix:passwd.byname", "local_recipient_maps", true},
+	    {"unix:passwd.byname", "", false},
+	    {"unix:passwd.byname", "alias_maps", false},
+	    {"texthash:/etc/relays", "relay_domains", true},
+	    {"texthash:/etc/relays", "relay_recipient_maps", true}, /* by proxy_read_maps */
+	    {"texthash:/etc/relays", "transport_maps", false},
+	    {"texthash:/etc/aliases", "alias_maps", false},
+	    {"texthash:/etc/passwords", "smtp_sasl_password_maps", false},
+	    {"texthash:/etc/mine", "my_own_parameter", false},
+	    {"texthash:/etc/mine", "relay_domains", false},
+	    {"texthash:/etc/shadow", "relay_domains", false},
+	    {"proxy:texthash:/etc/relays", "relay_domains", false},
+	    {"", "relay_domains", false},
+	};
+	struct conf *c = load("local_recipient_maps = proxy:unix:passwd.byname\n"
+			      "relay_domains = example.net, texthash:/etc/relays\n"
+			      "smtp_sasl_password_maps = texthash:/etc/passwords\n"
+			      "my_own_parameter = texthash:/etc/mine\n"
+			      "alias_maps = texthash:/etc/aliases\n");
+	struct tables *t = tables_new(c);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (tables_allowed(t, TABLES_NETWORK, str_c(cases[i].table),
+			str_c(cases[i].param)) != cases[i].ok)
+			fail_msg("%s for %s", cases[i].table, cases[i].param);
+	assert_true(tables_tell_value(TABLES_SUITE));
+	assert_false(tables_tell_value(TABLES_NETWORK));
 	tables_free(&t);
 	conf_free(&c);
 }
@@ -178,6 +219,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(allowed),
+	    cmocka_unit_test(allowed_to_network),
 	    cmocka_unit_test(look_ups),
 	    cmocka_unit_test(many_at_once),
 	};

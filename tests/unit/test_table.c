@@ -296,11 +296,11 @@ answer(struct ipc_blocking *b, struct arena *a)
 	buf_free(&value);
 }
 
-/* A process that plays proxymap on private/proxymap for CHANNELS connections, one after the other. */
+/* A process that plays proxymap, for a confined program, for CHANNELS connections one after the other. */
 static pid_t
 serve(int channels)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "private/proxymap"};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "private/proxymap-net"};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	pid_t pid;
 
@@ -369,6 +369,9 @@ test_proxy(void **state)
 	t = table_open(STR("proxy:unix:passwd.byname"), &why);
 	assert_true(strstr(ask(t, STR("k"), &out), "private/proxymap: No such file") != NULL);
 	table_close(&t);
+	t = table_open_for(STR("proxy:unix:passwd.byname"), "x", true, &why);
+	assert_true(strstr(ask(t, STR("k"), &out), "private/proxymap-net: No such file") != NULL);
+	table_close(&t);
 	/* Off a fiber: a connection each. */
 	pid = serve(6);
 	ask_proxy(NULL);
@@ -377,7 +380,7 @@ test_proxy(void **state)
 	pid = serve(3);
 	fiber_main(ask_proxy, NULL);
 	end(pid);
-	assert_int_equal(unlink("private/proxymap"), 0);
+	assert_int_equal(unlink("private/proxymap-net"), 0);
 	assert_int_equal(rmdir("private"), 0);
 	assert_int_equal(chdir(here), 0);
 	fixture_remove(dir);
