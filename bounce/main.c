@@ -67,6 +67,17 @@ kind_words(uint64_t kind)
 	}
 }
 
+/* The lines before the first empty one. */
+static struct str
+header_of(struct str message)
+{
+	size_t end = str_find(message, STR("\r\n\r\n"));
+
+	if (str_starts(message, STR("\r\n")))
+		return STR_EMPTY;
+	return end == STR_NPOS ? message : str_sub(message, 0, end + 2);
+}
+
 /*
  * Composes and submits one notice to TO. False with r->done.why set when qmgr did not take it.
  */
@@ -90,6 +101,9 @@ send_notice(struct request *r, struct str to, struct str sender, bool postmaster
 	struct buf text = {0};
 	bool ok = false;
 
+	/* A copy tells the postmaster what goes on, and not what people write. */
+	if (postmaster && !r->notice.double_bounce)
+		c.original = header_of(c.original);
 	/* It may have been killed while qmgr's next process was waited for: that one asks again. */
 	if (s && stream_readable(ipc_stream(r->asker))) {
 		submit_cancel(&s);

@@ -26,8 +26,9 @@ smtpd_smtpd_SOURCES = smtpd/main.c smtpd/sink_postdrop.c smtpd/sink_queue.c
 smtpd_smtpd_LDADD = libsmtpd.la libpostkeep.la
 smtpd_smtpd_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
-EXTRA_DIST += tests/system/daemons.py tests/system/smtp_dialogues.py
-TESTS += tests/system/smtp_dialogues.py
+EXTRA_DIST += tests/system/daemons.py tests/system/smtp_rig.py
+EXTRA_DIST += tests/system/smtp_dialogues.py tests/system/smtp_limits.py
+TESTS += tests/system/smtp_dialogues.py tests/system/smtp_limits.py
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_smtpd

@@ -371,6 +371,29 @@ class WithBounce(Rig):
                          [("bob@example.com", "nobody@example.com"), ("", "bob@example.com"),
                           ("double-bounce@example.com", "postmaster@example.com")])
 
+    def test_copies(self):
+        """What notify_classes asks for: the postmaster sees the header of what could not be delivered, or not
+        yet, and not what stands in it. Other classes are taken, and send nothing."""
+        def decide(delivery, content):
+            first = delivery["rcpts"][0]["address"][0]
+            return (refuse if first == "n" else defer if first == "l" else deliver)(delivery, content)
+        self.start_all(decide, "notify_classes = bounce, delay, policy, protocol, resource, software\n"
+                       "bounce_notice_recipient = failures\ndelay_notice_recipient = delays@mx.example.com\n"
+                       "delay_warning_time = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n")
+        sent = {}
+        for rcpt, kind, postmaster in (("nobody", "non-delivery", "failures@example.com"),
+                                       ("later", "delay", "delays@mx.example.com")):
+            queue_id = ipc.submit(self.net(), CONTENT, sender="bob@example.com", rcpts=[rcpt + "@example.com"])
+            self.log(f"{queue_id}: sender {kind} notification: ")
+            copy = self.log(f"{queue_id}: postmaster {kind} notification: ").split()[-1]
+            self.log(f"{copy}: removed")
+            for delivery, content in self.agent.deliveries:
+                sent[delivery["rcpts"][0]["address"], delivery["sender"]] = content
+            copied = sent[postmaster, "double-bounce@example.com"]
+            self.assertIn(b"Subject: test\r\n", copied)
+            self.assertNotIn(b"hello", copied)
+        self.assertEqual(len([s for s in sent if s[1] == "double-bounce@example.com"]), 2)
+
     def test_no_double_bounce(self):
         self.start_all(refuse)
         ipc.submit(self.net(), CONTENT, sender="bob@example.com", rcpts=["nobody@example.com"])
