@@ -2,7 +2,7 @@
 time under the rules of a file system that keeps only what was synced.
 
 Bytes: between two syncs of a file any sector of 512 bytes may hold what stood there at the first or after any
-write since. Sizes the same. Names: "strict" (POSIX) lets each entry of a directory be as it was at the
+write since. Sizes and modes the same. Names: "strict" (POSIX) lets each entry of a directory be as it was at the
 directory's last sync, or as after any change since, each for itself; "ordered" (ext4, xfs) keeps a prefix of
 all changes of names, and a sync of any file keeps all before it. A rename is never found half done.
 Python's standard library only."""
@@ -13,7 +13,7 @@ import struct
 import time
 
 SECTOR = 512
-WRITE, SYNC, SYNCFS, CREATE, MKDIR, RENAME, LINK, UNLINK, TRUNCATE = range(1, 10)
+WRITE, SYNC, SYNCFS, CREATE, MKDIR, RENAME, LINK, UNLINK, TRUNCATE, CHMOD = range(1, 11)
 HEAD = struct.Struct("<IHHIIqqQQQQQ256s256s")
 LOG_HEAD = 16
 MAGIC = 0x31676f6c64636572
@@ -82,6 +82,7 @@ class File:
 
     def __init__(self):
         self.changes = []  # records of WRITE and TRUNCATE
+        self.modes = []    # records of CHMOD
         self.syncs = []    # (begin, end)
 
 
@@ -111,6 +112,7 @@ class History:
             self.take(r)
         for file in self.files:
             set_safe(file.changes, [r.end for r in file.changes], file.syncs)
+            set_safe(file.modes, [r.end for r in file.modes], file.syncs)
         by_dir = {}
         for c in self.changes:
             by_dir.setdefault(c.dir, []).append(c)
@@ -125,6 +127,8 @@ class History:
     def take(self, r):
         if r.op in (WRITE, TRUNCATE):
             (self.objects.get(r.ino) or self.new(r.ino)).changes.append(r)
+        elif r.op == CHMOD:
+            (self.objects.get(r.ino) or self.new(r.ino)).modes.append(r)
         elif r.op == SYNC:
             self.all_syncs.append((r.begin, r.end))
             if r.ino in self.dir_syncs:
@@ -190,6 +194,13 @@ class Cut:
         return self.rng.randrange(n + 1)
 
     # --- Bytes ---------------------------------------------------------------------------------------
+
+    def mode(self, file):
+        """None: as it was made."""
+        changes = [r for r in file.modes if r.begin < self.time]
+        safe = sum(1 for r in changes if r.safe < self.time)
+        kept = safe + self.version(len(changes) - safe)
+        return changes[kept - 1].offset if kept else None
 
     def content(self, file):
         changes = [r for r in file.changes if r.begin < self.time]
@@ -288,14 +299,15 @@ class Cut:
         return entries
 
     def tree(self):
-        """path -> content of every file that can be reached from the roots."""
+        """path -> content of every file that can be reached from the roots; .modes has their modes."""
         entries = self.directories()
-        found = {}
+        found, self.modes = {}, {}
 
         def walk(ino, path):
             for name, what in entries.get(ino, {}).items():
                 if isinstance(what, File):
                     found[f"{path}/{name}"] = self.content(what)
+                    self.modes[f"{path}/{name}"] = self.mode(what)
                 else:
                     walk(what, f"{path}/{name}")
         for ino, path in self.history.roots.items():

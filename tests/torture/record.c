@@ -44,7 +44,8 @@ enum op {
 	OP_RENAME,
 	OP_LINK,
 	OP_UNLINK,
-	OP_TRUNCATE
+	OP_TRUNCATE,
+	OP_CHMOD
 };
 
 /* The checker (crash.py) reads this; DATA follows, and padding to 8 bytes. */
@@ -57,7 +58,7 @@ struct record {
 	int64_t begin_ns, end_ns;
 	uint64_t dev, ino;
 	uint64_t dir, dir2; /* inodes of the directories that the names are in */
-	uint64_t offset;
+	uint64_t offset; /* or size, or mode */
 	char name[NAME_SIZE], name2[NAME_SIZE];
 };
 
@@ -91,6 +92,7 @@ static struct {
 	int (*unlink)(const char *);
 	int (*unlinkat)(int, const char *, int);
 	int (*ftruncate)(int, off_t);
+	int (*fchmod)(int, mode_t);
 } real;
 
 static void
@@ -153,6 +155,7 @@ static void __attribute__((constructor)) begin(void)
 	FIND(unlink);
 	FIND(unlinkat);
 	FIND(ftruncate);
+	FIND(fchmod);
 	if (path)
 		open_log(path);
 }
@@ -338,6 +341,16 @@ ftruncate(int fd, off_t size)
 	if (r)
 		r->offset = (uint64_t)size;
 	return end_call(r, real.ftruncate(fd, size));
+}
+
+int
+fchmod(int fd, mode_t mode)
+{
+	struct record *r = begin_on_fd(OP_CHMOD, fd, 0);
+
+	if (r)
+		r->offset = mode;
+	return end_call(r, real.fchmod(fd, mode));
 }
 
 int
