@@ -205,7 +205,8 @@ slot_get_envelope(
 		    why, "envelope has not the %u recipients its header counts", (unsigned)rcpts);
 		return false;
 	}
-	e->attrs = arena_array(a, count_lines(text, STR("attr ")) + 1, sizeof(*e->attrs));
+	/* Without the space: a line of the name alone is one, too. */
+	e->attrs = arena_array(a, count_lines(text, STR("attr")) + 1, sizeof(*e->attrs));
 	e->rcpts = arena_array(a, rcpts + 1, sizeof(*e->rcpts));
 	while (text.len > 0) {
 		struct str value = take_until(&text, '\n');

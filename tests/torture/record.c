@@ -58,7 +58,7 @@ struct record {
 	int64_t begin_ns, end_ns;
 	uint64_t dev, ino;
 	uint64_t dir, dir2; /* inodes of the directories that the names are in */
-	uint64_t offset; /* or size, or mode */
+	uint64_t offset;    /* or size, or mode */
 	char name[NAME_SIZE], name2[NAME_SIZE];
 };
 

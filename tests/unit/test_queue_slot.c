@@ -220,6 +220,16 @@ test_envelope(void **state)
 	assert_false(slot_get_envelope(buf_view(&text), 1, a, &back, &why));
 	assert_false(slot_get_envelope(STR("sender a\nunknown b\n"), 0, a, &back, &why));
 	assert_false(slot_get_envelope(STR("sender a\\q\n"), 0, a, &back, &why));
+	/* A line of a name alone has the place that others have; none reaches into what comes behind. */
+	buf_reset(&text);
+	for (int i = 0; i < 1000; i++)
+		buf_puts(&text, "attr\n");
+	buf_puts(&text, "rcpt 1\tx\ty\tz\n");
+	assert_true(slot_get_envelope(buf_view(&text), 1, a, &back, &why));
+	assert_int_equal(back.n_attrs, 1000);
+	assert_true(back.attrs[999].name.len == 0 && str_eq(back.rcpts[0].address, STR("x")));
+	for (int i = 0; i < 1000; i++)
+		assert_true(back.attrs[i].name.len == 0 && back.attrs[i].value.len == 0);
 	buf_free(&text);
 	buf_free(&why);
 	arena_free(&a);
