@@ -1,6 +1,6 @@
 # tests/torture: proof that nothing acknowledged is lost. tools/check runs a short one.
 EXTRA_DIST += tests/torture/run tests/torture/load.py tests/torture/killer.py tests/torture/verdict.py
-EXTRA_DIST += tests/torture/crash tests/torture/crash-drop tests/torture/crash-mail
+EXTRA_DIST += tests/torture/broken tests/torture/crash tests/torture/crash-drop tests/torture/crash-mail
 EXTRA_DIST += tests/torture/disk.py tests/torture/recovery.py
 
 # Preloaded by the crash tests; -rpath makes libtool build it as a shared object, it is never installed.
