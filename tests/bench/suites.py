@@ -7,7 +7,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+from ports import free_port  # noqa: E402
 
 USER = "bench"
 DOMAIN = "example.org"
@@ -48,12 +52,6 @@ local_destination_concurrency_limit = 20
 POSTKEEP = """daemon_directory = {prefix}/libexec/postkeep
 command_directory = {prefix}/sbin
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_until(condition, what, timeout=60, pause=0.002):

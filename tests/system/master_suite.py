@@ -19,14 +19,12 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from ports import free_port  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get("BUILD", "."))
 ROOT = os.geteuid() == 0
 ORDINARY = "games"
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for(what, test, seconds=10):

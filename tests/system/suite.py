@@ -18,8 +18,12 @@ import smtplib
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from ports import free_port  # noqa: E402
 
 MAIN_CF = """# made by a test
 compatibility_level = 3.11
@@ -39,12 +43,6 @@ maillog_file = {dir}/log
 maillog_file_prefixes = {dir}
 alias_maps =
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Suite:
