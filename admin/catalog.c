@@ -321,7 +321,13 @@ cat_drop(struct str file, const char *name, const struct cat_format *format)
 			put_section(c, "ENVELOPE RECORDS");
 			put_drop_envelope(c, drop_envelope(r));
 		} else if (event == DROP_RCPT && format->envelope) {
-			put(c, "recipient", text);
+			const struct msg_rcpt rcpt = drop_rcpt(r);
+
+			if (rcpt.notify != drop_envelope(r)->notify)
+				put_notify(c, (unsigned)rcpt.notify);
+			if (rcpt.orcpt.len)
+				put_attribute(c, "dsn_orig_rcpt", rcpt.orcpt);
+			put(c, "recipient", rcpt.address);
 		} else if (event == DROP_CONTENT || event == DROP_END) {
 			if (!contents)
 				put_section(c, "MESSAGE CONTENTS");

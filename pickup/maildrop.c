@@ -131,7 +131,7 @@ struct file {
 	struct buf in;
 	struct arena *arena;
 	struct drop_reader *reader;
-	struct str *rcpts;
+	struct msg_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts;
 	struct message *message;
 	bool submitted_envelope;
@@ -194,13 +194,15 @@ because(struct file *f, enum fate fate, const char *why)
 }
 
 static void
-add_rcpt(struct file *f, struct str address)
+add_rcpt(struct file *f, struct msg_rcpt rcpt)
 {
 	if (f->n_rcpts == f->cap_rcpts) {
 		f->cap_rcpts = f->cap_rcpts ? f->cap_rcpts * 2 : 16;
 		f->rcpts = mem_resize(f->rcpts, f->cap_rcpts * sizeof(*f->rcpts));
 	}
-	f->rcpts[f->n_rcpts++] = arena_str(f->arena, address);
+	rcpt.address = arena_str(f->arena, rcpt.address);
+	rcpt.orcpt = arena_str(f->arena, rcpt.orcpt);
+	f->rcpts[f->n_rcpts++] = rcpt;
 }
 
 /* LATER: what becomes of it when the refusal is not for ever. */
@@ -238,7 +240,7 @@ take_event(struct file *f, enum drop_event event, struct str text)
 
 	switch (event) {
 	case DROP_RCPT:
-		add_rcpt(f, text);
+		add_rcpt(f, drop_rcpt(f->reader));
 		break;
 	case DROP_CONTENT:
 		so_far = begin(f);

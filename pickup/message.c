@@ -159,7 +159,7 @@ parse_sender(struct message *m, struct str text, struct mail_address *sender)
 }
 
 static bool
-parse_rcpts(struct message *m, const struct msg_drop_begin *e, const struct str *in,
+parse_rcpts(struct message *m, const struct msg_drop_begin *e, const struct msg_rcpt *in,
     struct msg_rcpt *out, size_t n, bool *utf8)
 {
 	struct buf why = {0};
@@ -168,18 +168,18 @@ parse_rcpts(struct message *m, const struct msg_drop_begin *e, const struct str 
 	for (size_t i = 0; ok && i < n; i++) {
 		struct mail_address address;
 
-		ok = address_parse(in[i], ADDRESS_FLAGS, m->arena, &address, &why);
+		ok = address_parse(in[i].address, ADDRESS_FLAGS, m->arena, &address, &why);
 		if (!ok) {
-			refuse(m, EX_DATAERR, "bad recipient address: ", in[i]);
+			refuse(m, EX_DATAERR, "bad recipient address: ", in[i].address);
 			break;
 		}
 		intake_qualify(conf_get(), m->arena, &address);
 		*utf8 |= address.utf8;
 		out[i] = (struct msg_rcpt){
 		    .address = address_text(&address, m->arena),
-		    .orig = in[i],
-		    .orcpt = STR_EMPTY,
-		    .notify = e->notify,
+		    .orig = in[i].address,
+		    .orcpt = in[i].orcpt,
+		    .notify = in[i].notify ? in[i].notify : e->notify,
 		};
 	}
 	buf_free(&why);
@@ -199,7 +199,7 @@ attributes(struct message *m)
 
 bool
 message_envelope(
-    struct message *m, const struct msg_drop_begin *e, const struct str *rcpts, size_t n_rcpts)
+    struct message *m, const struct msg_drop_begin *e, const struct msg_rcpt *rcpts, size_t n_rcpts)
 {
 	struct msg_rcpt *list = arena_array(m->arena, n_rcpts, sizeof(*list));
 	struct msg_submit_envelope envelope = {

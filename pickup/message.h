@@ -38,7 +38,7 @@ struct str message_id(const struct message *m);
  * message_cancel()) ends it and tells.
  */
 bool message_envelope(struct message *m, const struct msg_drop_begin *envelope,
-    const struct str *rcpts, size_t n_rcpts);
+    const struct msg_rcpt *rcpts, size_t n_rcpts);
 /* Content in wire form. May wait. False as above. */
 bool message_content(struct message *m, struct str chunk);
 /* True when it is on stable storage. Ends M and sets it to NULL either way. */

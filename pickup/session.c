@@ -30,7 +30,7 @@ struct submission {
 	struct arena *arena;
 	struct message *message;
 	const struct msg_drop_begin *begin;
-	struct str *rcpts;
+	struct msg_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts;
 	bool content; /* the envelope is complete */
 	uint64_t size;
@@ -69,7 +69,7 @@ add_rcpts(struct submission *s, const struct msg_submit_rcpts *more)
 			s->cap_rcpts = s->cap_rcpts ? s->cap_rcpts * 2 : 16;
 			s->rcpts = mem_resize(s->rcpts, s->cap_rcpts * sizeof(*s->rcpts));
 		}
-		s->rcpts[s->n_rcpts++] = list[i].address;
+		s->rcpts[s->n_rcpts++] = list[i];
 	}
 	return true;
 }

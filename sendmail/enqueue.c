@@ -250,7 +250,7 @@ send_envelope(struct submission *s)
 	s->envelope.smtputf8 |= s->recipients.utf8;
 	drop_write_begin(&s->out, &s->envelope);
 	for (size_t i = 0; i < s->recipients.n; i++)
-		drop_write_rcpt(&s->out, s->recipients.list[i]);
+		drop_write_rcpt(&s->out, &(struct msg_rcpt){.address = s->recipients.list[i]});
 	send_out(s);
 }
 

@@ -34,7 +34,7 @@
 struct job {
 	struct drop_reader *reader;
 	struct arena *arena;
-	struct str *rcpts;
+	struct msg_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts;
 	struct buf in;      /* read, not yet parsed */
 	struct buf records; /* parsed, not yet written to the file: the stream as it came */
@@ -58,13 +58,15 @@ verdict_set(struct verdict *v, int status, const char *format, ...)
 }
 
 static void
-add_rcpt(struct job *j, struct str address)
+add_rcpt(struct job *j, struct msg_rcpt rcpt)
 {
 	if (j->n_rcpts == j->cap_rcpts) {
 		j->cap_rcpts = j->cap_rcpts ? j->cap_rcpts * 2 : 16;
 		j->rcpts = mem_resize(j->rcpts, j->cap_rcpts * sizeof(*j->rcpts));
 	}
-	j->rcpts[j->n_rcpts++] = arena_str(j->arena, address);
+	rcpt.address = arena_str(j->arena, rcpt.address);
+	rcpt.orcpt = arena_str(j->arena, rcpt.orcpt);
+	j->rcpts[j->n_rcpts++] = rcpt;
 }
 
 /* Parses what is in j->in as far as it goes. False with the verdict when it is no message. */
@@ -80,7 +82,7 @@ parse(struct job *j)
 
 		event = drop_next(j->reader, &in, &text);
 		if (event == DROP_RCPT)
-			add_rcpt(j, text);
+			add_rcpt(j, drop_rcpt(j->reader));
 		else if (event == DROP_CONTENT)
 			buf_str(&j->content, text);
 		buf_append(&j->records, before.data, before.len - in.len);

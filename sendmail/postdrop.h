@@ -53,7 +53,7 @@ enum pickup_answer {
 
 /* Connects, announces the message and waits until pickup wants it. */
 enum pickup_answer pickup_open(struct pickup_link **link, const struct msg_drop_begin *envelope,
-    const struct str *rcpts, size_t n_rcpts, struct verdict *v);
+    const struct msg_rcpt *rcpts, size_t n_rcpts, struct verdict *v);
 /* False: the connection is lost, or pickup has spoken before its turn; nothing has been submitted. */
 bool pickup_content(struct pickup_link *link, struct str content);
 /* After pickup_content() has failed: PICKUP_REFUSED with pickup's reason, else PICKUP_ABSENT. */

@@ -52,16 +52,15 @@ refused(const struct msg_drop_done *done, struct verdict *v)
 }
 
 static bool
-send_rcpts(struct pickup_link *link, const struct str *rcpts, size_t n)
+send_rcpts(struct pickup_link *link, const struct msg_rcpt *rcpts, size_t n)
 {
 	struct msg_rcpt list[MSG_RCPT_PER_FRAME];
 	struct msg_submit_rcpts message = {.rcpts.items = list};
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		list[message.rcpts.count++] =
-		    (struct msg_rcpt){.address = rcpts[i], .orig = STR_EMPTY, .orcpt = STR_EMPTY};
-		bytes += rcpts[i].len;
+		list[message.rcpts.count++] = rcpts[i];
+		bytes += rcpts[i].address.len + rcpts[i].orcpt.len;
 		if (i + 1 < n && message.rcpts.count < MSG_RCPT_PER_FRAME && bytes < RCPT_BYTES)
 			continue;
 		if (ipc_blocking_send(link->ipc, &msg_submit_rcpts, &message) != IPC_OK)
@@ -88,7 +87,7 @@ connect_pickup(void)
 
 enum pickup_answer
 pickup_open(struct pickup_link **out, const struct msg_drop_begin *envelope,
-    const struct str *rcpts, size_t n_rcpts, struct verdict *v)
+    const struct msg_rcpt *rcpts, size_t n_rcpts, struct verdict *v)
 {
 	struct ipc_blocking *ipc = connect_pickup();
 	enum pickup_answer answer = PICKUP_ABSENT;

@@ -145,15 +145,10 @@ postdrop_envelope(struct sink_message *m, const struct msg_submit_envelope *enve
 	    .smtputf8 = envelope->smtputf8,
 	    .body_8bit = envelope->body_8bit,
 	};
-	bool same = true;
 
-	/* A submission has one NOTIFY for all; recipients that differ get the default. */
-	for (size_t i = 1; i < n; i++)
-		same = same && rcpts[i].notify == rcpts[0].notify;
-	begin.notify = n > 0 && same ? rcpts[0].notify : 0;
 	drop_write_begin(&m->records, &begin);
 	for (size_t i = 0; i < n; i++)
-		drop_write_rcpt(&m->records, rcpts[i].address);
+		drop_write_rcpt(&m->records, &rcpts[i]);
 	return send_records(m);
 }
 

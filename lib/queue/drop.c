@@ -16,6 +16,9 @@
 
 #define DIGITS_MAX 8 /* of a record's length */
 #define SUM_DIGITS 16
+#define VERSION_SUM 2   /* has a K record */
+#define VERSION_RCPTS 3 /* O and P records */
+#define VERSION_LAST 3
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -41,7 +44,7 @@ static const struct word notify_words[] = {
 #define NOTIFY_WORDS (sizeof(notify_words) / sizeof(notify_words[0]))
 
 static void
-write_notify(struct buf *out, uint64_t notify)
+write_notify(struct buf *out, char letter, uint64_t notify)
 {
 	char text[64] = "";
 	size_t len = 0;
@@ -51,7 +54,7 @@ write_notify(struct buf *out, uint64_t notify)
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
 			    len ? "," : "", notify_words[i].text);
 	if (len)
-		write_record(out, 'Q', str_n(text, len));
+		write_record(out, letter, str_n(text, len));
 }
 
 /* At most MAX bytes of S, cut between characters. */
@@ -80,7 +83,7 @@ drop_write_begin(struct buf *out, const struct msg_drop_begin *e)
 	char flags[8];
 	size_t n = 0;
 
-	write_record(out, 'V', STR("2"));
+	write_record(out, 'V', STR("3"));
 	write_record(out, 'S', e->sender);
 	if (e->full_name.len && printable(e->full_name))
 		write_record(out, 'N', cut_utf8(e->full_name, DROP_NAME_MAX));
@@ -88,7 +91,7 @@ drop_write_begin(struct buf *out, const struct msg_drop_begin *e)
 		write_record(out, 'E', e->envid);
 	if (e->ret != DSN_RET_NONE)
 		write_record(out, 'T', e->ret == DSN_RET_FULL ? STR("full") : STR("hdrs"));
-	write_notify(out, e->notify);
+	write_notify(out, 'Q', e->notify);
 	if (e->body_8bit)
 		flags[n++] = '8';
 	if (e->smtputf8)
@@ -105,10 +108,23 @@ drop_write_begin(struct buf *out, const struct msg_drop_begin *e)
 		write_record(out, 'F', str_n(flags, n));
 }
 
-void
-drop_write_rcpt(struct buf *out, struct str address)
+/* "type;address", whatever an address of that type looks like. */
+static bool
+orcpt_valid(struct str s)
 {
-	write_record(out, 'R', address);
+	size_t semicolon = str_chr(s, ';');
+
+	return s.len <= DROP_ORCPT_MAX && printable(s) && semicolon != STR_NPOS && semicolon > 0 &&
+	    semicolon + 1 < s.len;
+}
+
+void
+drop_write_rcpt(struct buf *out, const struct msg_rcpt *rcpt)
+{
+	if (orcpt_valid(rcpt->orcpt))
+		write_record(out, 'O', rcpt->orcpt);
+	write_notify(out, 'P', rcpt->notify);
+	write_record(out, 'R', rcpt->address);
 }
 
 void
@@ -164,7 +180,12 @@ enum stage {
 struct drop_reader {
 	struct arena *arena;
 	struct msg_drop_begin envelope;
+	struct msg_rcpt rcpt; /* of the last event */
+	struct buf orcpt;     /* the last O record; has_orcpt: of the recipient to come, … */
+	bool has_orcpt;
+	uint64_t notify; /* … with this NOTIFY */
 	enum stage stage;
+	unsigned version;
 	unsigned seen; /* letters of the envelope already met, as bits */
 	size_t envelope_bytes;
 	size_t rcpts;
@@ -173,7 +194,6 @@ struct drop_reader {
 	bool line_open; /* … or within a line */
 	bool too_large;
 	bool is_file;
-	bool has_sum; /* its version has one, in files */
 	struct siphash sum;
 	char why[160];
 };
@@ -210,6 +230,7 @@ drop_reader_free(struct drop_reader **r)
 	if (*r == NULL)
 		return;
 	arena_free(&(*r)->arena);
+	buf_free(&(*r)->orcpt);
 	free(*r);
 	*r = NULL;
 }
@@ -223,7 +244,13 @@ drop_envelope(const struct drop_reader *r)
 bool
 drop_has_sum(const struct drop_reader *r)
 {
-	return r->has_sum;
+	return r->version >= VERSION_SUM;
+}
+
+struct msg_rcpt
+drop_rcpt(const struct drop_reader *r)
+{
+	return r->rcpt;
 }
 
 uint64_t
@@ -285,7 +312,7 @@ find_record(struct drop_reader *r, struct str input, struct record *rec)
 }
 
 static bool
-read_notify(struct drop_reader *r, struct str value)
+read_notify(struct str value, uint64_t *notify)
 {
 	struct str rest = value;
 	struct str word;
@@ -300,7 +327,7 @@ read_notify(struct drop_reader *r, struct str value)
 			return false;
 		bits |= notify_words[i].bit;
 	}
-	r->envelope.notify = bits;
+	*notify = bits;
 	return bits && (!(bits & DSN_NOTIFY_NEVER) || bits == DSN_NOTIFY_NEVER);
 }
 
@@ -370,7 +397,7 @@ read_attribute(struct drop_reader *r, const struct record *rec)
 	case 'T':
 		return read_ret(r, rec->value);
 	case 'Q':
-		return read_notify(r, rec->value);
+		return read_notify(rec->value, &r->envelope.notify);
 	default:
 		return read_flags(r, rec->value);
 	}
@@ -425,7 +452,7 @@ read_end(struct drop_reader *r, struct str value)
 		return bad(r, "the size does not agree with the content");
 	if (r->line_open)
 		return bad(r, "the last line of the content has no end");
-	if (r->is_file && r->has_sum) {
+	if (r->is_file && r->version >= VERSION_SUM) {
 		r->stage = STAGE_SUM;
 		return DROP_NEED;
 	}
@@ -452,11 +479,48 @@ read_sum(struct drop_reader *r, const struct record *rec)
 static enum drop_event
 read_version(struct drop_reader *r, const struct record *rec)
 {
-	r->has_sum = str_eq(rec->value, STR("2"));
-	if (rec->letter != 'V' || (!r->has_sum && !str_eq(rec->value, STR("1"))))
+	if (rec->letter != 'V' || rec->value.len != 1 || rec->value.data[0] < '1' ||
+	    rec->value.data[0] > '0' + VERSION_LAST)
 		return bad(r, "not a message of this version");
+	r->version = (unsigned)(rec->value.data[0] - '0');
 	r->stage = STAGE_ENVELOPE;
 	return DROP_NEED;
+}
+
+/* One record of those about recipients: each has at most one O, then at most one P, then its R. */
+static enum drop_event
+read_rcpt(struct drop_reader *r, const struct record *rec)
+{
+	if (rec->letter == 'O') {
+		if (r->has_orcpt || r->notify || !orcpt_valid(rec->value))
+			return bad(r, "a bad original recipient");
+		buf_reset(&r->orcpt);
+		buf_str(&r->orcpt, rec->value);
+		r->has_orcpt = true;
+		return DROP_NEED;
+	}
+	if (rec->letter == 'P')
+		return r->notify == 0 && read_notify(rec->value, &r->notify)
+		    ? DROP_NEED
+		    : bad(r, "a bad wish for notices");
+	if (!rcpt_valid(rec->value))
+		return bad(r, "a recipient is not an address");
+	r->rcpt = (struct msg_rcpt){
+	    .address = rec->value,
+	    .orig = STR_EMPTY,
+	    .orcpt = r->has_orcpt ? buf_view(&r->orcpt) : STR_EMPTY,
+	    .notify = r->notify ? r->notify : r->envelope.notify,
+	};
+	r->has_orcpt = false;
+	r->notify = 0;
+	r->rcpts++;
+	return DROP_RCPT;
+}
+
+static bool
+is_about_rcpt(const struct drop_reader *r, char letter)
+{
+	return letter == 'R' || (r->version >= VERSION_RCPTS && (letter == 'O' || letter == 'P'));
 }
 
 /* One record, by the stage the reader is in. *CONSUMED: false leaves it in the input. */
@@ -467,7 +531,7 @@ read_record(struct drop_reader *r, const struct record *rec, bool *consumed)
 		return read_version(r, rec);
 	if (r->stage == STAGE_SUM)
 		return read_sum(r, rec);
-	if (r->stage == STAGE_ENVELOPE && rec->letter == 'R') {
+	if (r->stage == STAGE_ENVELOPE && is_about_rcpt(r, rec->letter)) {
 		if (!(r->seen & 1))
 			return bad(r, "there is no sender");
 		r->stage = STAGE_RCPTS;
@@ -476,12 +540,10 @@ read_record(struct drop_reader *r, const struct record *rec, bool *consumed)
 	}
 	if (r->stage == STAGE_ENVELOPE)
 		return read_attribute(r, rec) ? DROP_NEED : bad(r, "a bad envelope record");
-	if (r->stage == STAGE_RCPTS && rec->letter == 'R') {
-		if (!rcpt_valid(rec->value))
-			return bad(r, "a recipient is not an address");
-		r->rcpts++;
-		return DROP_RCPT;
-	}
+	if (r->stage == STAGE_RCPTS && is_about_rcpt(r, rec->letter))
+		return read_rcpt(r, rec);
+	if (r->rcpts == 0 || r->has_orcpt || r->notify)
+		return bad(r, "a recipient is missing");
 	r->stage = STAGE_CONTENT;
 	if (rec->letter == 'D')
 		return read_content(r, rec->value);

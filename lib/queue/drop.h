@@ -8,7 +8,7 @@
  * The stream is a sequence of records. A record is one letter, the length of its value in decimal
  * (no leading zeros), a colon, the value, a line feed:
  *
- *	V1:2                     version of the format; first
+ *	V1:3                     version of the format; first
  *	S17:alice@example.org    sender, external form; empty = the null sender; once
  *	N5:Alice                 full name, for a From: that is missing
  *	E6:abc123                ENVID, decoded
@@ -16,6 +16,8 @@
  *	Q15:success,failure      NOTIFY for all recipients: never, or a list of success, failure, delay
  *	F2:8b                    flags: 8 body is 8-bit, u SMTPUTF8, v verify only, r report the first
  *	                         attempt, b remove Bcc:, g gateway (no rewriting)
+ *	O19:rfc822;bob@a.example  ORCPT of the next recipient, decoded
+ *	P5:never                 NOTIFY of the next recipient, instead of Q's; behind its O
  *	R3:bob                   a recipient, external form; at least one, behind all of the above
  *	D14:From: alice\r\n      a piece of the content, at most DROP_PIECE_MAX bytes; behind the recipients
  *	Z2:14                    bytes of content; last
@@ -23,7 +25,8 @@
  *
  * Content is in wire form: every line ends in CRLF, no CR or LF stands alone. A file without its Z
  * record is one that was never completed; one whose sum is wrong was torn by a power cut before postdrop
- * had said that it is kept. Version 1, which is read for ever, has no K record.
+ * had said that it is kept. Older versions are read for ever: 1 and 2 have no O and P records, and 1 has
+ * no K record.
  */
 #ifndef POSTKEEP_QUEUE_DROP_H
 #define POSTKEEP_QUEUE_DROP_H
@@ -42,6 +45,7 @@
 #define DROP_RECORD_MAX (DROP_PIECE_MAX + 16)
 #define DROP_NAME_MAX 200
 #define DROP_ENVID_MAX 100 /* RFC 3461 section 4.4 */
+#define DROP_ORCPT_MAX 500 /* RFC 3461 section 4.2 */
 /* All records before the content: some 15,000 recipients of the longest kind, 400,000 usual ones. */
 #define DROP_ENVELOPE_MAX (16 << 20)
 
@@ -51,7 +55,8 @@
 
 /* Appends the records before the recipients. Text that does not fit its limit is cut (name) or left out. */
 void drop_write_begin(struct buf *out, const struct msg_drop_begin *envelope);
-void drop_write_rcpt(struct buf *out, struct str address);
+/* Its .orig is not written. */
+void drop_write_rcpt(struct buf *out, const struct msg_rcpt *rcpt);
 /* PIECE may have any length. */
 void drop_write_content(struct buf *out, struct str piece);
 void drop_write_end(struct buf *out, uint64_t size);
@@ -64,7 +69,7 @@ struct drop_reader;
 enum drop_event {
 	DROP_NEED, /* the record is not whole yet: call again with more behind what is left of INPUT */
 	DROP_ENVELOPE, /* drop_envelope() is complete; comes once, before the first recipient */
-	DROP_RCPT,     /* TEXT is a recipient */
+	DROP_RCPT,     /* TEXT is a recipient's address; drop_rcpt() has the rest */
 	DROP_CONTENT,  /* TEXT is a piece of content */
 	DROP_END,      /* the message is whole; nothing may follow, so INPUT is empty */
 	DROP_BAD,      /* drop_why(); the same from then on */
@@ -79,6 +84,11 @@ void drop_reader_free(struct drop_reader **r);
 enum drop_event drop_next(struct drop_reader *r, struct str *input, struct str *text);
 /* Good until the reader is freed. */
 const struct msg_drop_begin *drop_envelope(const struct drop_reader *r);
+/*
+ * The recipient of the last event, with the NOTIFY that holds for it; .orig is empty. Its text is good until
+ * the next event.
+ */
+struct msg_rcpt drop_rcpt(const struct drop_reader *r);
 /* Does this stream's version want a sum when it becomes a file? Good after the envelope. */
 bool drop_has_sum(const struct drop_reader *r);
 /* Bytes of content, and recipients, seen so far. */

@@ -10,6 +10,8 @@ tests_unit_test_drop_SOURCES = tests/unit/test_drop.c
 tests_unit_test_drop_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_drop_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+EXTRA_DIST += tests/fuzz/corpus/fuzz_drop/version1 tests/fuzz/corpus/fuzz_drop/version2
+EXTRA_DIST += tests/fuzz/corpus/fuzz_drop/version3
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_drop
 tests_fuzz_fuzz_drop_SOURCES = tests/fuzz/fuzz_drop.c

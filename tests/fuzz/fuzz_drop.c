@@ -14,6 +14,15 @@ struct copy {
 	uint64_t size;
 };
 
+/* The reader tells the NOTIFY that holds for a recipient, its own or that for all: here it is its own. */
+static void
+write_rcpt(struct buf *out, const struct drop_reader *r)
+{
+	const struct msg_rcpt rcpt = drop_rcpt(r);
+
+	drop_write_rcpt(out, &rcpt);
+}
+
 static enum drop_event
 feed(struct drop_reader *r, struct str *in, struct copy *c)
 {
@@ -25,7 +34,7 @@ feed(struct drop_reader *r, struct str *in, struct copy *c)
 		if (event == DROP_ENVELOPE)
 			drop_write_begin(&c->text, drop_envelope(r));
 		else if (event == DROP_RCPT)
-			drop_write_rcpt(&c->text, text);
+			write_rcpt(&c->text, r);
 		else if (event == DROP_CONTENT) {
 			drop_write_content(&c->text, text);
 			c->size += text.len;

@@ -231,6 +231,31 @@ class Maildrop(Case):
         (entry,) = self.wait_queue(1)
         self.assertEqual(entry["sender"], "a@mx.example.com")
 
+    def test_dsn_of_each_recipient(self):
+        """ORCPT and NOTIFY are kept with their recipients, through a file of maildrop/ and through pickup's
+        socket; what has no NOTIFY of its own has that for all."""
+        stream = (b"V1:3\nS1:a\nQ7:failure\nO20:rfc822;a+b@c.example\nP13:success,delay\nR3:bob\n"
+                  b"P5:never\nR5:carol\nR3:eve\nZ1:0\n")
+        wanted = ["dsn_notify_flags=SUCCESS,DELAY", "dsn_orig_rcpt=rfc822;a+b@c.example", "bob",
+                  "dsn_notify_flags=NEVER", "carol", "eve"]
+
+        def shown(text, for_all=""):
+            lines = [line.replace("named_attribute: ", "").strip() for line in text.split("\n")]
+            lines = [line.replace("recipient: ", "").replace("@mx.example.com", "") for line in lines
+                     if line.startswith(("dsn_", "recipient: "))]
+            return [line for line in lines if line != for_all]
+        self.run_tool("sendmail", "postdrop", data=stream)
+        (name,) = self.maildrop()
+        text = self.postcat(os.path.join(self.suite.spool, "maildrop", name))
+        self.assertEqual(shown(text, "dsn_notify_flags=FAILURE"), wanted)
+        self.suite.start("pickup")
+        self.wait_queue(1)
+        self.run_tool("sendmail", "postdrop", data=stream)
+        for entry in self.wait_queue(2):
+            text = self.postcat("-e", "-q", entry["queue_id"])
+            self.assertEqual(shown(text), wanted[:-1] + ["dsn_notify_flags=FAILURE", "eve"])
+        self.assertEqual(self.maildrop(), [])
+
     def test_date_of_submission(self):
         path = self.drop_file("old", self.HEAD + b"Z1:0\n")
         os.utime(path, (1000000000, 1000000000))

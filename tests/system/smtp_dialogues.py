@@ -722,20 +722,24 @@ def stand_alone(s):
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-    talk = ("EHLO me\r\nMAIL FROM:<a@b.example> RET=HDRS\r\nRCPT TO:<x@elsewhere.example>\r\nDATA\r\n"
+    talk = ("EHLO me\r\nMAIL FROM:<a@b.example> RET=HDRS\r\nRCPT TO:<x@elsewhere.example>\r\n"
+            "RCPT TO:<y@elsewhere.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c.example\r\n"
+            "RCPT TO:<z@elsewhere.example> NOTIFY=NEVER\r\nDATA\r\n"
             "Subject: bs\n\n..dot\r\nbare\rcr\r\n.\r\nQUIT\r\n")
     p = subprocess.run([os.path.join(s.daemons.build, "smtpd", "smtpd"), "-S"], input=talk.encode(),
                        capture_output=True, timeout=30, preexec_fn=user,
                        env=dict(os.environ, MAIL_CONFIG=s.daemons.conf))
     assert p.returncode == 0, p
     answers = [line[:4] for line in p.stdout.decode().splitlines() if line[3:4] != "-"]
-    assert answers == ["220 ", "250 ", "250 ", "250 ", "354 ", "250 ", "221 "], p
+    assert answers == ["220 "] + ["250 "] * 5 + ["354 ", "250 ", "221 "], p
     drop = os.path.join(s.daemons.spool, "maildrop")
     files = os.listdir(drop)
     assert len(files) == 1, files
     with open(os.path.join(drop, files[0]), "rb") as f:
         data = f.read()
-    assert b"S11:a@b.example\n" in data and b"R19:x@elsewhere.example\n" in data and b"T4:hdrs\n" in data
+    assert b"S11:a@b.example\n" in data and b"T4:hdrs\n" in data
+    assert (b"R19:x@elsewhere.example\nO20:rfc822;a+b@c.example\nP13:success,delay\nR19:y@elsewhere.example\n"
+            b"P5:never\nR19:z@elsewhere.example\n") in data, data
     assert b"Subject: bs\r\n\r\n.dot\r\nbare cr\r\n" in data
     os.unlink(os.path.join(drop, files[0]))
 

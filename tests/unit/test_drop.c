@@ -12,7 +12,20 @@
 #include "lib/queue/drop.h"
 
 #define HEAD "V1:1\nS5:alice\n"
+#define HEAD3 "V1:3\nS5:alice\n"
 #define RCPT "R3:bob\n"
+
+/* "bob ", or "bob(rfc822;b@a.example,5) " for one with an ORCPT and a NOTIFY. */
+static void
+note_rcpt(struct msg_rcpt rcpt, struct str text, struct buf *out)
+{
+	assert_true(str_eq(rcpt.address, text));
+	assert_int_equal(rcpt.orig.len, 0);
+	buf_str(out, text);
+	if (rcpt.orcpt.len || rcpt.notify)
+		buf_printf(out, "(%.*s,%u)", STR_ARG(rcpt.orcpt), (unsigned)rcpt.notify);
+	buf_putc(out, ' ');
+}
 
 /* Feeds STEP bytes at a time; returns the last event, and how many pieces of each kind came. */
 static enum drop_event
@@ -30,7 +43,7 @@ read_all(
 		do {
 			event = drop_next(r, &view, &text);
 			if (event == DROP_RCPT)
-				buf_printf(rcpts, "%.*s ", STR_ARG(text));
+				note_rcpt(drop_rcpt(r), text, rcpts);
 			if (event == DROP_CONTENT)
 				buf_str(content, text);
 		} while (event != DROP_NEED && event != DROP_BAD && event != DROP_END);
@@ -64,8 +77,13 @@ test_round_trip(void **state)
 	for (int i = 0; i < 20000; i++)
 		buf_puts(&big, "12345678\r\n");
 	drop_write_begin(&stream, &e);
-	drop_write_rcpt(&stream, STR("bob"));
-	drop_write_rcpt(&stream, STR("\"c d\"@example.net"));
+	drop_write_rcpt(&stream, &(struct msg_rcpt){.address = STR("bob")});
+	drop_write_rcpt(&stream,
+	    &(struct msg_rcpt){.address = STR("\"c d\"@example.net"),
+		.orcpt = STR("rfc822;c d@relay.example"),
+		.notify = DSN_NOTIFY_NEVER});
+	drop_write_rcpt(&stream,
+	    &(struct msg_rcpt){.address = STR("eve"), .orcpt = STR("no type, so it is left out")});
 	drop_write_content(&stream, buf_view(&big));
 	drop_write_end(&stream, big.len);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -84,10 +102,11 @@ test_round_trip(void **state)
 		assert_int_equal(got->notify, e.notify);
 		assert_true(got->smtputf8 && got->body_8bit && got->verify_only && got->verbose &&
 		    got->remove_bcc && got->gateway);
-		assert_string_equal(buf_cstr(&rcpts), "bob \"c d\"@example.net ");
+		assert_string_equal(buf_cstr(&rcpts),
+		    "bob(,10) \"c d\"@example.net(rfc822;c d@relay.example,1) eve(,10) ");
 		assert_true(str_eq(buf_view(&content), buf_view(&big)));
 		assert_int_equal(drop_size(r), big.len);
-		assert_int_equal(drop_rcpts(r), 2);
+		assert_int_equal(drop_rcpts(r), 3);
 		buf_free(&rcpts);
 		buf_free(&content);
 		drop_reader_free(&r);
@@ -105,6 +124,10 @@ static const char *const good[] = {
     HEAD "Q21:success,failure,delay\nF1:8\n" RCPT "Z1:0\n",
     HEAD RCPT "D3:a\r\n\nD3:b\r\n\nZ1:6\n",
     HEAD RCPT "D2:a\r\nD1:\n\nZ1:3\n",
+    "V1:2\nS5:alice\n" RCPT "Z1:0\n",
+    HEAD3 RCPT "Z1:0\n",
+    HEAD3 "O3:a;b\n" RCPT "P5:never\n" RCPT RCPT "Z1:0\n",
+    HEAD3 "Q5:delay\nO12:rfc822;\xc3\xa4 + \nP13:success,delay\n" RCPT "D2:\r\n\nZ1:2\n",
 };
 
 static void
@@ -124,7 +147,18 @@ test_good(void **state)
 
 /* Streams that are refused as soon as the fault is seen. */
 static const char *const bad[] = {
-    "xx", "V1:2\n" HEAD RCPT "Z1:0\n", "V1:3\nS5:alice\n" RCPT "Z1:0\n",
+    "xx", "V1:2\n" HEAD RCPT "Z1:0\n", "V1:4\nS5:alice\n" RCPT "Z1:0\n",
+    "V1:0\nS5:alice\n" RCPT "Z1:0\n", "V2:31\nS5:alice\n" RCPT "Z1:0\n",
+    /* What older versions have not. */
+    HEAD "O3:a;b\n" RCPT "Z1:0\n", HEAD "P5:never\n" RCPT "Z1:0\n",
+    "V1:2\nS5:alice\nO3:a;b\n" RCPT "Z1:0\n",
+    /* Without a recipient behind it, twice, or the wrong way round. */
+    HEAD3 "O3:a;b\nZ1:0\n", HEAD3 RCPT "O3:a;b\nZ1:0\n", HEAD3 RCPT "P5:never\nZ1:0\n",
+    HEAD3 RCPT "P5:never\nD2:\r\n\nZ1:2\n", HEAD3 "O3:a;b\nO3:a;b\n" RCPT "Z1:0\n",
+    HEAD3 "P5:never\nP5:never\n" RCPT "Z1:0\n", HEAD3 "P5:never\nO3:a;b\n" RCPT "Z1:0\n",
+    HEAD3 "O3:a;b\nN1:a\n" RCPT "Z1:0\n", HEAD3 "O2:a;\n" RCPT "Z1:0\n",
+    HEAD3 "O2:;b\n" RCPT "Z1:0\n", HEAD3 "O1:a\n" RCPT "Z1:0\n", HEAD3 "O4:a;\tb\n" RCPT "Z1:0\n",
+    HEAD3 "P0:\n" RCPT "Z1:0\n", HEAD3 "P13:never,failure\n" RCPT "Z1:0\n",
     "S5:alice\n" RCPT "Z1:0\n",                          /* no version */
     "V1:1\n" RCPT "Z1:0\n",                              /* no sender */
     HEAD "S3:bob\n" RCPT "Z1:0\n",                       /* two senders */
@@ -223,7 +257,7 @@ test_file_sum(void **state)
 
 	(void)state;
 	drop_write_begin(&file, &e);
-	drop_write_rcpt(&file, STR("bob"));
+	drop_write_rcpt(&file, &(struct msg_rcpt){.address = STR("bob")});
 	drop_write_content(&file, STR("a line\r\nand another\r\n"));
 	drop_write_end(&file, 21);
 	stream = file.len;
@@ -267,7 +301,7 @@ test_field_limits(void **state)
 		char letter;
 		size_t max;
 	} fields[] = {{'S', MSG_ADDRESS_MAX}, {'N', DROP_NAME_MAX}, {'E', DROP_ENVID_MAX},
-	    {'R', MSG_ADDRESS_MAX}};
+	    {'R', MSG_ADDRESS_MAX}, {'O', DROP_ORCPT_MAX}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -276,10 +310,13 @@ test_field_limits(void **state)
 			struct buf stream = {0};
 			struct buf sink = {0};
 
-			buf_puts(&stream, fields[i].letter == 'S' ? "V1:1\n" : HEAD);
+			buf_puts(&stream,
+			    fields[i].letter == 'S'       ? "V1:1\n"
+				: fields[i].letter == 'O' ? HEAD3
+							  : HEAD);
 			buf_printf(&stream, "%c%zu:", fields[i].letter, fields[i].max + over);
 			for (size_t n = 0; n < fields[i].max + over; n++)
-				buf_putc(&stream, 'a');
+				buf_putc(&stream, n == 1 && fields[i].letter == 'O' ? ';' : 'a');
 			buf_puts(&stream, "\n" RCPT "Z1:0\n");
 			assert_int_equal(read_all(r, buf_view(&stream), 4096, &sink, &sink),
 			    over ? DROP_BAD : DROP_END);
@@ -306,7 +343,7 @@ test_writer_fits(void **state)
 	e.full_name = str_n(name + 1, DROP_NAME_MAX + 5); /* begins within a character */
 	e.envid = STR("bad\nvalue");
 	drop_write_begin(&stream, &e);
-	drop_write_rcpt(&stream, STR("b"));
+	drop_write_rcpt(&stream, &(struct msg_rcpt){.address = STR("b")});
 	drop_write_end(&stream, 0);
 	assert_int_equal(read_all(r, buf_view(&stream), 10, &sink, &sink), DROP_END);
 	assert_int_equal(drop_envelope(r)->full_name.len, DROP_NAME_MAX - 1);
