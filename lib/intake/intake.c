@@ -13,6 +13,7 @@
 #define COLLECT_MAX 32768     /* given to the sink when so much has come together */
 #define DIRECT_MIN 8192       /* pieces from this size on go to the sink without being copied */
 #define HEADER_LIMIT_MIN 1024 /* a field's name must fit, whatever header_size_limit says */
+#define UTF8_TAIL_MAX 3       /* bytes of a character behind its first */
 
 struct intake *
 intake_new(const struct intake_context *context, intake_sink *sink, void *sink_arg)
@@ -119,7 +120,7 @@ end_field(struct intake *in)
 		intake_field(in, buf_view(&in->field));
 	buf_reset(&in->field);
 	in->lines = 0;
-	in->passing = in->dropping = false;
+	in->cut = false;
 }
 
 /*
@@ -145,40 +146,50 @@ is_mailbox_line(struct str line)
 	return str_starts_nocase(line, STR("From "));
 }
 
-/* The first line of a field is there (or all that may be gathered of it). What is it? */
+/*
+ * More of the current field has come than may be kept: what is too much is left out, and what follows of
+ * it. Whole lines are kept if that is not much less; else all that there is room for, but no half of a
+ * character. The result does not depend on the pieces in which the field came.
+ */
+static void
+cut_field(struct intake *in)
+{
+	const char *data = in->field.data;
+	size_t lf = str_rchr(str_n(data, in->field_max), '\n');
+	size_t keep = lf == STR_NPOS ? 0 : lf + 1;
+
+	if (keep < in->field_max / 2) {
+		keep = in->field_max;
+		for (int i = 0; i < UTF8_TAIL_MAX && (data[keep] & 0xc0) == 0x80; i++)
+			keep--;
+		if (data[keep - 1] == '\r')
+			keep--;
+	}
+	buf_truncate(&in->field, keep);
+	if (data[keep - 1] != '\n')
+		buf_puts(&in->field, "\r\n");
+	in->cut = true;
+}
+
+/* The first line of a field is there (or more than may be gathered of it). What is it? */
 static void
 first_line(struct intake *in)
 {
-	struct str line = buf_view(&in->field);
+	struct str line = str_sub(buf_view(&in->field), 0, in->field_max);
 
 	if (header_name_length(line) > 0) {
 		in->at_start = false;
 		return;
 	}
 	if (in->at_start && is_mailbox_line(line)) {
+		if (in->field.len > in->field_max)
+			cut_field(in);
 		intake_emit(in, STR("X-Mailbox-Line: "));
-		intake_emit(in, line);
-		in->passing = in->field.len > in->field_max;
+		intake_emit(in, buf_view(&in->field));
 		buf_reset(&in->field);
 		return;
 	}
-	end_header(in, line);
-}
-
-/* More of the current field than may be gathered: from here on it passes as it is, or not at all. */
-static void
-overflow(struct intake *in)
-{
-	if (in->lines == 0) {
-		first_line(in);
-		if (in->in_body || in->passing)
-			return;
-	}
-	in->passing = true;
-	in->dropping = intake_large_field(in, buf_view(&in->field));
-	if (!in->dropping)
-		intake_emit(in, buf_view(&in->field));
-	buf_reset(&in->field);
+	end_header(in, buf_view(&in->field));
 }
 
 /* PART of a header line; whole when it ends in CRLF. */
@@ -188,19 +199,13 @@ header_part(struct intake *in, struct str part, bool whole)
 	if (in->line_start && !is_blank(part.data[0]))
 		end_field(in);
 	in->line_start = whole;
-	if (in->passing) {
-		if (!in->dropping) {
-			in->header_8bit = in->header_8bit || utf8_8bit(part);
-			intake_emit(in, part);
-		}
+	if (in->cut)
 		return;
-	}
 	buf_str(&in->field, part);
-	if (in->field.len > in->field_max) {
-		overflow(in);
-	} else if (whole && in->lines == 0) {
+	if (in->lines == 0 && (whole || in->field.len > in->field_max))
 		first_line(in);
-	}
+	if (!in->in_body && in->field.len > in->field_max)
+		cut_field(in);
 	if (whole && in->field.len > 0)
 		in->lines++;
 }

@@ -11,9 +11,8 @@
  * recipients added; addresses qualified with myorigin and mydomain. Adding and qualifying apply to
  * local submission and to clients in local_header_rewrite_clients (always_add_missing_headers adds for
  * all; remote_header_rewrite_domain qualifies for strangers). A CR or LF that is not part of a CRLF
- * becomes a blank (cleanup_replace_stray_cr_lf). A header field longer than header_size_limit passes
- * whole, but is not looked into (Postfix cuts it). Where no empty line parts header and body one is put
- * in.
+ * becomes a blank (cleanup_replace_stray_cr_lf). Of a header field longer than header_size_limit only
+ * so much is kept, and the log tells. Where no empty line parts header and body one is put in.
  */
 #ifndef POSTKEEP_INTAKE_INTAKE_H
 #define POSTKEEP_INTAKE_INTAKE_H

@@ -52,8 +52,8 @@ struct intake {
 	size_t lines;     /* whole lines in it */
 	bool at_start;    /* nothing but "From " lines so far */
 	bool line_start;  /* the next byte begins a line */
-	bool passing;     /* the current field is too large: not gathered */
-	bool dropping;    /* and it is one that is removed */
+	bool cut;         /* the current field was too large: the rest of it is left out */
+	bool cut_told;    /* the log has it, once per message */
 
 	/* What the rules found. */
 	unsigned seen;
@@ -66,10 +66,9 @@ struct intake {
 void intake_emit(struct intake *in, struct str s);
 enum intake_status intake_refuse(struct intake *in, enum intake_status status, const char *why);
 
-/* rules.c: settings; one whole field; the start of one too large, true to drop it; the header's end. */
+/* rules.c: settings; one field, whole or cut; the header's end. */
 void intake_rules_init(struct intake *in);
 void intake_field(struct intake *in, struct str field);
-bool intake_large_field(struct intake *in, struct str start);
 void intake_complete_header(struct intake *in);
 
 #endif

@@ -4,6 +4,7 @@
  * Field names and values are a stranger's. A field is changed only where an address in it lacks its
  * domain; everything else goes on byte for byte.
  */
+#include "lib/base/log.h"
 #include "lib/intake/intake_private.h"
 #include "lib/mail/date.h"
 #include "lib/mail/utf8.h"
@@ -94,16 +95,16 @@ keep_message_id(struct intake *in, struct str value)
 		buf_truncate(&in->message_id, MESSAGE_ID_MAX);
 }
 
-bool
-intake_large_field(struct intake *in, struct str start)
+/* The field NAME was larger than it may be. Once per message: a stranger writes no logs. */
+static void
+tell_cut(struct intake *in, struct str name)
 {
-	struct str name = str_sub(start, 0, header_name_length(start));
-
-	if (is_dropped(in, name))
-		return true;
-	note(in, name);
-	in->header_8bit = in->header_8bit || utf8_8bit(start);
-	return false;
+	if (!in->cut_told)
+		log_warning(
+		    "%.*s: header field %.*s is larger than header_size_limit (%zu bytes): what is "
+		    "too much is left out",
+		    STR_ARG(in->context.queue_id), STR_ARG(name), in->field_max);
+	in->cut_told = true;
 }
 
 void
@@ -115,6 +116,8 @@ intake_field(struct intake *in, struct str field)
 
 	if (is_dropped(in, name))
 		return;
+	if (in->cut)
+		tell_cut(in, name);
 	note(in, name);
 	in->header_8bit = in->header_8bit || utf8_8bit(field);
 	/* Every field gathered ends in CRLF. */

@@ -504,7 +504,8 @@ def header_size(s):
     assert field in queued_content(s, queue_id)
     queue_id = deliver(c, b"X-Long: " + b"a" * 9000 + b"\r\nSubject: y\r\n\r\nbody\r\n")
     data = queued_content(s, queue_id)
-    assert b"\r\nSubject: y\r\n" in data and b"\r\n\r\nbody\r\n" in data
+    assert b"\r\nX-Long: " + b"a" * (2000 - 8) + b"\r\nSubject: y\r\n" in data and b"\r\n\r\nbody\r\n" in data
+    s.logged(f"{queue_id}: header field X-Long is larger than header_size_limit")
 
 
 # ---- Line ends --------------------------------------------------------------------------------------
