@@ -82,21 +82,34 @@ change_mark(enum admin_verb verb, struct slot_mark *mark)
 	return true;
 }
 
+/* Writes what was ordered; when that fails nothing has changed, and WHY says so. */
 static bool
-order_active(struct slot *slot, enum admin_verb verb)
+write_order(struct slot *slot, const char *id, const struct slot_mark *mark, struct buf *why)
+{
+	enum slot_state before = slot->state;
+
+	if (slots_mark(slot, id, mark))
+		return true;
+	slot->state = before;
+	buf_reset(why);
+	buf_printf(why, "%s: write queue slot: %s", id, strerror(errno));
+	return false;
+}
+
+/* Leaves the slot in use when something was changed. */
+static bool
+order_active(struct slot *slot, enum admin_verb verb, struct buf *why)
 {
 	struct message *msg = slot->message;
 	struct slot_mark mark = msg->m.mark;
 
-	if (msg->want_delete)
+	if (msg->want_delete || (verb == ADMIN_RELEASE && !msg->want_hold))
 		return false;
-	if (verb == ADMIN_RELEASE) {
-		if (!msg->want_hold)
-			return false;
+	if (verb == ADMIN_RELEASE)
 		mark.state = SLOT_HOLD;
-	}
-	if (!change_mark(verb, &mark))
+	if (!change_mark(verb, &mark) || !write_order(slot, msg->m.header.id, &mark, why))
 		return false;
+	msg->m.mark = mark;
 	if (verb == ADMIN_HOLD)
 		message_want_hold(msg);
 	else if (verb == ADMIN_DELETE)
@@ -105,8 +118,6 @@ order_active(struct slot *slot, enum admin_verb verb)
 		message_want_expire(msg);
 	else
 		message_want_on(msg, verb == ADMIN_REQUEUE); /* it is on its way already */
-	msg->m.mark = mark;
-	slots_mark(slot, msg->m.header.id, &mark);
 	return slots_use(slot);
 }
 
@@ -116,6 +127,7 @@ struct peek_job {
 	struct slot_mark mark;
 	bool valid;
 	enum spool_status status;
+	int error;
 };
 
 static void
@@ -124,6 +136,18 @@ peek_slot(void *arg)
 	struct peek_job *job = arg;
 
 	job->status = spool_peek(job->fd, &job->h, &job->mark, &job->valid);
+	job->error = errno;
+}
+
+/* The message's header could not be read. */
+static void
+say_unread(struct buf *why, struct slot *slot, const char *what, int error)
+{
+	char id[QUEUE_ID_SIZE];
+
+	slots_id(slot, id);
+	buf_reset(why);
+	buf_printf(why, "%s: %s queue slot: %s", id, what, strerror(error));
 }
 
 /*
@@ -131,22 +155,22 @@ peek_slot(void *arg)
  * Leaves the slot in use. Waits.
  */
 static bool
-order_waiting(struct slot *slot, enum admin_verb verb)
+order_waiting(struct slot *slot, enum admin_verb verb, struct buf *why)
 {
 	struct peek_job job;
 	bool changed;
-	enum slot_state before = slot->state;
 
-	if (!slots_use(slot))
+	if (!slots_use(slot)) {
+		say_unread(why, slot, "open", errno);
 		return false;
+	}
 	slots_begin_reading(slot);
 	job.fd = slot->fd;
 	fiber_offload(FIBER_POOL_READ, peek_slot, &job);
-	changed = job.status == SPOOL_OK && change_mark(verb, &job.mark);
-	if (changed && !slots_mark(slot, job.h.id, &job.mark)) {
-		slot->state = before;
-		changed = false;
-	}
+	if (job.status == SPOOL_IO_ERROR)
+		say_unread(why, slot, "read", job.error);
+	changed = job.status == SPOOL_OK && change_mark(verb, &job.mark) &&
+	    write_order(slot, job.h.id, &job.mark, why);
 	slots_end_reading(slot);
 	if (!changed)
 		slots_unuse(slot);
@@ -208,7 +232,7 @@ settle_batch(struct changed *c, enum admin_verb verb, struct msg_admin_done *don
 
 /* What is being read back is waited for: an order must not be lost in between. Waits. */
 static void
-order_one(struct slot *slot, const struct msg_admin *m, struct changed *c)
+order_one(struct slot *slot, const struct msg_admin *m, struct changed *c, struct buf *why)
 {
 	enum admin_verb verb = (enum admin_verb)m->verb;
 	bool changed = false;
@@ -217,9 +241,9 @@ order_one(struct slot *slot, const struct msg_admin *m, struct changed *c)
 	if (!slot || (m->state.len > 0 && !str_eq(m->state, str_c(admin_state_name(slot)))))
 		return;
 	if (slot->use == SLOT_USE_ACTIVE)
-		changed = order_active(slot, verb);
+		changed = order_active(slot, verb, why);
 	else if (slot->use == SLOT_USE_WAITING)
-		changed = order_waiting(slot, verb);
+		changed = order_waiting(slot, verb, why);
 	if (changed)
 		c->slots[c->count++] = slot;
 }
@@ -237,11 +261,11 @@ order(const struct msg_admin *m, struct msg_admin_done *done, struct buf *why)
 	} else if (!str_eq(m->id, STR("ALL"))) {
 		slot = slots_find(m->id);
 		if (slot)
-			order_one(slot, m, c);
+			order_one(slot, m, c, why);
 		settle_batch(c, verb, done, why);
 	} else {
 		while ((slot = slots_next(&at))) {
-			order_one(slot, m, c);
+			order_one(slot, m, c, why);
 			if (c->count == SYNC_BATCH)
 				settle_batch(c, verb, done, why);
 		}
@@ -294,7 +318,7 @@ cat_slot(struct ipc_channel *channel, const struct msg_admin_cat *m)
 {
 	struct msg_admin_slot answer = {.why = STR_EMPTY};
 	struct slot *slot = slots_find(m->id);
-	struct peek_job job = {.status = SPOOL_FREE};
+	struct peek_job job = {.status = slot ? SPOOL_IO_ERROR : SPOOL_FREE};
 	bool ok;
 
 	if (slot && !slots_use(slot))
@@ -308,7 +332,8 @@ cat_slot(struct ipc_channel *channel, const struct msg_admin_cat *m)
 		answer.text_size = slot_content_offset(&job.h);
 		answer.size = answer.text_size + job.h.content;
 	} else {
-		answer.why = STR("no such message in the queue");
+		answer.why = job.status == SPOOL_IO_ERROR ? STR("the queue slot cannot be read now")
+							  : STR("no such message in the queue");
 	}
 	ok = ipc_send(channel, &msg_admin_slot, &answer) == IPC_OK;
 	if (ok && answer.found)

@@ -21,7 +21,7 @@
 
 #define WORK_MAX 2            /* times that qmgr may end while it reads a slot */
 #define MORE_REASONS_MAX 1000 /* of one message, beside those in its slot */
-#define LOAD_RETRY 60         /* seconds until a slot that could not be read is tried again */
+#define LOAD_RETRY 60  /* seconds until a slot that could not be read is tried again, or less */
 #define FDS_OTHER 8192 /* descriptors for all but active messages: sessions, free slots, new ones */
 
 /* The other of this daemon's two states in memory. */
@@ -145,6 +145,7 @@ message_accepted(struct slot *slot, struct arena *arena, const struct spool_mess
 
 struct load_job {
 	int fd;
+	const char *id;
 	struct arena *arena;
 	struct spool_message m;
 	struct buf content;
@@ -168,18 +169,24 @@ count_work(struct load_job *job)
 	job->poisoned = mark.work >= WORK_MAX;
 	mark.work++;
 	if (!job->poisoned)
-		(void)spool_write_mark(job->fd, h.id, &mark);
+		(void)spool_write_mark(job->fd, job->id, &mark);
 }
 
 static void
 load_slot(void *arg)
 {
 	struct load_job *job = arg;
+	struct slot_mark before;
 
 	count_work(job);
-	if (!job->poisoned)
-		job->status = spool_load(
-		    job->fd, true, job->arena, &job->m, &job->content, job->keep, &job->why);
+	before = job->m.mark;
+	if (job->poisoned)
+		return;
+	job->status =
+	    spool_load(job->fd, true, job->arena, &job->m, &job->content, job->keep, &job->why);
+	/* The count is of crashes, not of a disk's errors. */
+	if (job->status == SPOOL_IO_ERROR && before.state)
+		(void)spool_write_mark(job->fd, job->id, &before);
 }
 
 /* Whoever wants it looks at it first, and then releases it. */
@@ -192,6 +199,15 @@ hold_poisoned(struct slot *slot, const char *id, struct load_job *job)
 	log_error("%s: queue manager ended twice while reading this message: placed on hold", id);
 	slot->use = SLOT_USE_WAITING;
 	slots_unuse(slot);
+}
+
+/* Wall seconds of the next attempt to read a slot. */
+static int64_t
+load_again(void)
+{
+	int64_t pause = conf_time(conf_get(), P_minimal_backoff_time);
+
+	return clock_wall() + (pause < LOAD_RETRY ? pause : LOAD_RETRY);
 }
 
 /* The slot could not be read; MSG was never made. */
@@ -212,7 +228,7 @@ load_failed(struct slot *slot, const char *id, struct load_job *job)
 	default:
 		log_error("%s: %s: tried again later", id, buf_cstr(&job->why));
 		slot->use = SLOT_USE_WAITING;
-		slots_schedule(slot, clock_wall() + LOAD_RETRY);
+		slots_schedule(slot, load_again());
 		slots_unuse(slot);
 	}
 }
@@ -221,7 +237,7 @@ load_failed(struct slot *slot, const char *id, struct load_job *job)
 static struct message *
 load_message(struct slot *slot, const char *id)
 {
-	struct load_job job = {.arena = arena_new(1024), .keep = 65536};
+	struct load_job job = {.id = id, .arena = arena_new(1024), .keep = 65536};
 	struct message *msg = NULL;
 
 	job.fd = slot->fd;
@@ -256,7 +272,7 @@ message_activate(struct slot *slot)
 	slots_id(slot, id);
 	if (!slots_use(slot)) {
 		log_error("%s: open queue slot %" PRIu32 ": %s", id, slot->number, strerror(errno));
-		slots_schedule(slot, clock_wall() + LOAD_RETRY);
+		slots_schedule(slot, load_again());
 		return;
 	}
 	slots_begin_reading(slot);

@@ -82,6 +82,14 @@ slots_id(const struct slot *slot, char id[QUEUE_ID_SIZE])
 	queue_id_make(slot->id_us, slot->number, id);
 }
 
+/* Does SLOT hold a message that counts? */
+static bool
+counts(const struct slot *slot)
+{
+	return slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_READING ||
+	    slot->use == SLOT_USE_ACTIVE;
+}
+
 struct slot *
 slots_find(struct str id)
 {
@@ -92,10 +100,7 @@ slots_find(struct str id)
 	if (!queue_id_parse(id, &time_us, &number) || number >= slots_state.end)
 		return NULL;
 	slot = slots_state.by_number[number];
-	if (!slot || slot->id_us != time_us || slot->use == SLOT_USE_FREE ||
-	    slot->use == SLOT_USE_FILLING)
-		return NULL;
-	return slot;
+	return slot && slot->id_us == time_us && counts(slot) ? slot : NULL;
 }
 
 struct slot *
@@ -250,13 +255,6 @@ slots_settled(struct slot *slot)
 	return slot;
 }
 
-/* Does SLOT hold a message that counts? */
-static bool
-counts(const struct slot *slot)
-{
-	return slot->use != SLOT_USE_FREE && slot->use != SLOT_USE_FILLING;
-}
-
 void
 slots_release(struct slot *slot)
 {
@@ -303,20 +301,28 @@ slots_unuse(struct slot *slot)
 		return;
 	if (slot->use == SLOT_USE_FREE)
 		settle(slot);
-	else if (slot->use == SLOT_USE_WAITING && !slot->is_dirty)
+	else if (slot->use == SLOT_USE_PUT_OFF ||
+	    (slot->use == SLOT_USE_WAITING && !slot->is_dirty))
 		io_close(&slot->fd);
 }
 
-void
-slots_discard(struct slot *slot)
+/* What SLOT held is no message of this queue any more. */
+static void
+take_out(struct slot *slot)
 {
 	if (counts(slot))
 		slots_state.messages--;
 	slots_unschedule(slot);
 	not_dirty(slot);
-	slot->use = SLOT_USE_FREE;
 	slot->state = SLOT_FREE;
 	slot->message = NULL;
+}
+
+void
+slots_discard(struct slot *slot)
+{
+	take_out(slot);
+	slot->use = SLOT_USE_FREE;
 	slot->leaving = true;
 	slots_unuse(slot);
 }
@@ -336,7 +342,7 @@ move_aside(void *arg)
 	job->ok = spool_set_aside(slots_state.spool, job->number, job->id, &job->why);
 }
 
-void
+bool
 slots_set_aside(struct slot *slot, const char *id, const char *what)
 {
 	struct aside_job job = {.number = slot->number, .id = id};
@@ -349,23 +355,28 @@ slots_set_aside(struct slot *slot, const char *id, const char *what)
 	} else {
 		log_error("queue slot %" PRIu32 " is damaged (%s) and could not be moved: %s",
 		    slot->number, what, buf_cstr(&job.why));
-		slots_unschedule(slot);
-		slot->use = SLOT_USE_FILLING; /* nobody's, until the next start looks again */
+		take_out(slot);
+		slots_upkeep_put_off(slot);
 		slots_unuse(slot);
 	}
 	buf_free(&job.why);
+	return job.ok;
 }
 
 bool
 slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark)
 {
+	int error;
+
 	slot->state = mark->state;
 	if (spool_write_mark(slot->fd, id, mark)) {
 		slots_dirty(slot);
 		return true;
 	}
-	log_error("%s: write state mark: %s", id, strerror(errno));
+	error = errno;
+	log_error("%s: write state mark: %s", id, strerror(error));
 	slot->leaving = true;
+	errno = error;
 	return false;
 }
 

@@ -24,6 +24,7 @@ enum slot_use {
 	SLOT_USE_WAITING, /* a message that is not in memory: queued, deferred or on hold */
 	SLOT_USE_READING, /* … that is being read by somebody, who alone may change it: slots_settled() */
 	SLOT_USE_ACTIVE, /* a message in memory; see .message */
+	SLOT_USE_PUT_OFF, /* nobody's: its file could not be read, moved or removed; tried again at .next */
 };
 
 struct slot {
@@ -31,7 +32,8 @@ struct slot {
 	struct list_link dirty; /* marks written since the last sync */
 	struct message *message;
 	int64_t id_us; /* the time part of the ID of the message it holds */
-	int64_t next;  /* WAITING: when it is due, wall seconds; FREE: since when, monotonic ms */
+	int64_t
+	    next; /* WAITING: when it is due, wall seconds; FREE: since when, PUT_OFF: until, monotonic ms */
 	uint64_t content; /* bytes of the message */
 	size_t heap_at;   /* place in the heap of due times, from 1; 0 = not in it */
 	uint32_t number;
@@ -40,9 +42,10 @@ struct slot {
 	enum slot_state state; /* as the mark says */
 	enum slot_use use;
 	bool is_dirty;
-	bool owes_sync; /* FILLING, and marks of the former generation are not synced yet */
-	bool grown;     /* larger than queue_slot_size */
-	bool leaving;   /* a write or sync has failed: its file is removed as soon as it is free */
+	bool owes_sync;  /* FILLING, and marks of the former generation are not synced yet */
+	bool grown;      /* larger than queue_slot_size */
+	bool leaving;    /* a write or sync has failed: its file is removed as soon as it is free */
+	uint8_t put_off; /* how often it was PUT_OFF */
 };
 
 /* Opens the spool (lock included) and reads all slots. False with WHY. Waits. */
@@ -85,8 +88,8 @@ struct slot *slots_settled(struct slot *slot);
 void slots_release(struct slot *slot);
 /* A write or sync failed: the slot is never used again. ID names what stood there, for the log. */
 void slots_discard(struct slot *slot);
-/* Damaged: moved to corrupt/. The caller is its only user. Waits. */
-void slots_set_aside(struct slot *slot, const char *id, const char *what);
+/* Damaged: moved to corrupt/, or put off when that fails (false). The caller gives its use back. Waits. */
+bool slots_set_aside(struct slot *slot, const char *id, const char *what);
 
 /* Opens the descriptor if it is closed, and keeps it open until slots_unuse(). False with errno. Waits. */
 bool slots_use(struct slot *slot);
@@ -94,7 +97,7 @@ void slots_unuse(struct slot *slot);
 
 /*
  * Writes the state mark now; durable within a second. A failure (false) is logged, costs a second
- * delivery, and the slot is not used again.
+ * delivery, and the slot is not used again; errno says why.
  */
 bool slots_mark(struct slot *slot, const char *id, const struct slot_mark *mark);
 /* Marks were written: to be synced with the next batch. */

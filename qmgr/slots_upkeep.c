@@ -24,7 +24,9 @@
 #define TRIM_PAUSE_MS 10000
 #define TRIM_BATCH 16
 #define GROWN_IDLE_MS 5000 /* free for this long, a large slot is cut back */
-#define GRACE_SECONDS 1    /* for agents to report what a former qmgr did not hear */
+#define AGAIN_MS 1000 /* until a slot that was put off is tried again; doubles, up to a minute */
+#define AGAIN_DOUBLED 6
+#define GRACE_SECONDS 1 /* for agents to report what a former qmgr did not hear */
 
 /* --- Recovery ------------------------------------------------------------------------------------ */
 
@@ -112,12 +114,16 @@ recover_slot(struct peeked *p, int64_t now)
 		recover_message(p, now);
 		return false;
 	case SPOOL_FREE:
+		slot->use = SLOT_USE_FREE;
 		slots_free_list_add(slot);
 		return false;
 	case SPOOL_IO_ERROR:
-		log_error("queue slot %" PRIu32 ": %s: left alone until the next start",
-		    slot->number, strerror(p->error));
-		slot->use = SLOT_USE_FILLING;
+		log_error("queue slot %" PRIu32 ": %s: tried again later", slot->number,
+		    strerror(p->error));
+		if (p->error == ENOENT)
+			slots_forget(slot);
+		else
+			slots_upkeep_put_off(slot);
 		return false;
 	default:
 		return true;
@@ -126,9 +132,23 @@ recover_slot(struct peeked *p, int64_t now)
 
 #define PEEK_BATCH 1024
 
-/* Reads all slots that were found. Waits. */
+/* Is this one of the slots that were put off, and its time has come? It is put off no longer. */
+static bool
+try_again(struct slot *slot)
+{
+	if (slot->use != SLOT_USE_PUT_OFF || slot->users > 0 || slot->next > fiber_now())
+		return false;
+	slots_state.put_off--;
+	slot->use = SLOT_USE_FILLING;
+	if (!slot->leaving)
+		return true;
+	slots_upkeep_leave(slot);
+	return false;
+}
+
+/* Reads all slots that were found, or those that were put off, AGAIN. Waits. */
 static void
-recover(void)
+recover(bool again)
 {
 	struct peek_job job = {mem_array(PEEK_BATCH, sizeof(struct peeked)), 0};
 	int64_t now = clock_wall();
@@ -139,18 +159,45 @@ recover(void)
 	do {
 		job.count = 0;
 		while (job.count < PEEK_BATCH && (slot = slots_next(&at)))
-			job.list[job.count++] = (struct peeked){.slot = slot};
+			if (!again || try_again(slot))
+				job.list[job.count++] = (struct peeked){.slot = slot};
 		fiber_offload(FIBER_POOL_READ, peek_slots, &job);
 		for (size_t i = 0; i < job.count; i++)
 			if (recover_slot(&job.list[i], now)) {
 				job.list[i].slot->users = 1; /* which the next call gives back */
-				slots_set_aside(job.list[i].slot, "", "its header is damaged");
-				damaged++;
+				damaged +=
+				    slots_set_aside(job.list[i].slot, "", "its header is damaged");
 			}
 	} while (job.count == PEEK_BATCH);
 	if (damaged > 0)
 		log_warning("%zu damaged queue slots were moved to corrupt/", damaged);
 	free(job.list);
+}
+
+void
+slots_upkeep_put_off(struct slot *slot)
+{
+	slot->use = SLOT_USE_PUT_OFF;
+	slot->next = fiber_now() + (AGAIN_MS << slot->put_off);
+	if (slot->put_off < AGAIN_DOUBLED)
+		slot->put_off++;
+	slots_state.put_off++;
+	fiber_wake_one(&slots_state.put_off_wait);
+}
+
+/* A disk, or a lack of descriptors, may get better: what could not be read is mail all the same. */
+static void
+again_fiber(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		while (slots_state.put_off == 0)
+			if (fiber_wait(&slots_state.put_off_wait, FIBER_FOREVER) == FIBER_CANCELED)
+				return;
+		if (fiber_sleep(AGAIN_MS) == FIBER_CANCELED)
+			return;
+		recover(true);
+	}
 }
 
 bool
@@ -167,6 +214,7 @@ slots_open(struct buf *why)
 	fiber_waitq_init(&s->dirty_wait);
 	fiber_waitq_init(&s->due_wait);
 	fiber_waitq_init(&s->upkeep_wait);
+	fiber_waitq_init(&s->put_off_wait);
 	s->spool = spool_open(dir, &busy, why);
 	/* A former qmgr that is just ending still holds the lock. */
 	for (int i = 0; !s->spool && busy && i < 100; i++) {
@@ -176,7 +224,7 @@ slots_open(struct buf *why)
 	}
 	if (!s->spool || !spool_each(s->spool, found_slot, NULL, why))
 		return false;
-	recover();
+	recover(false);
 	return true;
 }
 
@@ -381,10 +429,11 @@ void
 slots_upkeep_leave(struct slot *slot)
 {
 	if (!spool_remove(slots_state.spool, slot->number)) {
-		log_error("queue slot %" PRIu32 ": remove: %s: left alone until the next start",
-		    slot->number, strerror(errno));
-		slot->use = SLOT_USE_FILLING;
+		log_error("queue slot %" PRIu32 ": remove: %s: tried again later", slot->number,
+		    strerror(errno));
+		slot->leaving = true;
 		io_close(&slot->fd);
+		slots_upkeep_put_off(slot);
 		return;
 	}
 	slots_forget(slot);
@@ -505,6 +554,7 @@ void
 slots_start(void)
 {
 	fiber_spawn("sync former marks", sync_former_fiber, NULL);
+	fiber_spawn("look again", again_fiber, NULL);
 	fiber_spawn("make slots", make_fiber, NULL);
 	fiber_spawn("sync marks", sync_fiber, NULL);
 	fiber_spawn("trim slots", trim_fiber, NULL);

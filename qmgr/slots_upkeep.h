@@ -18,7 +18,9 @@ struct slots_state {
 	size_t open_free; /* how many of them have their descriptor open */
 	struct list dirty;
 	struct due due;
-	struct fiber_waitq free_wait, reserved_wait, dirty_wait, due_wait, upkeep_wait;
+	struct fiber_waitq free_wait, reserved_wait, dirty_wait, due_wait, upkeep_wait,
+	    put_off_wait;
+	size_t put_off;    /* how many slots are PUT_OFF */
 	int making_failed; /* errno of the last attempt to make slots; 0 = it worked */
 	uint64_t room;     /* bytes free on the file system */
 	int64_t room_at;   /* when that was asked, monotonic ms */
@@ -33,7 +35,9 @@ void slots_free_list_remove(struct slot *slot);
 
 /* The free list runs low, or there is something to trim. */
 void slots_upkeep_wake(void);
-/* SLOT is free, used by nobody and marked leaving: removes its file. */
+/* The file of SLOT could not be read, moved or removed: tried again later, and then with longer pauses. */
+void slots_upkeep_put_off(struct slot *slot);
+/* SLOT is free and used by nobody: removes its file. */
 void slots_upkeep_leave(struct slot *slot);
 
 #endif

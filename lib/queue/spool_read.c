@@ -37,22 +37,22 @@ spool_peek(int fd, struct slot_header *h, struct slot_mark *m, bool *mark_valid)
 }
 
 /* Do the sizes the header claims fit into the file? */
-static bool
+static enum spool_status
 sizes_fit(int fd, const struct slot_header *h, struct buf *why)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) == -1) {
 		buf_printf(why, "stat: %s", strerror(errno));
-		return false;
+		return SPOOL_IO_ERROR;
 	}
 	uint64_t envelope_end = slot_content_offset(h);
 	if (envelope_end > (uint64_t)st.st_size ||
 	    h->content > (uint64_t)st.st_size - envelope_end) {
 		buf_puts(why, "the file is shorter than its header says");
-		return false;
+		return SPOOL_DAMAGED;
 	}
-	return true;
+	return SPOOL_OK;
 }
 
 /* Marks and envelope text, which stand one behind the other. */
@@ -146,8 +146,9 @@ spool_load(int fd, bool verify, struct arena *a, struct spool_message *m, struct
 					    : strerror(errno));
 		return status;
 	}
-	if (!sizes_fit(fd, &m->header, why))
-		return SPOOL_DAMAGED;
+	status = sizes_fit(fd, &m->header, why);
+	if (status != SPOOL_OK)
+		return status;
 	slot_sum_init(&sum);
 	status = load_envelope(fd, a, m, &sum, why);
 	if (status != SPOOL_OK)
