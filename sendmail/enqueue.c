@@ -24,6 +24,7 @@
 #include "sendmail/input.h"
 #include "sendmail/recipients.h"
 #include "sendmail/run.h"
+#include "sendmail/status.h"
 
 #define READ_SIZE 65536
 /* sendmail -t holds the header in memory until it has its recipients. */
@@ -73,7 +74,12 @@ set_sender(struct submission *s)
 	bool several;
 
 	if (o->sender == NULL) {
+		errno = 0;
 		pw = getpwuid(getuid());
+		/* Both are what some name services say of a user that they do not have. */
+		if (pw == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
+			fail(EX_TEMPFAIL, "look up user ID %ld: %s", (long)getuid(),
+			    strerror(errno));
 		if (pw == NULL)
 			fail(EX_OSERR, "user ID %ld has no login name", (long)getuid());
 	}
@@ -176,7 +182,7 @@ read_piece(struct submission *s)
 		n = read(STDIN_FILENO, data, sizeof(data));
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		fail(EX_DATAERR, "%s: error reading input: %s", s->who, strerror(errno));
+		fail(status_read(errno), "%s: error reading input: %s", s->who, strerror(errno));
 	if (n == 0) {
 		input_end(&s->input, &s->content);
 		return false;
@@ -233,7 +239,7 @@ start_postdrop(struct submission *s)
 	const char *dir = conf_cstr(conf_get(), P_command_directory);
 
 	if (!postdrop_start(&s->postdrop, dir, argv))
-		fail(EX_UNAVAILABLE, "%s: unable to execute %s/postdrop: %s", s->who, dir,
+		fail(status_run(errno), "%s: unable to execute %s/postdrop: %s", s->who, dir,
 		    strerror(errno));
 }
 

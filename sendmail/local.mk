@@ -7,14 +7,16 @@ sendmail_sendmail_SOURCES = \
 	sendmail/options.c sendmail/options.h \
 	sendmail/recipients.c sendmail/recipients.h \
 	sendmail/run.c sendmail/run.h \
-	sendmail/sendmail.c
+	sendmail/sendmail.c \
+	sendmail/status.c sendmail/status.h
 sendmail_sendmail_LDADD = libpostkeep.la
 sendmail_sendmail_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 sendmail_postdrop_SOURCES = \
 	sendmail/postdrop.c sendmail/postdrop.h \
 	sendmail/postdrop_entry.c \
 	sendmail/postdrop_file.c \
-	sendmail/postdrop_pickup.c
+	sendmail/postdrop_pickup.c \
+	sendmail/status.c sendmail/status.h
 sendmail_postdrop_LDADD = libcore.la
 
 # Under the names that programs call.

@@ -23,6 +23,7 @@
 #include "lib/conf/conf.h"
 #include "lib/queue/drop.h"
 #include "sendmail/postdrop.h"
+#include "sendmail/status.h"
 
 #define READ_SIZE 65536
 /*
@@ -112,7 +113,8 @@ read_piece(struct job *j, bool *end)
 		n = read(STDIN_FILENO, buf_reserve(&j->in, READ_SIZE), READ_SIZE);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
-		verdict_set(j->verdict, EX_IOERR, "error reading input: %s", strerror(errno));
+		verdict_set(
+		    j->verdict, status_read(errno), "error reading input: %s", strerror(errno));
 		return false;
 	}
 	j->in.len += (size_t)n;

@@ -79,8 +79,8 @@ tidy_descriptors(void)
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 
-		if (fstat(fd, &st) < 0 && open("/dev/null", O_RDWR) != fd)
-			_exit(EX_OSERR);
+		if (fstat(fd, &st) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			_exit(EX_TEMPFAIL);
 	}
 	if (close_range(3, ~0u, 0) < 0)
 		for (int fd = 3; fd < 1024; fd++)
@@ -203,13 +203,15 @@ bool
 entry(int argc, char **argv, struct entry *e, struct verdict *v)
 {
 	const char *from_environment = getenv("MAIL_CONFIG");
-	char *dir = from_environment ? mem_strdup(from_environment) : NULL;
+	char *dir;
 	const char *queue;
 	bool ok;
 
+	log_fatal_status(EX_TEMPFAIL); /* a lack of memory passes */
+	dir = from_environment ? mem_strdup(from_environment) : NULL;
 	tidy_descriptors();
 	if (clearenv() != 0 || setenv("PATH", "/usr/bin:/bin", 1) < 0)
-		_exit(EX_OSERR);
+		_exit(EX_TEMPFAIL);
 	umask(077);
 	set_signals();
 	log_name("postkeep", "postdrop");

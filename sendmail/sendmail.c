@@ -23,6 +23,7 @@
 #include "sendmail/fail.h"
 #include "sendmail/options.h"
 #include "sendmail/run.h"
+#include "sendmail/status.h"
 
 #define VERBOSE_MAX 4 /* more -v than this say nothing more */
 
@@ -49,8 +50,8 @@ tidy_descriptors(void)
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 
-		if (fstat(fd, &st) < 0 && open("/dev/null", O_RDWR) != fd)
-			_exit(EX_OSERR);
+		if (fstat(fd, &st) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			_exit(EX_TEMPFAIL);
 	}
 	if (close_range(3, ~0u, 0) < 0)
 		for (int fd = 3; fd < 1024; fd++)
@@ -82,7 +83,7 @@ load_configuration(const struct options *o)
 
 	/* For this program and those it starts. */
 	if (o->config_dir && setenv("MAIL_CONFIG", o->config_dir, 1) < 0)
-		fail(EX_OSERR, "setenv: %s", strerror(errno));
+		fail(EX_TEMPFAIL, "setenv: %s", strerror(errno));
 	conf = conf_load(NULL, NULL, 0, &problems);
 	buf_printf(&path, "%s/main.cf", conf_dir(conf));
 	if (access(buf_cstr(&path), R_OK) < 0)
@@ -113,7 +114,7 @@ become(const struct options *o, const char *dir, const char *name, const char *a
 		argv[n++] = str_dup(str_c(a2));
 	argv[n] = NULL;
 	run_instead(dir, argv);
-	fail(EX_UNAVAILABLE, "unable to execute %s/%s: %s", dir, name, strerror(errno));
+	fail(status_run(errno), "unable to execute %s/%s: %s", dir, name, strerror(errno));
 }
 
 static void
@@ -161,6 +162,7 @@ main(int argc, char **argv)
 	umask(022);
 	drop_privileges();
 	log_name("postkeep", "sendmail");
+	log_fatal_status(EX_TEMPFAIL); /* a lack of memory passes */
 	if (!options_parse(argc, argv, &o, &why))
 		usage(buf_cstr(&why));
 	log_verbose(o.verbose);

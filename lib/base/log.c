@@ -33,6 +33,7 @@ struct logger {
 	pid_t pending_pid; /* whose lines are pending: a child does not write its parent's */
 	pid_t pid;         /* of this process; 0: to be asked for */
 	bool fork_watched;
+	int fatal_status; /* of log_fatal(); 0: 1 */
 	size_t pending_len;
 	unsigned long pending_lines;
 	unsigned long dropped;
@@ -434,6 +435,12 @@ say_last_words(void)
 }
 
 void
+log_fatal_status(int status)
+{
+	logger.fatal_status = status;
+}
+
+void
 log_fatal(const char *format, ...)
 {
 	va_list ap;
@@ -442,7 +449,7 @@ log_fatal(const char *format, ...)
 	put_line(logger.program, LOG_LEVEL_FATAL, format, ap);
 	va_end(ap);
 	say_last_words();
-	exit(1);
+	exit(logger.fatal_status ? logger.fatal_status : 1);
 }
 
 void

@@ -57,7 +57,8 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_as(const char *program, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* An error the process cannot go on after: logs and exits with status 1. */
+/* An error the process cannot go on after: logs and exits, with status 1 or what was set. */
+void log_fatal_status(int status);
 void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* The impossible happened: logs and aborts. */
 void log_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -312,6 +312,49 @@ class Errors(Case):
         self.assertEqual(result.returncode, DATAERR)
         self.assertEqual(self.files(), [])
 
+    def test_input_never_readable(self):
+        """What can never be read is an error in the data, whatever the reason; what may pass is not."""
+        write_only = os.open(os.path.join(self.top, "out"), os.O_WRONLY | os.O_CREAT)
+        listener = socket.socket(socket.AF_UNIX)
+        for fd in (write_only, listener.fileno()):
+            result = subprocess.run([SENDMAIL, "bob"], stdin=fd, env=self.environment(),
+                                    capture_output=True, timeout=60, check=False)
+            self.assertEqual(result.returncode, DATAERR, result.stderr)
+            result = subprocess.run([POSTDROP], stdin=fd, env=self.environment(),
+                                    capture_output=True, timeout=60, check=False)
+            self.assertEqual(result.returncode, DATAERR, result.stderr)
+        os.close(write_only)
+        listener.close()
+        self.assertEqual(self.files(), [])
+
+    def limited(self, limit, *args, data=b"hello\n"):
+        """Exit status under a limit of the shell's."""
+        return subprocess.run(["/bin/sh", "-c", f'ulimit {limit} && exec "$@"', "sh", *args],
+                              input=data, env=self.environment(), capture_output=True, timeout=60,
+                              check=False).returncode
+
+    def test_few_descriptors(self):
+        """A lack of descriptors passes: 75, also when it is postdrop's."""
+        found = [self.limited(f"-n {n}", SENDMAIL, "bob") for n in range(4, 20)]
+        self.assertEqual(set(found), {0, TEMPFAIL})
+        self.assertEqual(found[-1], 0)
+        self.assertEqual(found, sorted(found, reverse=True))
+        self.assertEqual(len(self.files()), found.count(0))
+
+    def test_little_memory(self):
+        """So does a lack of memory: 75 from the first program that has enough to start at all."""
+        with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as f:
+            if "#define POSTKEEP_SANITIZED 1" in f.read():
+                self.skipTest("AddressSanitizer needs more memory than there is")
+        self.configure("message_size_limit = 0")
+        header = b"To: bob\nX: " + b" x\n" * 2000000 + b"\n"
+        found = [self.limited(f"-v {k * 1024}", SENDMAIL, "-t", data=header)
+                 for k in (16, 20, 24, 28, 32, 40, 48, 64, 96, 400)]
+        started = [status for status in found if status != 127]  # by the dynamic loader
+        self.assertEqual(set(started), {0, TEMPFAIL}, found)
+        self.assertEqual(found[-1], 0)
+        self.assertEqual(len(self.files()), found.count(0))
+
     def test_file_size_rlimit(self):
         """A caller's own limit is a failed write: nothing is left, and it is no acceptance."""
         self.configure("message_size_limit = 0")
