@@ -251,8 +251,12 @@ serve(struct worker *w)
 	w->reading = true;
 	w->reader = fiber_spawn("reader", reader, w);
 	fiber_on_signal(SIGTERM, on_term);
-	while (w->reading || w->open > 0 || !results_idle(&w->results))
+	while (w->reading || w->open > 0 || !results_idle(&w->results)) {
+		/* A channel that takes no results must bring no more work. */
+		if (w->reading && w->results.lost && !atomic_exchange(&w->given_up, true))
+			fiber_cancel(w->reader);
 		(void)fiber_wait(&w->changed, FIBER_FOREVER);
+	}
 	results_stop(&w->results);
 	ipc_channel_free(&w->channel);
 	list_init(&unsure);
