@@ -62,9 +62,15 @@ wait_for_master(int fd, pid_t pid)
 {
 	char byte;
 	int status;
+	ssize_t n = io_read_full(fd, &byte, 1);
 
-	if (io_read_full(fd, &byte, 1) == 1)
+	if (n == 1)
 		return 0;
+	if (n < 0) {
+		postkeep_say("error: cannot hear from process %ld, which may be running: %s",
+		    (long)pid, strerror(errno));
+		return 1;
+	}
 	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
 		postkeep_say("error: master was killed by signal %d", WTERMSIG(status));
 	postkeep_say("error: the mail system was not started");

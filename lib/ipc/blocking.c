@@ -149,6 +149,9 @@ ipc_blocking_flush(struct ipc_blocking *b)
 			b->send_status = closed(b, strerror(errno));
 	}
 	buf_consume(&b->out, done);
+	/* A peer that waits for the rest must not do so for ever, while its answer is waited for. */
+	if (b->send_status != IPC_OK)
+		(void)shutdown(b->fd, SHUT_WR);
 	return b->send_status;
 }
 
