@@ -2,6 +2,7 @@
 tests/torture/failing has found: the programs go on, keep what they promised, and say what is true."""
 import glob
 import os
+import subprocess
 import sys
 import time
 import unittest
@@ -14,6 +15,7 @@ import ipc  # noqa: E402
 from queue_rig import CONTENT, DELETE, HOLD, Agent, Rig, defer, deliver  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("POSTKEEP_BUILD") or os.getcwd())
+FAILING = os.path.join(HERE, "..", "torture", "failing")
 LIBRARY = os.path.join(BUILD, "tests/torture/.libs/fail.so")
 daemons.UNIX_ENDPOINTS.setdefault("pickup", ["public/pickup"])
 
@@ -227,6 +229,15 @@ class Local(Failing):
         self.assertEqual(self.failed(), 2)
         self.assertEqual(os.listdir(self.path("maildrop")), [])
         self.assertEqual(len(self.agent.deliveries), 1)
+
+
+@unittest.skipUnless(possible(), "no shim, or a sanitized build")
+class Whole(unittest.TestCase):
+    def test_suite(self):
+        """A whole suite: what has found something once, and some more."""
+        result = subprocess.run([sys.executable, FAILING, "--known", "--no-start", "--seconds", "12", "--seed", "check"],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        self.assertEqual(result.returncode, 0, result.stdout)
 
 
 if __name__ == "__main__":
