@@ -2,7 +2,7 @@
 EXTRA_DIST += \
 	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
 	tests/system/test_confined.py \
-	tests/system/test_failing.py \
+	tests/system/test_failing.py tests/system/test_full.py \
 	tests/system/test_hostile.py tests/system/test_hostile_local.py \
 	tests/system/test_log.py \
 	tests/system/test_message.py \
