@@ -136,6 +136,7 @@ open_maildir(struct worker *w)
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		log_warning("gethostname: %s", strerror(errno));
 	w->maildir = maildir_new(w->mailbox.base, w->mailbox.path, become_uid(w), host);
+	maildir_limit(w->maildir, (uint64_t)conf_int(conf_get(), P_mailbox_size_limit));
 }
 
 static void

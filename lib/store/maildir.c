@@ -44,6 +44,7 @@ struct maildir {
 	char *base, *path, *full;
 	char *host;
 	uid_t owner;
+	uint64_t size_limit;  /* of a file; 0 = none */
 	pthread_mutex_t lock; /* of dirs */
 	struct dirs *dirs;    /* NULL: to be opened */
 	_Atomic uint64_t counter;
@@ -336,9 +337,31 @@ write_failed(const struct maildir_file *f, struct store_problem *p)
 	return store_problem(p, errno, "cannot write to %s/tmp/%s", f->mailbox->full, f->name);
 }
 
+void
+maildir_limit(struct maildir *m, uint64_t size)
+{
+	m->size_limit = size;
+}
+
+static bool
+fits(const struct maildir_file *f, uint64_t more, struct store_problem *p)
+{
+	uint64_t limit = f->mailbox->size_limit;
+
+	if (limit == 0 || (f->size <= limit && more <= limit - f->size))
+		return true;
+	store_problem(p, 0,
+	    "the message is larger than mailbox_size_limit (%" PRIu64 ") lets a file of %s be",
+	    limit, f->mailbox->full);
+	p->dsn = "4.2.2";
+	return false;
+}
+
 bool
 maildir_write(struct maildir_file *f, struct str text, struct store_problem *p)
 {
+	if (!fits(f, text.len, p))
+		return false;
 	if (text.len > 0 && io_write_all(f->fd, text.data, text.len) != 0)
 		return write_failed(f, p);
 	count(f, text);
@@ -382,6 +405,8 @@ maildir_put(struct maildir_file *f, const struct store_message *message, struct 
 
 	if (message->fd >= 0)
 		return maildir_write(f, message->head, p) && copy(f, message, p);
+	if (!fits(f, total, p))
+		return false;
 	n = writev(f->fd, parts, 3);
 	if (n == (ssize_t)total) {
 		count(f, message->head);

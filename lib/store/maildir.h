@@ -27,6 +27,8 @@ struct maildir_file;
  */
 struct maildir *maildir_new(const char *base, const char *path, uid_t owner, const char *host);
 void maildir_free(struct maildir **m);
+/* No file may have more bytes than SIZE, 0 = any number; before the first file. */
+void maildir_limit(struct maildir *m, uint64_t size);
 
 /* Would a message be taken? Makes no directories. */
 bool maildir_check(struct maildir *m, struct store_problem *p);

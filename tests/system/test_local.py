@@ -344,6 +344,25 @@ class Maildir(Case):
     user = "root"
     extra = "mail_spool_directory = ${queue_directory}/../mail/\n"
 
+    def test_size_limit(self):
+        """Of each file, whatever the Maildir holds in all: the largest just fits, one byte more does not, be it in
+        memory or spooled."""
+        for limit in (1000, 1000000):
+            with Local(self.extra + "message_size_limit = %d\nmailbox_size_limit = %d\n" % (limit, limit)) as local:
+                channel = local.open(self.user)
+                self.sent(channel.deliver(b"A: b\r\n\r\n"), "delivered to maildir")
+                head = os.path.getsize(glob.glob(local.mail + self.user + "/new/*")[0])
+                line = b"x" * 99 + b"\r\n"
+                fits = b"A: b\r\n\r\n" + line * ((limit - head) // 100)
+                fits += b"y" * (limit - head - len(fits.replace(b"\r", b"")) + 6)
+                self.deferred(channel.deliver(fits), "4.2.2", r"mailbox_size_limit \(%d\)" % limit)
+                self.sent(channel.deliver(fits[:-1]), "delivered to maildir")
+                self.sent(channel.deliver(fits[:-1]), "delivered to maildir")
+                messages, left = local.new(self.user)
+                self.assertEqual(sorted(len(m) for m in messages), [head, limit, limit])
+                self.assertEqual(left, [])
+                channel.close()
+
     def test_form(self):
         with Local(self.extra) as local:
             channel = local.open(self.user)

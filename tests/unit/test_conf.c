@@ -257,6 +257,15 @@ static const struct problem_case reported[] = {
     {"mailbox_size_limit = 1000000\n",
 	"error main.cf:1: mailbox_size_limit: smaller than message_size_limit: "
 	"the largest message could never be delivered\n"},
+    {"mailbox_size_limit = 20479999\nmessage_size_limit = 20480000\nqueue_minfree = 30720000\n",
+	"error main.cf:1: mailbox_size_limit: smaller than message_size_limit: "
+	"the largest message could never be delivered\n"},
+    {"mailbox_size_limit = 20480000\nmessage_size_limit = 20480000\nqueue_minfree = 30720000\n",
+	""},
+    {"mailbox_size_limit = 51200000\nmessage_size_limit = 0\n",
+	"error main.cf:1: mailbox_size_limit: smaller than message_size_limit: "
+	"the largest message could never be delivered\n"},
+    {"mailbox_size_limit = 0\nmessage_size_limit = 0\n", ""},
     {"queue_minfree = 1000\n",
 	"warning main.cf:1: queue_minfree: less than one and a half times "
 	"message_size_limit: a large message may fill the disk\n"},
