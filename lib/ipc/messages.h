@@ -121,12 +121,16 @@ struct msg_submit_ok {
  * content bytes: exactly deliver.size of them follow, before the next deliver. agent_ready comes once
  * per channel, before the first result, and says how many deliveries it likes to have at once.
  *
- * A channel to `local` begins with agent_open, which names the recipient all deliveries are for; the
+ * A channel to `local` begins with agent_open, which names the user all deliveries are for; the
  * parent hands the descriptor to a worker that has become that user, and the worker answers
  * agent_ready, or the parent agent_no.
  */
 struct msg_agent_open {
-	struct str recipient; /* external form */
+	/*
+	 * The destination's key, as lib/route makes it: the local part as it is meant, without quotes,
+	 * and without its extension; in lower case. Any byte may stand in it.
+	 */
+	struct str recipient;
 };
 
 struct msg_agent_ready {
