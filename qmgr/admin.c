@@ -171,6 +171,8 @@ order_waiting(struct slot *slot, enum admin_verb verb, struct buf *why)
 		say_unread(why, slot, "read", job.error);
 	changed = job.status == SPOOL_OK && change_mark(verb, &job.mark) &&
 	    write_order(slot, job.h.id, &job.mark, why);
+	if (changed)
+		slot->next = job.mark.next;
 	slots_end_reading(slot);
 	if (!changed)
 		slots_unuse(slot);
@@ -201,13 +203,10 @@ settle_order(struct slot *slot, enum admin_verb verb)
 
 	slots_id(slot, id);
 	log_as("postsuper", LOG_LEVEL_INFO, "%s: %s", id, verb_log[verb]);
-	if (slot->use == SLOT_USE_WAITING && verb == ADMIN_DELETE) {
+	if (slot->use == SLOT_USE_WAITING && verb == ADMIN_DELETE)
 		slots_release(slot);
-		return;
-	}
-	if (slot->use == SLOT_USE_WAITING && slot->state != SLOT_HOLD)
-		slots_schedule(slot, 0);
-	slots_unuse(slot);
+	else
+		slots_unuse(slot);
 }
 
 /* Syncs what was gathered; counts what was done. Waits. */

@@ -585,11 +585,8 @@ take_report(const struct msg_result *r)
 		return;
 	if (slot->use == SLOT_USE_WAITING)
 		report_to_slot(slot, r->index);
-	else if (slot->message && r->index < slot->message->m.header.rcpts &&
-	    slot->message->m.marks[r->index].state == SLOT_RCPT_TODO)
-		log_info(
-		    "%.*s: delivered before the queue manager restarted, and being delivered again",
-		    STR_ARG(r->id));
+	else if (slot->message && r->index < slot->message->m.header.rcpts)
+		message_reported(slot->message, (uint32_t)r->index);
 }
 
 void

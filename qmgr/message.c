@@ -557,6 +557,45 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 		round_over(msg);
 }
 
+/* The mark of a recipient that was delivered. */
+static enum slot_rcpt_state
+sent_state(const struct message *msg, size_t index)
+{
+	const struct outcome sent = {.status = DELIVERY_SENT};
+
+	return state_after(msg, index, &sent);
+}
+
+void
+message_reported(struct message *msg, uint32_t index)
+{
+	struct slot_rcpt_mark mark;
+
+	if (index >= msg->m.header.rcpts || msg->m.marks[index].state != SLOT_RCPT_TODO)
+		return;
+	if (!msg->reported) {
+		msg->reported = arena_array(msg->arena, msg->m.header.rcpts, sizeof(bool));
+		memset(msg->reported, 0, msg->m.header.rcpts * sizeof(bool));
+	}
+	msg->reported[index] = true;
+	mark = (struct slot_rcpt_mark){.state = sent_state(msg, index)};
+	if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, index, &mark))
+		log_error("%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
+	slots_dirty(msg->slot);
+}
+
+void
+message_settle_reports(struct message *msg)
+{
+	for (uint32_t i = 0; msg->reported && i < msg->m.header.rcpts; i++) {
+		if (!msg->reported[i] || msg->m.marks[i].state != SLOT_RCPT_TODO)
+			continue;
+		log_info("%s: to=<%.*s> was delivered, as its agent has told late",
+		    msg->m.header.id, STR_ARG(msg->m.envelope.rcpts[i].address));
+		message_mark_rcpt(msg, i, sent_state(msg, i), 0);
+	}
+}
+
 void
 message_drop(struct message *msg, size_t count)
 {

@@ -31,6 +31,8 @@ struct message {
 	    reason_uses[SLOT_REASONS + 1]; /* how many recipients refer to each of the slot's */
 	struct slot_reason *more;          /* reasons for which the slot has no place */
 	unsigned n_more, more_cap;
+	bool *
+	    reported; /* by recipient, NULL = none: delivered, as was heard late; counts at the round's end */
 	bool starting; /* recipients are still being handed out */
 	bool notified; /* notices were tried in this round */
 	bool want_hold, want_delete, want_expire;
@@ -63,6 +65,14 @@ void message_activate(struct slot *slot);
 
 /* The result of recipient INDEX: logs it, marks it, and ends the round with the last one. */
 void message_result(struct message *msg, size_t index, const struct outcome *o);
+
+/*
+ * An agent whose channel was lost says that recipient INDEX was delivered. It may be on its way once more,
+ * so this takes effect when the round ends; in the slot it stands at once.
+ */
+void message_reported(struct message *msg, uint32_t index);
+/* What was reported and has no better result takes effect. */
+void message_settle_reports(struct message *msg);
 
 /* A reference keeps the round from ending. */
 void message_ref(struct message *msg);

@@ -142,6 +142,7 @@ round_over(struct message *msg)
 		finish(msg);
 		return;
 	}
+	message_settle_reports(msg);
 	if (count_state(msg, SLOT_RCPT_TODO) > 0 && expired(msg) && !msg->want_hold)
 		expire(msg);
 	if (notice_owed(msg) && !msg->notified) {

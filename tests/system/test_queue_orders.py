@@ -2,6 +2,7 @@
 many destinations, few descriptors, callers that do not read, an end in the middle."""
 import glob
 import os
+import socket
 import sys
 import threading
 import time
@@ -47,25 +48,6 @@ class Orders(Rig):
             self.agent.answer_all(DEFERRED, "4.2.2", "mailbox is away")
             self.wait_state(queue_id, "deferred")
             self.agent.decide = silent
-
-    def test_requeue_begins_a_new_life(self):
-        """What had become too old on hold: -r gives it the whole time again, -R one attempt more."""
-        self.bounce = Bounce(self.daemons)
-        self.daemons.configure("maximal_queue_lifetime = 4s\nminimal_backoff_time = 300s\n")
-        self.start(defer)
-        renewed, old = (ipc.submit(self.net(), CONTENT) for _ in range(2))
-        for queue_id in (renewed, old):
-            self.wait_state(queue_id, "deferred")
-            self.assertEqual(self.admin(HOLD, queue_id), 1)
-        self.assertEqual(self.admin(EXPIRE, renewed), 1)
-        time.sleep(4.5)
-        self.restart()
-        self.assertEqual((self.admin(REQUEUE, renewed), self.admin(RETRY, old)), (1, 1))
-        self.log(f"{old}: removed")
-        self.assertEqual(self.bounce.wait(1)[0]["id"], old)
-        self.assertEqual(self.wait_state(renewed, "deferred")["forced_expire"], 0)
-        self.assertEqual(len(self.bounce.notices), 1)
-        self.assertEqual(len(self.agent.deliveries), 4)
 
     def test_delete_while_active(self):
         self.start(silent)
@@ -346,6 +328,55 @@ class Orders(Rig):
         report.expect("report_ok")
         self.log(f"{queue_id}: removed")
         self.assertEqual(len(self.agent.deliveries), 2)
+
+    def report(self, queue_id, attempt, index=0):
+        report = ipc.Channel(self.path("private/qmgr-report"))
+        report.send("result", id=queue_id, attempt=attempt, index=index, status=SENT, dsn="2.0.0",
+                    text="delivered", relay="local")
+        report.expect("report_ok")
+        report.close()
+
+    def test_late_report_while_others_are_delivered(self):
+        """A delivery whose channel was lost has been put off, and the message is still in memory for another
+        recipient: that it was delivered is in the slot at once, and it is not delivered again."""
+        self.start(silent)
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=["bob@example.com", "carol@example.com"])
+        self.agent.wait(2)
+        self.wait_for("both deliveries", lambda: len(self.agent.unanswered) == 2)
+        bobs = next(u for u in self.agent.unanswered if u[1]["rcpts"][0]["address"].startswith("bob"))
+        self.agent.unanswered.remove(bobs)
+        bobs[0].sock.shutdown(socket.SHUT_RDWR)
+        self.assertIn("status=deferred", self.log(f"{queue_id}: to=<bob@example.com>"))
+        self.report(queue_id, bobs[1]["attempt"])
+        self.assertEqual(self.state_on_disk(queue_id), ("I", "SQ"))
+        self.agent.answer_all(DEFERRED, "4.2.2", "mailbox is away")
+        self.wait_state(queue_id, "deferred")
+        self.assertEqual(self.state_on_disk(queue_id), ("D", "SQ"))
+        self.agent.decide = deliver
+        self.flush()
+        self.log(f"{queue_id}: removed")
+        self.assertEqual([d["rcpts"][0]["address"] for d, _ in self.agent.deliveries[2:]], ["carol@example.com"])
+
+    def test_late_report_while_delivered_again(self):
+        """Later than the grace: it may be delivered twice, but if the second time fails it was delivered."""
+        self.bounce = Bounce(self.daemons)
+        for verdict in ((DEFERRED, "4.2.2", "mailbox is away"), (SENT, "2.0.0", "delivered")):
+            self.start(silent)
+            queue_id = self.active(rcpts=[{"address": "bob@example.com", "notify": SUCCESS}])
+            attempt = self.agent.deliveries[0][0]["attempt"]
+            self.restart()
+            self.agent.wait(2)
+            self.wait_for("the second delivery", lambda: len(self.agent.unanswered) == 2)
+            del self.agent.unanswered[0]  # its channel went with the first qmgr
+            self.report(queue_id, attempt)
+            self.report(queue_id, attempt)
+            self.agent.answer_all(*verdict)
+            self.log(f"{queue_id}: removed")
+            self.assertEqual(len(self.agent.deliveries), 2)
+            self.agent.close()
+            self.agent = None
+            self.daemons.kill("qmgr")
+        self.assertEqual([n["rcpts"][0]["action"] for n, _ in self.bounce.notices], ["delivered", "delivered"])
 
     def test_late_report_with_a_notice(self):
         """NOTIFY=SUCCESS holds for a delivery that is reported late, too."""

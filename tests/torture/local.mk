@@ -4,9 +4,12 @@ EXTRA_DIST += tests/torture/broken tests/torture/crash tests/torture/crash-drop 
 EXTRA_DIST += tests/torture/disk.py tests/torture/recovery.py
 EXTRA_DIST += tests/torture/failing tests/torture/inject.py tests/torture/workload.py
 
-# Preloaded by the crash tests and by tests/torture/failing; -rpath makes libtool build shared objects, which
-# are never installed.
-check_LTLIBRARIES = tests/torture/record.la tests/torture/fail.la
+# Preloaded by tests; -rpath makes libtool build shared objects, which are never installed.
+check_LTLIBRARIES = tests/torture/clock.la tests/torture/record.la tests/torture/fail.la
+tests_torture_clock_la_SOURCES = tests/torture/clock.c
+tests_torture_clock_la_CFLAGS = $(AM_CFLAGS)
+tests_torture_clock_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
+tests_torture_clock_la_LIBADD = -ldl
 tests_torture_record_la_SOURCES = tests/torture/record.c
 tests_torture_record_la_CFLAGS = $(AM_CFLAGS)
 tests_torture_record_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
