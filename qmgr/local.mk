@@ -1,7 +1,6 @@
-# qmgr: the queue manager.
-daemon_PROGRAMS += qmgr/qmgr
-qmgr_qmgr_SOURCES = \
-	qmgr/main.c \
+# qmgr: the queue manager. All but main.c is a convenience library, so that the fuzzer runs its sessions.
+noinst_LTLIBRARIES += libqmgr.la
+libqmgr_la_SOURCES = \
 	qmgr/admin.c qmgr/admin.h qmgr/showq.c \
 	qmgr/agent.c qmgr/agent.h \
 	qmgr/due.c qmgr/due.h \
@@ -10,5 +9,20 @@ qmgr_qmgr_SOURCES = \
 	qmgr/receive.c qmgr/receive.h \
 	qmgr/schedule.c qmgr/schedule.h \
 	qmgr/slots.c qmgr/slots.h qmgr/slots_upkeep.c qmgr/slots_upkeep.h
-qmgr_qmgr_LDADD = libpostkeep.la
+libqmgr_la_CFLAGS = $(AM_CFLAGS)
+
+daemon_PROGRAMS += qmgr/qmgr
+qmgr_qmgr_SOURCES = qmgr/main.c
+qmgr_qmgr_LDADD = libqmgr.la libpostkeep.la
 qmgr_qmgr_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_qmgr
+tests_fuzz_fuzz_qmgr_SOURCES = tests/fuzz/fuzz_qmgr.c \
+	tests/fuzz/fuzz_clock.c tests/fuzz/fuzz_clock.h \
+	tests/fuzz/qmgr_rig.c tests/fuzz/qmgr_rig.h \
+	tests/fuzz/qmgr_rig_agents.c tests/fuzz/qmgr_rig_agents.h
+tests_fuzz_fuzz_qmgr_LDADD = libqmgr.la libpostkeep.la
+# The clock of the target stands in front of the C library's in the shared objects, too.
+tests_fuzz_fuzz_qmgr_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS) -Wl,--export-dynamic-symbol=clock_gettime
+endif
