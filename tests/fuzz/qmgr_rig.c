@@ -84,6 +84,19 @@ static struct {
 	char id[QUEUE_ID_SIZE];
 } rig;
 
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
+static void
+remove_dir(void)
+{
+	nftw(rig.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void __attribute__((noreturn)) broken(const char *what)
 {
 	fprintf(stderr, "fuzz_qmgr: %s\n", what);
