@@ -18,9 +18,9 @@
 
 #include "admin/tool.h"
 #include "lib/base/arena.h"
-#include "lib/base/clock.h"
 #include "lib/base/io.h"
 #include "lib/base/mem.h"
+#include "lib/queue/order.h"
 
 #define RCPTS_IN_FRAME 100
 
@@ -212,49 +212,6 @@ offline_list(struct offline *o, show_fn *show, void *arg)
 
 /* ---- Orders ---------------------------------------------------------------------------------- */
 
-/* The mark that VERB makes of MARK; false when there is nothing to do. */
-static bool
-change_mark(enum admin_verb verb, struct slot_mark *mark)
-{
-	bool held = mark->state == SLOT_HOLD;
-
-	switch (verb) {
-	case ADMIN_HOLD:
-		mark->state = SLOT_HOLD;
-		return !held;
-	case ADMIN_DELETE:
-		mark->state = SLOT_FREE;
-		return true;
-	case ADMIN_EXPIRE:
-		mark->expire = true;
-		if (held)
-			return true;
-		break;
-	case ADMIN_RELEASE:
-		if (!held)
-			return false;
-		break;
-	case ADMIN_REQUEUE:
-		mark->renewed = clock_wall();
-		mark->expire = mark->warned = false;
-		break;
-	default:
-		break;
-	}
-	mark->state = SLOT_QUEUED;
-	mark->next = 0;
-	return true;
-}
-
-static const char *const verb_log[] = {
-    [ADMIN_HOLD] = "placed on hold",
-    [ADMIN_RELEASE] = "released from hold",
-    [ADMIN_DELETE] = "removed",
-    [ADMIN_REQUEUE] = "requeued",
-    [ADMIN_EXPIRE] = "expired",
-    [ADMIN_RETRY] = "to be tried again",
-};
-
 /* True when it was done to the message in FD. */
 static bool
 order_slot(int fd, const struct msg_admin *m, struct buf *why)
@@ -268,14 +225,14 @@ order_slot(int fd, const struct msg_admin *m, struct buf *why)
 		return false;
 	if (m->state.len && !str_eq(m->state, str_c(state_name(&mark, valid))))
 		return false;
-	if (!change_mark(verb, &mark))
+	if (!order_mark(verb, &mark))
 		return false;
 	if (!spool_write_mark(fd, h.id, &mark) || fdatasync(fd) < 0) {
 		buf_reset(why);
 		buf_printf(why, "%s: write queue slot: %s", h.id, strerror(errno));
 		return false;
 	}
-	tool_say(LOG_LEVEL_INFO, "%s: %s", h.id, verb_log[verb]);
+	tool_say(LOG_LEVEL_INFO, "%s: %s", h.id, order_done(verb));
 	return true;
 }
 

@@ -18,17 +18,6 @@
 #include "master/master.h"
 
 static bool
-provided(const struct plan *plan, const char *path)
-{
-	for (size_t i = 0; i < plan->count; i++)
-		for (size_t j = 0; j < plan->services[i].n_sockets; j++)
-			if (plan->services[i].sockets[j].path &&
-			    strcmp(plan->services[i].sockets[j].path, path) == 0)
-				return true;
-	return false;
-}
-
-static bool
 same_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -66,7 +55,7 @@ wanted(const struct plan *plan, const struct program *p, const char *path)
 {
 	for (const char *const *reach = p->reaches; reach && *reach; reach++)
 		if (strcmp(*reach, path) == 0)
-			return provided(plan, path);
+			return plan_provides(plan, path);
 	return false;
 }
 
@@ -106,7 +95,7 @@ jail_link(const struct plan *plan)
 		remove_others(plan, p, "private");
 		remove_others(plan, p, "public");
 		for (const char *const *path = p->reaches; path && *path; path++)
-			if (provided(plan, *path))
+			if (plan_provides(plan, *path))
 				link_socket(p->name, *path);
 	}
 }

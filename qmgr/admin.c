@@ -19,6 +19,7 @@
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
+#include "lib/queue/order.h"
 #include "lib/queue/users.h"
 #include "qmgr/message.h"
 #include "qmgr/schedule.h"
@@ -26,15 +27,6 @@
 
 #define SYNC_BATCH 64 /* slots whose orders are made durable together */
 #define ASK_MS 20000  /* for a request on a socket that everybody may connect to */
-
-static const char *const verb_log[] = {
-    [ADMIN_HOLD] = "placed on hold",
-    [ADMIN_RELEASE] = "released from hold",
-    [ADMIN_DELETE] = "removed",
-    [ADMIN_REQUEUE] = "requeued",
-    [ADMIN_EXPIRE] = "expired",
-    [ADMIN_RETRY] = "to be tried again",
-};
 
 const char *
 admin_state_name(const struct slot *slot)
@@ -47,40 +39,6 @@ admin_state_name(const struct slot *slot)
 }
 
 /* --- Orders --------------------------------------------------------------------------------------------- */
-
-/* The mark that VERB makes of MARK; false when it has nothing to do. */
-static bool
-change_mark(enum admin_verb verb, struct slot_mark *mark)
-{
-	switch (verb) {
-	case ADMIN_HOLD:
-		if (mark->state == SLOT_HOLD)
-			return false;
-		mark->state = SLOT_HOLD;
-		return true;
-	case ADMIN_RELEASE:
-		if (mark->state != SLOT_HOLD)
-			return false;
-		break;
-	case ADMIN_DELETE:
-		mark->state = SLOT_FREE;
-		return true;
-	case ADMIN_EXPIRE:
-		mark->expire = true;
-		if (mark->state == SLOT_HOLD)
-			return true; /* it stays there until it is released */
-		break;
-	case ADMIN_REQUEUE:
-		mark->renewed = clock_wall();
-		mark->expire = mark->warned = false;
-		break;
-	default:
-		break;
-	}
-	mark->state = SLOT_QUEUED;
-	mark->next = 0;
-	return true;
-}
 
 /* Writes what was ordered; when that fails nothing has changed, and WHY says so. */
 static bool
@@ -107,7 +65,7 @@ order_active(struct slot *slot, enum admin_verb verb, struct buf *why)
 		return false;
 	if (verb == ADMIN_RELEASE)
 		mark.state = SLOT_HOLD;
-	if (!change_mark(verb, &mark) || !write_order(slot, msg->m.header.id, &mark, why))
+	if (!order_mark(verb, &mark) || !write_order(slot, msg->m.header.id, &mark, why))
 		return false;
 	msg->m.mark = mark;
 	if (verb == ADMIN_HOLD)
@@ -169,7 +127,7 @@ order_waiting(struct slot *slot, enum admin_verb verb, struct buf *why)
 	fiber_offload(FIBER_POOL_READ, peek_slot, &job);
 	if (job.status == SPOOL_IO_ERROR)
 		say_unread(why, slot, "read", job.error);
-	changed = job.status == SPOOL_OK && change_mark(verb, &job.mark) &&
+	changed = job.status == SPOOL_OK && order_mark(verb, &job.mark) &&
 	    write_order(slot, job.h.id, &job.mark, why);
 	if (changed)
 		slot->next = job.mark.next;
@@ -202,7 +160,7 @@ settle_order(struct slot *slot, enum admin_verb verb)
 	char id[QUEUE_ID_SIZE];
 
 	slots_id(slot, id);
-	log_as("postsuper", LOG_LEVEL_INFO, "%s: %s", id, verb_log[verb]);
+	log_as("postsuper", LOG_LEVEL_INFO, "%s: %s", id, order_done(verb));
 	if (slot->use == SLOT_USE_WAITING && verb == ADMIN_DELETE)
 		slots_release(slot);
 	else

@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
@@ -71,20 +72,6 @@ entry_wait(int fd)
 			return true; /* the read will tell */
 	}
 	return false;
-}
-
-static void
-tidy_descriptors(void)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		struct stat st;
-
-		if (fstat(fd, &st) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
-			_exit(EX_TEMPFAIL);
-	}
-	if (close_range(3, ~0u, 0) < 0)
-		for (int fd = 3; fd < 1024; fd++)
-			close(fd);
 }
 
 /* Does more than the caller's own rights stand behind this process? */
@@ -209,7 +196,8 @@ entry(int argc, char **argv, struct entry *e, struct verdict *v)
 
 	log_fatal_status(EX_TEMPFAIL); /* a lack of memory passes */
 	dir = from_environment ? mem_strdup(from_environment) : NULL;
-	tidy_descriptors();
+	if (!io_tidy_descriptors())
+		_exit(EX_TEMPFAIL);
 	if (clearenv() != 0 || setenv("PATH", "/usr/bin:/bin", 1) < 0)
 		_exit(EX_TEMPFAIL);
 	umask(077);

@@ -17,6 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
 #include "sendmail/enqueue.h"
@@ -41,21 +42,6 @@ usage(const char *why)
 	    "       newaliases\n",
 	    why);
 	exit(EX_USAGE);
-}
-
-/* Standard descriptors are open, nothing else is: some callers leave theirs behind. */
-static void
-tidy_descriptors(void)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		struct stat st;
-
-		if (fstat(fd, &st) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
-			_exit(EX_TEMPFAIL);
-	}
-	if (close_range(3, ~0u, 0) < 0)
-		for (int fd = 3; fd < 1024; fd++)
-			close(fd);
 }
 
 /* Somebody installed it set-user-id, or runs it from such a program: it is its caller's all the same. */
@@ -158,7 +144,8 @@ main(int argc, char **argv)
 	struct options o;
 	struct buf why = {0};
 
-	tidy_descriptors();
+	if (!io_tidy_descriptors())
+		_exit(EX_TEMPFAIL);
 	umask(022);
 	drop_privileges();
 	log_name("postkeep", "sendmail");

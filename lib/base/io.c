@@ -280,3 +280,18 @@ io_sync_dir(const char *path)
 	close_quietly(&fd);
 	return result;
 }
+
+bool
+io_tidy_descriptors(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			return false;
+	}
+	if (close_range(3, ~0u, 0) < 0)
+		for (int fd = 3; fd < 1024; fd++)
+			close(fd);
+	return true;
+}

@@ -28,6 +28,11 @@ int io_read_file(const char *path, size_t max, struct buf *b);
 int io_close(int *fd);
 int io_set_nonblocking(int fd, bool on);
 int io_set_cloexec(int fd, bool on);
+/*
+ * For a program that strangers start: the standard descriptors are open afterwards, and nothing else is.
+ * False when that cannot be had.
+ */
+bool io_tidy_descriptors(void);
 
 /*
  * Replaces PATH by DATA so that after a crash either the old or the new file stands there whole:

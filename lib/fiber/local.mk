@@ -48,13 +48,15 @@ tests_unit_test_fiber_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_fiber_loop_SOURCES = tests/unit/test_fiber_loop.c
 tests_unit_test_fiber_loop_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_fiber_loop_LDADD = libpostkeep.la $(CMOCKA_LIBS)
-tests_unit_test_stream_SOURCES = tests/unit/test_stream.c
+tests_unit_test_stream_SOURCES = \
+	tests/unit/test_stream.c tests/unit/stream_fixture.c tests/unit/stream_fixture.h
 tests_unit_test_stream_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stream_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_stream_fds_SOURCES = tests/unit/test_stream_fds.c
 tests_unit_test_stream_fds_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stream_fds_LDADD = libpostkeep.la $(CMOCKA_LIBS)
-tests_unit_test_stream_layers_SOURCES = tests/unit/test_stream_layers.c
+tests_unit_test_stream_layers_SOURCES = \
+	tests/unit/test_stream_layers.c tests/unit/stream_fixture.c tests/unit/stream_fixture.h
 tests_unit_test_stream_layers_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_stream_layers_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif

@@ -294,13 +294,13 @@ check_duplicates(struct planner *p)
 	hash_free(&seen, NULL);
 }
 
-static bool
-provided(const struct plan *plan, const char *path)
+bool
+plan_provides(const struct plan *p, const char *path)
 {
-	for (size_t i = 0; i < plan->count; i++)
-		for (size_t j = 0; j < plan->services[i].n_sockets; j++)
-			if (plan->services[i].sockets[j].path &&
-			    strcmp(plan->services[i].sockets[j].path, path) == 0)
+	for (size_t i = 0; i < p->count; i++)
+		for (size_t j = 0; j < p->services[i].n_sockets; j++)
+			if (p->services[i].sockets[j].path &&
+			    strcmp(p->services[i].sockets[j].path, path) == 0)
 				return true;
 	return false;
 }
@@ -326,7 +326,7 @@ check_peers(struct planner *p)
 		if (!s->program || !s->program->reaches || program_before(plan, i))
 			continue;
 		for (const char *const *path = s->program->reaches; *path; path++)
-			if (!provided(plan, *path))
+			if (!plan_provides(plan, *path))
 				conf_problem(p->problems, CONF_WARNING, plan->file, s->entry->line,
 				    "service %s: %s asks %s, which no line provides",
 				    s->entry->name, s->entry->command, *path);

@@ -70,6 +70,8 @@ void plan_free(struct plan **p);
 
 /* The service whose line bears NAME and TYPE; NULL if there is none. */
 const struct plan_service *plan_find(const struct plan *p, const char *name, enum master_type type);
+/* Does any service listen on the UNIX socket PATH ("private/anvil")? */
+bool plan_provides(const struct plan *p, const char *path);
 /* Do both lines say the same (but for sockets, which are compared by name)? */
 bool plan_service_same(const struct plan_service *a, const struct plan_service *b);
 

@@ -1,6 +1,13 @@
 /* conf_fixture - a configuration directory of its own for each case of the tests of lib/conf. */
 #include "tests/unit/conf_fixture.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,5 +91,21 @@ fixture_load(
 	fixture_tell(&problems, told);
 	conf_problems_free(&problems);
 	fixture_remove(dir);
+	return c;
+}
+
+struct conf *
+fixture_load_good(const char *first, const char *more)
+{
+	struct buf text = {0}, told = {0};
+	struct conf *c;
+
+	buf_printf(&text, "%s%s", first, more);
+	c = fixture_load(text.data, text.len, NULL, 0, &told);
+	if (str_starts(buf_view(&told), STR("error ")) ||
+	    str_find(buf_view(&told), STR("\nerror ")) != STR_NPOS)
+		fail_msg("%s", buf_cstr(&told));
+	buf_free(&text);
+	buf_free(&told);
 	return c;
 }

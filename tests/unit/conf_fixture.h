@@ -18,5 +18,7 @@ void fixture_tell(const struct conf_problems *p, struct buf *out);
 /* Loads TEXT as a main.cf with N overrides O; TOLD gets the problems as fixture_tell() has them. */
 struct conf *fixture_load(
     const char *text, size_t len, const struct conf_override *o, size_t n, struct buf *told);
+/* Loads a main.cf that begins with FIRST and goes on with MORE; the test fails if it has errors. */
+struct conf *fixture_load_good(const char *first, const char *more);
 
 #endif

@@ -24,22 +24,7 @@
 static struct conf *
 load(const char *more)
 {
-	struct conf_problems problems = {0};
-	struct buf text = {0}, told = {0};
-	char *dir = fixture_dir();
-	struct conf *c;
-
-	buf_printf(&text, "%s%s", MAIN_CF, more);
-	fixture_write(dir, "main.cf", text.data, text.len);
-	c = conf_load(dir, NULL, 0, &problems);
-	fixture_tell(&problems, &told);
-	if (problems.errors > 0)
-		fail_msg("%s", buf_cstr(&told));
-	conf_problems_free(&problems);
-	fixture_remove(dir);
-	buf_free(&text);
-	buf_free(&told);
-	return c;
+	return fixture_load_good(MAIN_CF, more);
 }
 
 struct sink {

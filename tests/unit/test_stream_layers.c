@@ -17,72 +17,7 @@
 #include <unistd.h>
 
 #include "lib/fiber/stream.h"
-
-/* What a test shares with its fibers; set to zero before every test. */
-static struct {
-	int fds[2];
-	struct stream *s; /* over fds[0] */
-	struct str input; /* what the writer sends */
-	size_t piece;     /* so many bytes at a time */
-	int64_t pause;    /* milliseconds between two */
-} t;
-
-static int
-reset(void **state)
-{
-	(void)state;
-	memset(&t, 0, sizeof(t));
-	t.fds[0] = t.fds[1] = -1;
-	return 0;
-}
-
-static void
-open_pair(int type)
-{
-	assert_int_equal(socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, t.fds), 0);
-	t.s = stream_fd(t.fds[0]);
-}
-
-static void
-close_pair(void)
-{
-	stream_close(&t.s);
-	assert_null(t.s);
-	if (t.fds[1] >= 0)
-		close(t.fds[1]);
-}
-
-static void
-wait_for_others(void)
-{
-	while (fiber_count() > 1)
-		fiber_sleep(1);
-}
-
-/* Sends t.input in pieces to fds[1], then ends that direction. */
-static void
-writer(void *arg)
-{
-	struct fiber_fd *ffd = fiber_fd_new(t.fds[1]);
-	struct str rest = t.input;
-
-	(void)arg;
-	while (rest.len > 0) {
-		size_t part = t.piece && t.piece < rest.len ? t.piece : rest.len;
-		ssize_t n = write(t.fds[1], rest.data, part);
-
-		if (n > 0)
-			rest = str_from(rest, (size_t)n);
-		else if (errno == EAGAIN)
-			fiber_fd_wait(ffd, FIBER_WRITE, FIBER_FOREVER);
-		else
-			break; /* the test has closed its end */
-		if (t.piece > 0)
-			fiber_sleep(t.pause);
-	}
-	shutdown(t.fds[1], SHUT_WR);
-	fiber_fd_free(&ffd);
-}
+#include "tests/unit/stream_fixture.h"
 
 /* A layer that swaps the case ('*' gives LF), writes at every other call, and counts. */
 struct layer {
