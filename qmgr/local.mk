@@ -26,3 +26,10 @@ tests_fuzz_fuzz_qmgr_LDADD = libqmgr.la libpostkeep.la
 # The clock of the target stands in front of the C library's in the shared objects, too.
 tests_fuzz_fuzz_qmgr_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS) -Wl,--export-dynamic-symbol=clock_gettime
 endif
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_due
+tests_unit_test_due_SOURCES = tests/unit/test_due.c qmgr/due.c qmgr/due.h
+tests_unit_test_due_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_due_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif
