@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	tests/system/test_message.py \
 	tests/system/test_pass.py \
 	tests/system/test_queue.py tests/system/test_queue_clock.py tests/system/test_queue_limits.py \
-	tests/system/test_queue_notices.py tests/system/test_queue_orders.py
+	tests/system/test_queue_notices.py tests/system/test_queue_orders.py \
+	tests/system/test_users.py

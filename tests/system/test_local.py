@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -52,9 +53,10 @@ def wait_for(condition, timeout=10):
 
 
 class Local:
-    """The program under a master that only starts and stops it; as an ordinary user unless AS_ROOT."""
+    """The program under a master that only starts and stops it; as an ordinary user unless AS_ROOT. FILE_SIZE: as
+    `ulimit -f` sets it, in bytes."""
 
-    def __init__(self, extra="", maxproc=0, as_root=False):
+    def __init__(self, extra="", maxproc=0, as_root=False, file_size=None):
         self.dir = tempfile.mkdtemp(prefix="postkeep-local.", dir="/tmp")
         os.chmod(self.dir, 0o755)
         for name in ("conf", "data", "spool", "spool/private", "mail"):
@@ -82,6 +84,8 @@ class Local:
             high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in wanted]
             for at, fd in enumerate(high):
                 os.dup2(fd, 3 + at)
+            if file_size:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
             if ROOT and not as_root:
                 os.setgroups([])
                 os.setgid(NOBODY)
@@ -279,6 +283,26 @@ class Mbox(Case):
             os.symlink("/etc/passwd", local.mail + self.user)
             self.deferred(channel.deliver(probe=True), "4.2.0", "not a regular file")
             channel.close()
+
+    def test_limit_of_the_system(self):
+        """A file that the system lets grow no further (ulimit -f) is an error like another, not the worker's end:
+        deferred with the cause, and the mailbox is as it was."""
+        for kind, extra in (("mailbox", ""), ("maildir", Maildir.extra)):
+            with Local(extra, file_size=500000) as local:
+                channel = local.open(self.user)
+                self.sent(channel.deliver(), "delivered to " + kind)
+                workers = local.workers()
+                for size in (600000, 2000000):
+                    self.deferred(channel.deliver(CONTENT + b"x" * size), "4.2.2", "File too large")
+                self.sent(channel.deliver(CONTENT + b"y" * 100000), "delivered to " + kind)
+                self.assertEqual(local.workers(), workers)
+                if kind == "maildir":
+                    messages, left = local.new(self.user)
+                    self.assertEqual((len(messages), left), (2, []))
+                else:
+                    text = read(local.mail + self.user)
+                    self.assertEqual((text.count(b"\nDelivered-To: "), b"xxx" in text), (2, False))
+                channel.close()
 
     def test_refusals(self):
         with Local("mailbox_size_limit = 1000\nmessage_size_limit = 1000\n") as local:
