@@ -27,17 +27,24 @@ compose_needs_utf8(const struct compose *c)
 	return false;
 }
 
-/* Printable text on one line, at most MAX bytes: control bytes become '?', cut between characters. */
+/* At most MAX bytes of S, cut between characters. */
+static struct str
+clip(struct str s, size_t max)
+{
+	if (s.len <= max)
+		return s;
+	while (max > 0 && ((unsigned char)s.data[max] & 0xc0) == 0x80)
+		max--;
+	return str_sub(s, 0, max);
+}
+
+/* Printable text on one line, at most MAX bytes: control bytes become '?'. */
 static void
 put_clean(struct buf *out, struct str s, size_t max)
 {
 	bool valid = utf8_valid(s);
 
-	if (s.len > max) {
-		s.len = max;
-		while (s.len > 0 && ((unsigned char)s.data[s.len] & 0xc0) == 0x80)
-			s.len--;
-	}
+	s = clip(s, max);
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 
@@ -59,8 +66,7 @@ put_wrapped(struct buf *out, struct str s, const char *indent)
 	put_clean(&clean, s, MSG_TEXT_MAX);
 	rest = buf_view(&clean);
 	while (str_token(&rest, " ", &word)) {
-		if (word.len > FIELD_WIDTH)
-			word.len = FIELD_WIDTH;
+		word = clip(word, FIELD_WIDTH);
 		if (column > 0 && column + 1 + word.len > TEXT_WIDTH) {
 			buf_puts(out, "\r\n");
 			column = 0;
@@ -109,7 +115,7 @@ put_header(
 	buf_puts(out, "From: Mail Delivery System <");
 	put_clean(out, c->from, MSG_ADDRESS_MAX);
 	buf_puts(out, ">\r\nTo: ");
-	put_clean(out, c->to, MSG_ADDRESS_MAX);
+	put_clean(out, c->to, FIELD_WIDTH);
 	buf_printf(
 	    out, "\r\nSubject: %s\r\n", c->postmaster ? text->postmaster_subject : text->subject);
 	put_date_field(out, "Date", c->now);
@@ -147,11 +153,13 @@ put_text(const struct compose *c, struct buf *out)
 	    &(struct notice_values){c->myhostname, n->expire_at}, "\r\n", out);
 	for (size_t i = 0; i < n->rcpts.count; i++) {
 		buf_putc(out, '<');
-		put_clean(out, r[i].address, MSG_ADDRESS_MAX);
+		put_clean(out, r[i].address, FIELD_WIDTH);
 		buf_putc(out, '>');
 		if (r[i].orig.len > 0 && !str_eq_nocase(r[i].orig, r[i].address)) {
-			buf_puts(out, " (sent to <");
-			put_clean(out, r[i].orig, MSG_ADDRESS_MAX);
+			bool fits = r[i].address.len + r[i].orig.len <= FIELD_WIDTH;
+
+			buf_puts(out, fits ? " (sent to <" : "\r\n    (sent to <");
+			put_clean(out, r[i].orig, FIELD_WIDTH);
 			buf_puts(out, ">)");
 		}
 		buf_puts(out, ":\r\n");
@@ -231,33 +239,35 @@ put_original(const struct compose *c, bool utf8, struct str boundary, struct buf
 		buf_puts(out, "\r\n");
 }
 
+/* The parts are made first: what they turn out to be is announced in front of them. */
 void
 compose_notice(const struct compose *c, struct buf *out)
 {
 	const struct msg_notice *n = c->notice;
 	const struct msg_notice_rcpt *r = n->rcpts.items;
-	bool utf8 = compose_needs_utf8(c);
-	bool content_8bit = utf8 || utf8_8bit(c->original);
-	struct buf boundary = {0};
+	bool utf8 = compose_needs_utf8(c), text_8bit, report_8bit;
+	struct buf boundary = {0}, text = {0}, report = {0};
 	struct str b;
 
+	put_text(c, &text);
+	put_message_fields(c, &report);
 	for (size_t i = 0; i < n->rcpts.count; i++)
-		content_8bit = content_8bit || utf8_8bit(r[i].text) || utf8_8bit(r[i].diagnostic);
+		put_rcpt_fields(c, &r[i], &report);
+	text_8bit = utf8_8bit(buf_view(&text));
+	report_8bit = utf8_8bit(buf_view(&report));
 	mime_boundary(c->queue_id, c->myhostname, &boundary);
 	b = buf_view(&boundary);
-	put_header(c, utf8, content_8bit, b, out);
+	put_header(c, utf8, utf8 || text_8bit || report_8bit || utf8_8bit(c->original), b, out);
 	put_part(out, b, "Notification",
-	    content_8bit ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
-	    content_8bit);
-	put_text(c, out);
+	    text_8bit ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", text_8bit);
+	buf_str(out, buf_view(&text));
 	put_part(out, b, "Delivery report",
-	    utf8 ? "message/global-delivery-status" : "message/delivery-status",
-	    utf8 || content_8bit);
-	put_message_fields(c, out);
-	for (size_t i = 0; i < n->rcpts.count; i++)
-		put_rcpt_fields(c, &r[i], out);
+	    utf8 ? "message/global-delivery-status" : "message/delivery-status", report_8bit);
+	buf_str(out, buf_view(&report));
 	if (c->original.len > 0)
 		put_original(c, utf8, b, out);
 	buf_printf(out, "\r\n--%.*s--\r\n", STR_ARG(b));
 	buf_free(&boundary);
+	buf_free(&text);
+	buf_free(&report);
 }

@@ -10,3 +10,9 @@ tests_unit_test_bounce_compose_SOURCES = tests/unit/test_bounce_compose.c bounce
 tests_unit_test_bounce_compose_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_bounce_compose_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_notice
+tests_fuzz_fuzz_notice_SOURCES = tests/fuzz/fuzz_notice.c bounce/compose.c
+tests_fuzz_fuzz_notice_LDADD = libpostkeep.la
+tests_fuzz_fuzz_notice_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

@@ -21,3 +21,9 @@ tests_fuzz_fuzz_dots_SOURCES = tests/fuzz/fuzz_dots.c
 tests_fuzz_fuzz_dots_LDADD = libpostkeep.la
 tests_fuzz_fuzz_dots_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 endif
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_lines
+tests_fuzz_fuzz_lines_SOURCES = tests/fuzz/fuzz_lines.c
+tests_fuzz_fuzz_lines_LDADD = libpostkeep.la
+tests_fuzz_fuzz_lines_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

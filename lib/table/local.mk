@@ -17,3 +17,9 @@ tests_unit_test_table_SOURCES = tests/unit/test_table.c tests/unit/conf_fixture.
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_table_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_table
+tests_fuzz_fuzz_table_SOURCES = tests/fuzz/fuzz_table.c
+tests_fuzz_fuzz_table_LDADD = libpostkeep.la
+tests_fuzz_fuzz_table_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

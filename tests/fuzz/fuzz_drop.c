@@ -1,4 +1,4 @@
-/* fuzz_drop - the reader of local submissions: any bytes, in pieces of any size */
+/* fuzz_drop - the reader of local submissions, as a stream and as a file: any bytes, in pieces of any size */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -63,27 +63,86 @@ check(struct drop_reader *r, struct copy *c)
 	buf_free(&second.text);
 }
 
+/* *ALL in pieces of STEP bytes, up to the end of the message; what is behind stays. */
+static enum drop_event
+feed_pieces(struct drop_reader *r, struct str *all, size_t step, struct copy *c)
+{
+	enum drop_event event = DROP_NEED;
+	struct buf in = {0};
+
+	for (; all->len > 0 && event == DROP_NEED; *all = str_from(*all, step)) {
+		struct str view;
+
+		buf_str(&in, str_sub(*all, 0, step));
+		view = buf_view(&in);
+		event = feed(r, &view, c);
+		buf_consume(&in, in.len - view.len);
+	}
+	buf_free(&in);
+	return event;
+}
+
+static enum drop_event
+feed_file(struct str all, size_t step)
+{
+	struct drop_reader *r = drop_reader_of_file(100000);
+	struct copy c = {0};
+	enum drop_event event = feed_pieces(r, &all, step, &c);
+
+	drop_reader_free(&r);
+	buf_free(&c.text);
+	return event;
+}
+
+/*
+ * A stream that is whole, as a file: with the right sum whole again, if its version has one; with a byte
+ * less, or another bit, not.
+ */
+static void
+check_file(struct str all, size_t step, bool has_sum, unsigned bit)
+{
+	struct siphash sum;
+	struct buf file = {0};
+
+	buf_str(&file, all);
+	if (has_sum) {
+		if (feed_file(all, step) != DROP_NEED)
+			abort();
+		drop_sum_init(&sum);
+		siphash_update(&sum, all.data, all.len);
+		drop_write_sum(&file, &sum);
+	}
+	if (feed_file(buf_view(&file), step) != DROP_END)
+		abort();
+	if (feed_file(str_sub(buf_view(&file), 0, file.len - 1), step) == DROP_END)
+		abort();
+	bit %= (unsigned)file.len * 8;
+	file.data[bit / 8] = (char)(file.data[bit / 8] ^ 1 << bit % 8);
+	if (has_sum && feed_file(buf_view(&file), step) == DROP_END)
+		abort();
+	buf_free(&file);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct drop_reader *r = drop_reader_new(100000);
 	struct copy c = {0};
-	struct buf in = {0};
-	size_t step = size ? data[0] + 1u : 1;
-	enum drop_event event = DROP_NEED;
+	struct str all, rest;
+	size_t step;
 
-	for (size_t at = 0; at < size && event == DROP_NEED; at += step) {
-		struct str view;
-
-		buf_append(&in, data + at, size - at < step ? size - at : step);
-		view = buf_view(&in);
-		event = feed(r, &view, &c);
-		buf_consume(&in, in.len - view.len);
+	if (size > 2) {
+		/* The size of pieces, and which bit is wrong in the end. */
+		step = data[0] % 100 + 1u;
+		all = rest = str_n(data + 2, size - 2);
+		(void)feed_file(all, step);
+		if (feed_pieces(r, &rest, step, &c) == DROP_END) {
+			check(r, &c);
+			check_file(str_sub(all, 0, all.len - rest.len), step, drop_has_sum(r),
+			    data[0] * 256u + data[1]);
+		}
 	}
-	if (event == DROP_END)
-		check(r, &c);
 	drop_reader_free(&r);
 	buf_free(&c.text);
-	buf_free(&in);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "bounce/compose.h"
+#include "lib/mail/utf8.h"
 
 static struct msg_notice_rcpt rcpts[] = {
     {.address = STR("bob@example.org"),
@@ -168,6 +169,7 @@ test_bounds(void **state)
 	char huge[MSG_TEXT_MAX];
 	struct msg_notice n = sample(NOTICE_FAILURE);
 	struct str was = rcpts[1].diagnostic, text_was = rcpts[1].text;
+	struct str address_was = rcpts[1].address;
 	struct buf out = {0};
 	struct str t;
 	size_t line = 0;
@@ -175,13 +177,66 @@ test_bounds(void **state)
 	(void)state;
 	memset(huge, 'x', sizeof(huge));
 	rcpts[1].diagnostic = rcpts[1].text = str_n(huge, sizeof(huge));
+	rcpts[1].address = rcpts[1].orig = n.sender = str_n(huge, MSG_ADDRESS_MAX);
+	rcpts[1].orig.len--;
 	t = compose(&n, &out, true);
 	rcpts[1].diagnostic = was;
 	rcpts[1].text = text_was;
+	rcpts[1].address = address_was;
+	rcpts[1].orig = STR_EMPTY;
 	for (size_t i = 0; i < t.len; i++) {
 		line = t.data[i] == '\n' ? 0 : line + 1;
 		assert_true(line <= 998);
 	}
+	buf_free(&out);
+}
+
+/* Wherever bytes above 127 come from, the header and the part they stand in announce them. */
+static void
+test_8bit_announced(void **state)
+{
+	static const struct str what = {"\xc3\xbc@example.org", 14};
+	struct str *const places[] = {
+	    &rcpts[0].orig, &rcpts[0].text, &rcpts[0].diagnostic, &rcpts[0].remote_mta};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct msg_notice n = sample(NOTICE_FAILURE);
+		struct str was = *places[i], t;
+		struct buf out = {0};
+		size_t header, part;
+
+		*places[i] = what;
+		t = compose(&n, &out, true);
+		*places[i] = was;
+		header = str_find(t, STR("\r\n\r\n"));
+		HAS(str_sub(t, 0, header + 2), "\r\nContent-Transfer-Encoding: 8bit\r\n");
+		t = str_sub(t, 0, str_find(t, what));
+		part = str_find(str_from(t, header + 4), STR("\r\n--")) + header + 4;
+		for (size_t next;
+		     (next = str_find(str_from(t, part + 4), STR("\r\n--"))) != STR_NPOS;)
+			part += next + 4;
+		HAS(str_from(t, part), "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
+		buf_free(&out);
+	}
+}
+
+/* A word that is cut is cut between characters. */
+static void
+test_long_word(void **state)
+{
+	char word[MSG_TEXT_MAX];
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct str was = rcpts[0].text;
+	struct buf out = {0};
+
+	(void)state;
+	for (size_t i = 1; i + 1 < sizeof(word); i += 2)
+		memcpy(word + i, "\xc3\xbc", 2);
+	word[0] = 'x';
+	rcpts[0].text = str_n(word, sizeof(word) - 1);
+	assert_true(utf8_valid(compose(&n, &out, true)));
+	rcpts[0].text = was;
 	buf_free(&out);
 }
 
@@ -195,6 +250,8 @@ main(void)
 	    cmocka_unit_test(test_delay),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_8bit_announced),
+	    cmocka_unit_test(test_long_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
