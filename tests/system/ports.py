@@ -1,8 +1,10 @@
 """Ports for suites under test. Python's standard library only."""
+import atexit
 import random
 import socket
 
 claims = []  # held as long as this process lives
+atexit.register(lambda: [claim.close() for claim in claims])
 
 
 def free_port():
