@@ -83,14 +83,18 @@ receive_content(struct delivery *d)
 struct delivery *
 delivery_receive(struct worker *w)
 {
-	static const struct ipc_schema *const accept[] = {&msg_deliver, NULL};
+	static const struct ipc_schema *const accept[] = {&msg_deliver, &msg_agent_close, NULL};
 	struct delivery *d = delivery_new(w);
 	struct stream *stream = ipc_stream(w->channel);
 	struct ipc_message m;
 
 	/* In between there may be nothing to do for long; within a message qmgr must not pause. */
 	stream_timeout(stream, 0);
-	if (ipc_recv(w->channel, d->arena, accept, false, &m) == IPC_OK) {
+	if (ipc_recv(w->channel, d->arena, accept, false, &m) != IPC_OK) {
+		/* The channel was lost. */
+	} else if (m.schema == &msg_agent_close) {
+		w->all_heard = true;
+	} else {
 		d->m = m.body;
 		d->begun_us = clock_wall_us();
 		prepare_targets(d);

@@ -261,7 +261,8 @@ serve(struct worker *w)
 	results_stop(&w->results);
 	ipc_channel_free(&w->channel);
 	list_init(&unsure);
-	results_unsure(&w->results, &unsure);
+	if (!w->all_heard)
+		results_unsure(&w->results, &unsure);
 	/* With the channel in order to the end, qmgr has what was sent. */
 	if (!list_empty(&unsure) && (!w->told_to_end || w->results.lost))
 		late_report(w->control, &unsure);

@@ -37,6 +37,7 @@ struct worker {
 	size_t open; /* deliveries begun and not ended */
 	bool reading;
 	bool told_to_end;           /* SIGTERM */
+	bool all_heard;             /* qmgr has said so, and that it needs nothing more */
 	atomic_bool given_up;       /* nobody waits for results any more: threads look at it, too */
 	struct fiber_waitq changed; /* woken when any of these changes */
 	struct results results;

@@ -373,6 +373,17 @@ use_channel(struct agent *a)
 	}
 }
 
+/* The agent need not keep results for the next queue manager: all were heard. */
+static void
+say_close(struct agent *a)
+{
+	struct msg_agent_close all_heard = {0};
+
+	/* Whether it arrives makes no difference to what is marked here. */
+	if (ipc_send(a->channel, &msg_agent_close, &all_heard) == IPC_OK)
+		(void)ipc_flush(a->channel);
+}
+
 /* What was under way when the channel ended is tried again later. */
 static void
 close_channel(struct agent *a)
@@ -382,12 +393,15 @@ close_channel(struct agent *a)
 	    .text = STR("lost connection with the delivery agent"),
 	    .relay = STR("none"),
 	    .logged_as = a->dest->transport->name};
+	bool in_order = !a->lost && list_empty(&a->sent);
 	struct list_link *l;
 
 	if (a->reading)
 		fiber_cancel(a->reader);
 	while (a->reading)
 		fiber_wait(&a->work, FIBER_FOREVER);
+	if (in_order)
+		say_close(a);
 	ipc_channel_free(&a->channel);
 	while ((l = list_shift(&a->sent)))
 		delivery_fail(LIST_ITEM(l, struct delivery, link), &o);

@@ -198,6 +198,11 @@ static const struct ipc_field report_ok_fields[] = {
 };
 MESSAGE(report_ok, 21);
 
+static const struct ipc_field agent_close_fields[] = {
+    IPC_FIELD(struct msg_agent_close, reserved, IPC_U64, 0),
+};
+MESSAGE(agent_close, 22);
+
 /* ---- Notices ---- */
 
 static const struct ipc_field notice_fields[] = {
@@ -354,6 +359,7 @@ const struct ipc_schema *const msg_all[] = {
     &msg_agent_open,
     &msg_agent_ready,
     &msg_agent_no,
+    &msg_agent_close,
     &msg_deliver,
     &msg_result,
     &msg_report_ok,

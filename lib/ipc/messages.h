@@ -116,6 +116,7 @@ struct msg_submit_ok {
 /* ---- Delivery: qmgr → agent --------------------------------------------------------------------
  *
  *   → deliver, content …                  ← result (one per recipient, any order)
+ *   → agent_close
  *
  * Several deliveries may be on their way on one channel; ATTEMPT tells results apart. The agent counts
  * content bytes: exactly deliver.size of them follow, before the next deliver. agent_ready comes once
@@ -124,6 +125,9 @@ struct msg_submit_ok {
  * A channel to `local` begins with agent_open, which names the user all deliveries are for; the
  * parent hands the descriptor to a worker that has become that user, and the worker answers
  * agent_ready, or the parent agent_no.
+ *
+ * agent_close ends a channel on which nothing is under way. One that ends without it was lost, and the
+ * agent cannot know which of its last results have been heard.
  */
 struct msg_agent_open {
 	/*
@@ -142,6 +146,11 @@ struct msg_agent_no {
 	struct str dsn; /* "4.…" defers, "5.…" bounces */
 	struct str text;
 	bool busy; /* too many workers: nothing wrong, try again when another channel is closed */
+};
+
+/* All results were heard and noted. */
+struct msg_agent_close {
+	uint64_t reserved;
 };
 
 struct msg_deliver_rcpt {
@@ -382,10 +391,10 @@ struct msg_drop_done {
 
 extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, msg_submit_envelope,
     msg_submit_rcpts, msg_submit_commit, msg_submit_cancel, msg_submit_ok, msg_agent_open,
-    msg_agent_ready, msg_agent_no, msg_deliver, msg_result, msg_report_ok, msg_notice,
-    msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat, msg_admin_slot, msg_flush,
-    msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup, msg_lookup_answer, msg_anvil,
-    msg_anvil_count, msg_drop_begin, msg_drop_commit, msg_drop_done;
+    msg_agent_ready, msg_agent_no, msg_agent_close, msg_deliver, msg_result, msg_report_ok,
+    msg_notice, msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat, msg_admin_slot,
+    msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup, msg_lookup_answer,
+    msg_anvil, msg_anvil_count, msg_drop_begin, msg_drop_commit, msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

@@ -28,6 +28,7 @@ MESSAGES = {
     "submit_ok": (8, [("id", S)]),
     "agent_open": (16, [("recipient", S)]),
     "agent_ready": (17, [("window", U)]),
+    "agent_close": (22, [("reserved", U)]),
     "agent_no": (18, [("dsn", S), ("text", S), ("busy", B)]),
     "deliver": (19, [("id", S), ("attempt", U), ("nexthop", S), ("sender", S), ("size", U),
                      ("arrival_us", I), ("smtputf8", B), ("body_8bit", B), ("probe", B), ("ret", U),

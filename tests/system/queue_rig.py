@@ -43,6 +43,7 @@ class Agent:
         self.unanswered = []
         self.condition = threading.Condition()
         self.channels = []
+        self.closed = 0   # channels that were closed in order
         self.at_once = 0  # most channels there were at the same time
         self.listener, self.path = listen(daemons, "private/local")
         self.listener.listen(300)
@@ -68,7 +69,12 @@ class Agent:
             channel.expect("agent_open")
             channel.send("agent_ready", window=self.window)
             while True:
-                delivery = channel.expect("deliver")
+                name, delivery = channel.recv()
+                if name == "agent_close":
+                    self.closed += 1
+                    break
+                if name != "deliver":
+                    raise AssertionError(f"{name} came to the agent")
                 content = channel.take_content(delivery["size"])
                 with self.condition:
                     self.deliveries.append((delivery, content))

@@ -479,6 +479,18 @@ class Maildir(Case):
             self.assertTrue(reports.quiet(1))
             reports.close()
 
+    def test_close_in_order(self):
+        """A queue manager that has heard everything says so: nobody waits for the next one."""
+        with Local(self.extra) as local:
+            reports = Reports(local)
+            channel = local.open(self.user)
+            channel.deliver()
+            channel.ipc.send("agent_close")
+            channel.close()
+            self.assertTrue(wait_for(lambda: not local.workers()))
+            self.assertTrue(reports.quiet(0.5))
+            reports.close()
+
     def test_nobody_to_report_to(self):
         with Local(self.extra) as local:
             channel = local.open(self.user)

@@ -422,6 +422,7 @@ class Orders(Rig):
         self.assertEqual(self.daemons.wait_end("qmgr"), 0)
         self.assertIsNotNone(self.daemons.log_wait(f"{queue_id}: removed", timeout=0))
         self.assertEqual(len(self.agent.deliveries), 1)
+        self.assertEqual(self.agent.closed, 1)
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")
         self.daemons.start("qmgr")
         self.log(f"{late}: removed")
