@@ -94,16 +94,13 @@ tool_start(const char *program, const char *config_dir, int verbose)
 {
 	struct conf_problems problems = {0};
 	struct conf *conf;
-	struct buf path = {0};
 	const char *queue;
 
 	tool_name(program);
 	log_verbose(verbose);
 	conf = conf_load(config_dir, NULL, 0, &problems);
-	buf_printf(&path, "%s/main.cf", conf_dir(conf));
-	if (access(buf_cstr(&path), R_OK) < 0)
-		tool_fail(EX_CONFIG, "open %s: %s", buf_cstr(&path), strerror(errno));
-	buf_free(&path);
+	if (conf_unread(conf))
+		tool_fail(EX_CONFIG, "open %s: %s", conf_file(conf), strerror(conf_unread(conf)));
 	conf_problems_free(&problems);
 	conf_set(conf);
 	log_name(conf_cstr(conf, P_syslog_name), program);

@@ -93,12 +93,21 @@ listed(const struct conf *conf, enum param p, struct str dir)
 	return false;
 }
 
+static bool
+conf_was_read(const struct conf *conf, struct verdict *v)
+{
+	if (conf_unread(conf) == 0)
+		return true;
+	verdict_set(v, EX_TEMPFAIL, "open %s: %s", conf_file(conf), strerror(conf_unread(conf)));
+	return false;
+}
+
 /*
  * May a caller without rights name this directory? Read from the default main.cf, since whoever names
  * another one could let postdrop read, and write, where they cannot.
  */
 static bool
-directory_allowed(const char *dir)
+directory_allowed(const char *dir, struct verdict *v)
 {
 	struct conf_problems problems = {0};
 	struct conf *conf;
@@ -109,6 +118,11 @@ directory_allowed(const char *dir)
 	conf = conf_load(DEFAULT_CONFIG_DIR, NULL, 0, &problems);
 	ok = listed(conf, P_alternate_config_directories, str_c(dir)) ||
 	    listed(conf, P_multi_instance_directories, str_c(dir));
+	if (!ok && conf_was_read(conf, v))
+		verdict_set(v, EX_NOPERM,
+		    "%s: not listed in alternate_config_directories of " DEFAULT_CONFIG_DIR
+		    "/main.cf",
+		    dir);
 	conf_problems_free(&problems);
 	conf_free(&conf);
 	return ok;
@@ -141,27 +155,14 @@ load_configuration(const char *dir, struct verdict *v)
 {
 	struct conf_problems problems = {0};
 	struct conf *conf;
-	struct buf path = {0};
-	bool ok;
 
-	if (!directory_allowed(dir)) {
-		verdict_set(v, EX_NOPERM,
-		    "%s: not listed in alternate_config_directories of " DEFAULT_CONFIG_DIR
-		    "/main.cf",
-		    dir);
+	if (!directory_allowed(dir, v))
 		return false;
-	}
-	buf_printf(&path, "%s/main.cf", dir);
-	ok = access(buf_cstr(&path), R_OK) == 0 ||
-	    (privileged() && eaccess(buf_cstr(&path), R_OK) == 0);
-	if (!ok)
-		verdict_set(v, EX_TEMPFAIL, "open %s: %s", buf_cstr(&path), strerror(errno));
-	buf_free(&path);
 	conf = conf_load(dir, NULL, 0, &problems);
 	conf_problems_free(&problems);
 	conf_set(conf);
 	log_name(conf_cstr(conf, P_syslog_name), "postdrop");
-	return ok;
+	return conf_was_read(conf, v);
 }
 
 static bool

@@ -65,21 +65,18 @@ load_configuration(const struct options *o)
 {
 	struct conf_problems problems = {0};
 	struct conf *conf;
-	struct buf path = {0};
 
 	/* For this program and those it starts. */
 	if (o->config_dir && setenv("MAIL_CONFIG", o->config_dir, 1) < 0)
 		fail(EX_TEMPFAIL, "setenv: %s", strerror(errno));
 	conf = conf_load(NULL, NULL, 0, &problems);
-	buf_printf(&path, "%s/main.cf", conf_dir(conf));
-	if (access(buf_cstr(&path), R_OK) < 0)
-		fail(EX_TEMPFAIL, "open %s: %s", buf_cstr(&path), strerror(errno));
+	if (conf_unread(conf))
+		fail(EX_TEMPFAIL, "open %s: %s", conf_file(conf), strerror(conf_unread(conf)));
 	/* A mistake somewhere in the file is for `postkeep check` to tell; mail is taken all the same. */
 	for (size_t i = 0; i < problems.count; i++)
 		log_debug("%s, line %zu: %s", problems.list[i].file ? problems.list[i].file : "",
 		    problems.list[i].line, problems.list[i].text);
 	conf_problems_free(&problems);
-	buf_free(&path);
 	conf_set(conf);
 	log_name(conf_cstr(conf, P_syslog_name), "sendmail");
 }

@@ -214,16 +214,23 @@ read_file(struct loader *l)
 {
 	struct buf text = {0};
 
-	if (io_read_file(l->c->file, CONF_FILE_MAX, &text) == 0)
+	l->c->unread = io_read_file(l->c->file, CONF_FILE_MAX, &text) == 0 ? 0 : errno;
+	if (l->c->unread == 0)
 		read_text(l, buf_view(&text));
-	else if (errno == EFBIG)
+	else if (l->c->unread == EFBIG)
 		conf_problem(l->problems, CONF_ERROR, l->c->file, 0, "longer than 4 MiB");
 	else
 		conf_problem(l->problems, CONF_ERROR, l->c->file, 0,
 		    "cannot be read: %s; another configuration directory is named by -c or "
 		    "MAIL_CONFIG",
-		    strerror(errno));
+		    strerror(l->c->unread));
 	buf_free(&text);
+}
+
+int
+conf_unread(const struct conf *c)
+{
+	return c->unread;
 }
 
 /* Problems from FIRST on, in the order of lines; those of one line as they came. */

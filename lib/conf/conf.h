@@ -73,6 +73,8 @@ void conf_set(struct conf *c);
 
 /* config_directory as given; the path of main.cf. */
 const char *conf_dir(const struct conf *c);
+/* 0, or the errno with which main.cf could not be read: then all values are defaults. */
+int conf_unread(const struct conf *c);
 
 /* The snapshot of an empty main.cf in DIR. For postconf -d. */
 struct conf *conf_defaults(const char *dir);
