@@ -127,8 +127,10 @@ postdrop_start(struct postdrop *p, const char *dir, char *const *argv)
 void
 postdrop_feed(struct postdrop *p, struct str data)
 {
-	if (!p->broken && io_write_all(p->to, data.data, data.len) < 0)
-		p->broken = true;
+	if (p->broken || io_write_all(p->to, data.data, data.len) == 0)
+		return;
+	p->broken = true;
+	p->error = errno == EPIPE ? 0 : errno;
 }
 
 int
@@ -148,6 +150,11 @@ postdrop_finish(struct postdrop *p, struct buf *answer)
 			return EX_TEMPFAIL;
 	if (!WIFEXITED(status))
 		return EX_TEMPFAIL;
+	if (p->error) {
+		buf_reset(answer);
+		buf_printf(answer, "write to postdrop: %s", strerror(p->error));
+		return EX_TEMPFAIL;
+	}
 	/* Whatever it says: who could not take all of it has not accepted it. */
 	if (WEXITSTATUS(status) == 0 && p->broken)
 		return EX_TEMPFAIL;

@@ -18,7 +18,8 @@ struct postdrop {
 	pid_t pid;
 	int to;      /* its standard input */
 	int answer;  /* its standard output */
-	bool broken; /* it reads no more; its answer says why */
+	bool broken; /* it reads no more; its answer says why, unless */
+	int error;   /* this is the errno with which writing to it failed */
 };
 
 /* Starts it; false with errno. */
