@@ -43,7 +43,7 @@ struct conf_user {
 struct conf {
 	struct arena *arena;
 	char *dir, *file;
-	int unread; /* errno, when the file could not be read */
+	int unread;                            /* errno, when the file could not be read */
 	struct conf_setting *set[PARAM_COUNT]; /* NULL: not set */
 	struct str value[PARAM_COUNT];
 	int64_t number[PARAM_COUNT];
