@@ -1,12 +1,17 @@
 /* plan_bind - opening the inet sockets of a plan, for good or to see whether they are free. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "lib/base/io.h"
 #include "lib/service/plan.h"
 
+/*
+ * Connections inherit TCP_NODELAY from here. Replies are gathered in a buffer already; waiting in the
+ * kernel for the client's acknowledgment, which is itself put off, holds up who pipelines by 40 ms.
+ */
 int
 plan_bind(const struct plan_socket *s)
 {
@@ -16,6 +21,7 @@ plan_bind(const struct plan_socket *s)
 	if (fd < 0)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
 	    (s->address.ss_family != AF_INET6 ||
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
 	    bind(fd, (const struct sockaddr *)&s->address, s->address_len) == 0 &&

@@ -9,8 +9,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -261,6 +264,30 @@ test_stock(void **state)
 	assert_null(stock_find("cleanup", "probe"));
 }
 
+/* What a client is answered leaves at once: its connection has inherited that. */
+static void
+test_no_delay(void **state)
+{
+	struct plan_socket wanted = {.kind = PLAN_INET, .address_len = sizeof(struct sockaddr_in)};
+	struct sockaddr_in *address = (struct sockaddr_in *)&wanted.address;
+	socklen_t len = sizeof(*address), size = sizeof(int);
+	int listening, client, accepted, on = 0;
+
+	(void)state;
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listening = plan_bind(&wanted);
+	assert_true(listening >= 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)address, &len), 0);
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)address, len), 0);
+	accepted = accept(listening, NULL, NULL);
+	assert_true(accepted >= 0);
+	assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+	assert_int_not_equal(on, 0);
+	assert_int_equal(close(accepted) + close(client) + close(listening), 0);
+}
+
 int
 main(void)
 {
@@ -269,6 +296,7 @@ main(void)
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_same),
 	    cmocka_unit_test(test_stock),
+	    cmocka_unit_test(test_no_delay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
