@@ -131,6 +131,43 @@ recover_slot(struct peeked *p, int64_t now)
 }
 
 #define PEEK_BATCH 1024
+#define PEEKERS 8 /* threads: after a start of the machine each slot is a read of the disk */
+
+struct peeker {
+	struct peek_job job;
+	size_t *left;
+	struct fiber_waitq *done;
+};
+
+static void
+peek_fiber(void *arg)
+{
+	struct peeker *p = arg;
+
+	fiber_offload(FIBER_POOL_READ, peek_slots, &p->job);
+	if (--*p->left == 0)
+		fiber_wake_all(p->done);
+}
+
+/* A batch, in several threads. Waits. */
+static void
+peek_all(struct peeked *list, size_t count)
+{
+	struct peeker peekers[PEEKERS];
+	struct fiber_waitq done;
+	size_t left = PEEKERS, begun = 0;
+
+	fiber_waitq_init(&done);
+	for (size_t i = 0; i < PEEKERS; i++) {
+		size_t end = count * (i + 1) / PEEKERS;
+
+		peekers[i] = (struct peeker){{list + begun, end - begun}, &left, &done};
+		begun = end;
+		fiber_spawn("look at slots", peek_fiber, &peekers[i]);
+	}
+	while (left > 0)
+		(void)fiber_wait(&done, FIBER_FOREVER);
+}
 
 /* Is this one of the slots that were put off, and its time has come? It is put off no longer. */
 static bool
@@ -161,7 +198,7 @@ recover(bool again)
 		while (job.count < PEEK_BATCH && (slot = slots_next(&at)))
 			if (!again || try_again(slot))
 				job.list[job.count++] = (struct peeked){.slot = slot};
-		fiber_offload(FIBER_POOL_READ, peek_slots, &job);
+		peek_all(job.list, job.count);
 		for (size_t i = 0; i < job.count; i++)
 			if (recover_slot(&job.list[i], now)) {
 				job.list[i].slot->users = 1; /* which the next call gives back */
