@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include "tests/fuzz/fuzz_clock.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -12,6 +13,7 @@ static struct {
 	atomic_bool on;
 	_Atomic int64_t passed_ms;
 	_Atomic int64_t set_s;
+	void (*alarm)(int signo, siginfo_t *info, void *context); /* libFuzzer's */
 } state;
 
 int
@@ -33,9 +35,34 @@ clock_gettime(clockid_t id, struct timespec *ts)
 	return 0;
 }
 
+/* libFuzzer looks every few seconds whether a run takes too long: by the kernel's time. */
+static void
+on_alarm(int signo, siginfo_t *info, void *context)
+{
+	bool on = atomic_exchange(&state.on, false);
+
+	state.alarm(signo, info, context);
+	atomic_store(&state.on, on);
+}
+
+static void
+wrap_alarm(void)
+{
+	struct sigaction action;
+
+	if (sigaction(SIGALRM, NULL, &action) != 0 || !(action.sa_flags & SA_SIGINFO) ||
+	    action.sa_sigaction == on_alarm)
+		return;
+	state.alarm = action.sa_sigaction;
+	action.sa_sigaction = on_alarm;
+	(void)sigaction(SIGALRM, &action, NULL);
+}
+
 void
 fuzz_clock_on(bool on)
 {
+	if (on)
+		wrap_alarm();
 	atomic_store(&state.on, on);
 }
 

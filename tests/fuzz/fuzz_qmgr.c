@@ -10,6 +10,7 @@
 #include "lib/base/str.h"
 #include "lib/ipc/frame.h"
 #include "lib/ipc/messages.h"
+#include "qmgr/agent.h"
 #include "tests/fuzz/fuzz_clock.h"
 #include "tests/fuzz/qmgr_rig.h"
 
@@ -273,9 +274,27 @@ order_bounce(struct program *p)
 	rig_bounce_says(next_bytes(p, next(p)));
 }
 
+/* 8192 is the size of a slot: what is larger finds no room, or nothing new at all. */
+static void
+order_full(struct program *p)
+{
+	unsigned how = next(p);
+
+	rig_full(how % 4 == 0 ? 0 : how % 4 == 1 ? 6000 : 8192 + how * 100);
+}
+
+/* A new configuration: channels are given back. */
+static void
+order_reload(struct program *p)
+{
+	(void)p;
+	agent_let_go();
+	schedule_wake();
+}
+
 static void (*const orders[])(struct program *p) = {order_open, order_select, order_close,
     order_frame, order_raw, order_content, order_commit, order_message, order_admin, order_ask,
-    order_report, order_settle, order_time, order_agents, order_bounce};
+    order_report, order_settle, order_time, order_agents, order_bounce, order_full, order_reload};
 
 static void
 run(void *arg)

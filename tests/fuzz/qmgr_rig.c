@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -526,6 +527,7 @@ run_fiber(void *arg)
 	rig.fds = count_fds(); /* libFuzzer has some of its own, now and then one more */
 	rig_agents_begin();
 	run->fn(run->arg);
+	rig_full(0);
 	rig_agents_end();
 	hang_up();
 	come_to(at_rest);
@@ -568,6 +570,15 @@ void
 rig_excuse(void)
 {
 	rig.excused = true;
+}
+
+void
+rig_full(size_t size)
+{
+	struct rlimit limit = {size ? size : RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+		broken("setrlimit");
 }
 
 /* --- Start --------------------------------------------------------------------------------------------------- */
@@ -665,6 +676,7 @@ rig_start(int *argc, char ***argv)
 	close(nowhere[1]);
 	if (!getenv("FUZZ_LOG"))
 		log_to_socket(nowhere[0], false);
+	signal(SIGXFSZ, SIG_IGN);
 	make_dir();
 	configure();
 	fuzz_clock_on(true);
