@@ -63,17 +63,17 @@ check(struct drop_reader *r, struct copy *c)
 	buf_free(&second.text);
 }
 
-/* *ALL in pieces of STEP bytes, up to the end of the message; what is behind stays. */
+/* ALL in pieces of STEP bytes. */
 static enum drop_event
-feed_pieces(struct drop_reader *r, struct str *all, size_t step, struct copy *c)
+feed_pieces(struct drop_reader *r, struct str all, size_t step, struct copy *c)
 {
 	enum drop_event event = DROP_NEED;
 	struct buf in = {0};
 
-	for (; all->len > 0 && event == DROP_NEED; *all = str_from(*all, step)) {
+	for (; all.len > 0 && event != DROP_BAD; all = str_from(all, step)) {
 		struct str view;
 
-		buf_str(&in, str_sub(*all, 0, step));
+		buf_str(&in, str_sub(all, 0, step));
 		view = buf_view(&in);
 		event = feed(r, &view, c);
 		buf_consume(&in, in.len - view.len);
@@ -87,7 +87,7 @@ feed_file(struct str all, size_t step)
 {
 	struct drop_reader *r = drop_reader_of_file(100000);
 	struct copy c = {0};
-	enum drop_event event = feed_pieces(r, &all, step, &c);
+	enum drop_event event = feed_pieces(r, all, step, &c);
 
 	drop_reader_free(&r);
 	buf_free(&c.text);
@@ -123,24 +123,30 @@ check_file(struct str all, size_t step, bool has_sum, unsigned bit)
 	buf_free(&file);
 }
 
+/* The size of pieces, and which bit is wrong in the end: from all bytes, so that an input is a stream. */
+static unsigned
+number_of(struct str all)
+{
+	unsigned n = 2166136261u;
+
+	for (size_t i = 0; i < all.len; i++)
+		n = (n ^ (unsigned char)all.data[i]) * 16777619u;
+	return n >> 8;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct drop_reader *r = drop_reader_new(100000);
+	struct str all = str_n(data, size);
+	unsigned number = number_of(all);
+	size_t step = number % 100 + 1;
 	struct copy c = {0};
-	struct str all, rest;
-	size_t step;
 
-	if (size > 2) {
-		/* The size of pieces, and which bit is wrong in the end. */
-		step = data[0] % 100 + 1u;
-		all = rest = str_n(data + 2, size - 2);
-		(void)feed_file(all, step);
-		if (feed_pieces(r, &rest, step, &c) == DROP_END) {
-			check(r, &c);
-			check_file(str_sub(all, 0, all.len - rest.len), step, drop_has_sum(r),
-			    data[0] * 256u + data[1]);
-		}
+	(void)feed_file(all, step);
+	if (feed_pieces(r, all, step, &c) == DROP_END) {
+		check(r, &c);
+		check_file(all, step, drop_has_sum(r), number / 100);
 	}
 	drop_reader_free(&r);
 	buf_free(&c.text);
