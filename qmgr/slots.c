@@ -55,10 +55,19 @@ slots_add(uint32_t number)
 	return slot;
 }
 
+static void
+not_dirty(struct slot *slot)
+{
+	if (slot->is_dirty)
+		list_remove(&slots_state.dirty, &slot->dirty);
+	slot->is_dirty = slot->owes_sync = false;
+}
+
 /* The slot's file is gone: so is the slot, when its last user has left. */
 void
 slots_forget(struct slot *slot)
 {
+	not_dirty(slot);
 	slots_state.by_number[slot->number] = NULL;
 	io_close(&slot->fd);
 	free(slot);
@@ -196,14 +205,6 @@ slots_take(bool reserved, fiber_deadline deadline, bool *full)
 		slots_discard(slot);
 	}
 	return slot;
-}
-
-static void
-not_dirty(struct slot *slot)
-{
-	if (slot->is_dirty)
-		list_remove(&slots_state.dirty, &slot->dirty);
-	slot->is_dirty = slot->owes_sync = false;
 }
 
 void

@@ -5,7 +5,6 @@ ends, chunks and pipelining, every refusal, and what the log says of them.
     smtp_dialogues.py [TEST…]
 """
 import os
-import socket
 import subprocess
 import sys
 import time

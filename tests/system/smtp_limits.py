@@ -5,7 +5,6 @@ disk, each just below and just above, and what the log says of them.
     smtp_limits.py [TEST…]
 """
 import os
-import socket
 import sys
 import time
 
