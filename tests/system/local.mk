@@ -1,7 +1,7 @@
 # tests/system: a whole suite, driven by clients that are not part of it. tools/check runs them.
 EXTRA_DIST += \
 	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
-	tests/system/test_clients.py tests/system/test_confined.py \
+	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
 	tests/system/test_failing.py tests/system/test_full.py \
 	tests/system/test_hostile.py tests/system/test_hostile_local.py \
 	tests/system/test_log.py \
