@@ -75,6 +75,7 @@ data_command(struct session *s, const struct command *c)
 {
 	struct submit_refusal no;
 	struct content *content;
+	enum stream_status status;
 
 	(void)c;
 	content = content_begin(s, false, &no);
@@ -84,6 +85,11 @@ data_command(struct session *s, const struct command *c)
 	}
 	s->transaction->content = content;
 	reply(s, 354, "", "End data with <CR><LF>.<CR><LF>");
-	stream_flush(s->client);
+	/* A client that has not heard this is not to be waited for. */
+	status = stream_flush(s->client);
+	if (status != STREAM_OK) {
+		session_lost(s, status);
+		return false;
+	}
 	return data_content(s, content);
 }

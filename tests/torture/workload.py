@@ -85,8 +85,12 @@ class Work:
             self.check("greeting", (e.smtp_code, e.smtp_error))
         except TimeoutError:
             self.impatient("SMTP")
-        except (OSError, smtplib.SMTPException):
-            self.refused += 1
+        except (OSError, smtplib.SMTPException) as e:
+            # smtplib makes a lost connection of a reply that does not come.
+            if "timed out" in str(e):
+                self.impatient("SMTP")
+            else:
+                self.refused += 1
 
     # --- Commands ----------------------------------------------------------------------------------
 
