@@ -59,18 +59,27 @@ work(void *arg)
 	b->took_us = (int64_t)(uv_hrtime() - begun) / 1000;
 }
 
-/* Does what has come so far; the caller's own piece may be too late to be among it. Waits. */
 static void
-run_batch(struct fiber_group *g)
+take(struct batch *b, struct member *m)
+{
+	list_remove(&b->group->waiting, &m->link);
+	b->members[b->n] = m;
+	b->args[b->n++] = m->arg;
+}
+
+/*
+ * Does what has come so far, ME, the caller's own piece, always among it: were it left for another job, the
+ * end of that one would wake a fiber that waits for this. Waits.
+ */
+static void
+run_batch(struct fiber_group *g, struct member *me)
 {
 	struct batch b = {.group = g};
 	struct list_link *l;
 
-	while (b.n < FIBER_GROUP_MAX && (l = list_shift(&g->waiting))) {
-		b.members[b.n] = LIST_ITEM(l, struct member, link);
-		b.args[b.n] = b.members[b.n]->arg;
-		b.n++;
-	}
+	take(&b, me);
+	while (b.n < FIBER_GROUP_MAX && (l = list_first(&g->waiting)))
+		take(&b, LIST_ITEM(l, struct member, link));
 	g->jobs++;
 	g->begun = fiber_now();
 	fiber_offload(g->pool, work, &b);
@@ -97,7 +106,7 @@ fiber_group_run(struct fiber_group *g, void *arg)
 		fiber_pass();
 	while (!me.done) {
 		if (list_linked(&me.link) && room(g))
-			run_batch(g);
+			run_batch(g, &me);
 		else
 			(void)fiber_block(me.fiber, FIBER_FOREVER);
 	}

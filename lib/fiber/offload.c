@@ -22,6 +22,7 @@ struct job {
 	void (*fn)(void *arg);
 	void *arg;
 	struct fiber *fiber;
+	bool ended; /* the loop's */
 };
 
 struct pool {
@@ -59,8 +60,10 @@ on_wake(uv_async_t *async)
 		first = job;
 		job = next;
 	}
-	for (; first; first = first->next)
+	for (; first; first = first->next) {
+		first->ended = true;
 		fiber_ready(first->fiber, FIBER_OK);
+	}
 }
 
 static void
@@ -187,7 +190,9 @@ fiber_offload(enum fiber_pool which, void (*fn)(void *arg), void *arg)
 	}
 	self->uncancelable = true;
 	submit(pool, &job);
-	fiber_block(self, FIBER_FOREVER);
+	/* Whoever else wakes this fiber: a thread has the job. */
+	while (!job.ended)
+		fiber_block(self, FIBER_FOREVER);
 	self->uncancelable = false;
 }
 

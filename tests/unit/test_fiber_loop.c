@@ -205,14 +205,15 @@ struct piece {
 
 static struct fiber_group group;
 static atomic_uint group_jobs;
+static unsigned group_held = 1;
 
-/* The first job waits at the gate, so that others come meanwhile. */
+/* The first jobs wait at the gate, so that others come meanwhile. */
 static void
 work_together(void *const *args, size_t n)
 {
 	unsigned job = atomic_fetch_add(&group_jobs, 1) + 1;
 
-	if (job == 1) {
+	if (job <= group_held) {
 		pthread_mutex_lock(&gate);
 		pthread_mutex_unlock(&gate);
 	}
@@ -305,6 +306,47 @@ test_stuck_group(void **state)
 	(void)state;
 	atomic_store(&group_jobs, 0);
 	fiber_main(stuck_group_main, NULL);
+}
+
+/*
+ * More have come than one job takes, and the one that begins it came last. Another job, which ends before,
+ * wakes nobody whose piece is in the first.
+ */
+static void
+crowded_group_main(void *arg)
+{
+	struct piece stuck = {0}, many[FIBER_GROUP_MAX + 4] = {{0}}, last = {0}, next = {0};
+
+	(void)arg;
+	fiber_group_init(&group, FIBER_POOL_SYNC, work_together);
+	pthread_mutex_lock(&gate);
+	fiber_spawn("stuck", group_member, &stuck);
+	fiber_yield();
+	for (unsigned i = 0; i < ARRAY(many); i++)
+		fiber_spawn("many", group_member, &many[i]);
+	fiber_sleep(100);
+	fiber_spawn("last", group_member, &last);
+	fiber_sleep(100);
+	fiber_spawn("next", group_member, &next);
+	while (next.done == 0)
+		fiber_sleep(1);
+	fiber_sleep(5);
+	/* The two jobs at the gate have one piece and as many as a job takes. */
+	assert_int_equal(t.count, ARRAY(many) + 3 - FIBER_GROUP_MAX - 1);
+	pthread_mutex_unlock(&gate);
+	wait_for_others();
+	assert_int_equal(t.count, ARRAY(many) + 3);
+	assert_int_equal(last.place, 0);
+}
+
+static void
+test_crowded_group(void **state)
+{
+	(void)state;
+	atomic_store(&group_jobs, 0);
+	group_held = 2;
+	fiber_main(crowded_group_main, NULL);
+	group_held = 1;
 }
 
 /* The slower the work, the more jobs at a time: a slow disk is kept busy. */
@@ -650,6 +692,7 @@ main(void)
 	    cmocka_unit_test_setup(test_many_offloads, reset),
 	    cmocka_unit_test_setup(test_group, reset),
 	    cmocka_unit_test_setup(test_stuck_group, reset),
+	    cmocka_unit_test_setup(test_crowded_group, reset),
 	    cmocka_unit_test_setup(test_slow_group, reset),
 	    cmocka_unit_test_setup(test_signal, reset),
 	    cmocka_unit_test_setup(test_stop, reset),

@@ -64,6 +64,32 @@ def crowd(scene, n):
     return counted(replies)
 
 
+def begin_content(scene, sock):
+    for line, code in ((b"HELO x\r\n", b"250"), (b"MAIL FROM:<>\r\n", b"250"),
+                       (f"RCPT TO:<{scene.rcpt}>\r\n".encode(), b"250"), (b"DATA\r\n", b"354")):
+        sock.sendall(line)
+        reply = sock.recv(1000)
+        check(reply.startswith(code), line, reply)
+
+
+@attack(200, 1000, connections=True)
+def burst(scene, n):
+    """N messages end in the same moment, again and again."""
+    for _ in range(5):
+        everybody = connections(scene, n, lambda sock: begin_content(scene, sock))
+        try:
+            for sock in everybody:
+                sock.sendall(b"Subject: burst\r\n\r\nx\r\n")
+            for sock in everybody:
+                sock.sendall(b".\r\n")
+            replies = [sock.recv(1000).decode() for sock in everybody]
+            check(all(r.startswith("250 2.0.0 Ok") for r in replies), counted(replies))
+        finally:
+            close_all(everybody)
+        scene.accepted += n
+    return f"5 x {counted(replies)}"
+
+
 @attack(300, 1500, connections=True)
 def drip(scene, n):
     """N senders of a byte a second: a command, and the content of a message."""
@@ -71,11 +97,7 @@ def drip(scene, n):
     try:
         half = everybody[:n // 2]
         for sock in half:
-            for line, code in ((b"HELO x\r\n", b"250"), (b"MAIL FROM:<>\r\n", b"250"),
-                               (f"RCPT TO:<{scene.rcpt}>\r\n".encode(), b"250"), (b"DATA\r\n", b"354")):
-                sock.sendall(line)
-                reply = sock.recv(1000)
-                check(reply.startswith(code), line, reply)
+            begin_content(scene, sock)
         for byte in b"NOOP\r\n":
             for sock in everybody:
                 sock.sendall(bytes([byte]))
