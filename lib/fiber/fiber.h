@@ -110,8 +110,9 @@ void fiber_offload(enum fiber_pool pool, void (*fn)(void *arg), void *arg);
 /*
  * Work that is cheaper when it is done together, such as syncs. FN runs in a worker thread, with the ARGs
  * of all fibers whose work came in the same turn or while a former job of the group was running, in that
- * order but for the piece of the fiber that begins the job, which is the first; each fiber waits for the end of the job that had its own. As with fiber_offload(), FN may block,
- * and the wait cannot be canceled. How many jobs run at the same time follows from how long they take.
+ * order, but the piece of the fiber that begins the job first; each fiber waits for the end of the job that
+ * had its own. As with fiber_offload(), FN may block, and the wait cannot be canceled. How many jobs run at
+ * the same time follows from how long they take.
  */
 #define FIBER_GROUP_MAX 16 /* pieces of work in one job */
 struct fiber_group {
