@@ -82,6 +82,36 @@ class OneMessage(unittest.TestCase):
             suite.run("postsuper", "-d", before[0]["queue_id"])
             self.assertEqual(suite.queue(), [])
 
+    def test_reload_opens_no_limit(self):
+        """Who had as much as is allowed has had it after a reload as well; the processes that serve clients are new."""
+        with Suite(PREFIX, extra="smtpd_client_message_rate_limit = 2\nsmtpd_client_connection_count_limit = 4\n"
+                   "smtpd_client_event_limit_exceptions =\nanvil_rate_time_unit = 3600s\n") as suite:
+            stays = suite.connect()
+            self.assertEqual(stays.recv(3), b"220")
+            self.send(suite, b"first")
+            self.send(suite, b"second")
+            for domain in ("one.example", "two.example"):
+                before = set(suite.pids("smtpd"))
+                suite.add_conf(f"relay_domains = {domain}")
+                suite.run("postkeep", "reload")
+                with suite.smtp() as smtp:
+                    smtp.ehlo()
+                    self.assertEqual(smtp.mail("alice@example.net")[0], 450)
+                self.assertTrue(set(suite.pids("smtpd")) - before)
+            # The session from before the reloads still counts: three more, and no fourth.
+            more = []
+            for _ in range(100):
+                connection = suite.connect()
+                if connection.recv(3) == b"220":
+                    more.append(connection)
+                elif len(more) == 3:
+                    break
+                else:
+                    time.sleep(0.05)  # that an earlier one has gone is not known yet
+            self.assertEqual(len(more), 3)
+            for connection in [stays] + more:
+                connection.close()
+
     def test_kill_each_program(self):
         """A client that got 250 finds its message, whichever program dies, whenever."""
         with Suite(PREFIX) as suite:
