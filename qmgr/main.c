@@ -143,7 +143,7 @@ qmgr_drain(void)
 static const struct service qmgr_service = {
     .name = "qmgr",
     .sandbox = SANDBOX_FILES,
-    .session_limit = P_default_session_limit,
+    .session_limit = P_qmgr_session_limit,
     .before_confinement = qmgr_before,
     .start = qmgr_start,
     .session = qmgr_session,

@@ -150,7 +150,7 @@ class Attack(unittest.TestCase):
 
 
 class Postdrop(Attack):
-    MAIN = "default_session_limit = 100\n"
+    MAIN = "default_session_limit = 100\nqmgr_session_limit = 100\n"
 
     def setUp(self):
         self.token = f"token-{os.getpid()}-{time.monotonic_ns()}"
@@ -384,7 +384,7 @@ class Postdrop(Attack):
 
 
 class Pickup(Attack):
-    MAIN = "default_session_limit = 100\n"
+    MAIN = "default_session_limit = 100\nqmgr_session_limit = 100\n"
 
     @unittest.skipUnless(ROOT, "needs root")
     def test_hostile_files(self):
