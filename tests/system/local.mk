@@ -14,3 +14,9 @@ EXTRA_DIST += \
 	tests/system/hostile/scene.py
 # The corpus of old queue files: each edition is kept for ever.
 EXTRA_DIST += tests/queue-files/make tests/queue-files/2026-11-22a tests/queue-files/2026-11-22b
+
+# In smtpd's stead, for test_intruder.py.
+noinst_PROGRAMS += tests/system/intruder
+tests_system_intruder_SOURCES = tests/system/intruder.c
+tests_system_intruder_LDADD = libpostkeep.la
+tests_system_intruder_LDFLAGS = $(AM_LDFLAGS) -no-install
