@@ -111,9 +111,11 @@ class Limits(Rig):
             channel.content((token(i) + b"\r\n").ljust(size, b"x"))
             channels.append((channel, queue_id))
             if i + 1 == few:
-                self.wait_for("content in memory", lambda: self.memory() - before > few * size * 9 // 10)
+                self.wait_for("content in memory", lambda: self.memory() - before > few * size * 9 // 10,
+                              timeout=60)
                 self.assertEqual(written(range(few)), set())
-        self.wait_for("content in slots", lambda: written(range(100, many)) == set(range(100, many)))
+        self.wait_for("content in slots", lambda: written(range(100, many)) == set(range(100, many)),
+                      timeout=60)
         if not SANITIZED:  # AddressSanitizer keeps what was freed
             self.assertLess(self.memory() - before, GATHERED_MAX + many * 64 * 1024)
         for channel, _ in channels[::2]:
