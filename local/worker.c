@@ -243,15 +243,17 @@ on_term(int signo)
 		fiber_cancel(w->reader);
 }
 
-static void
-serve(struct worker *w)
+void
+worker_serve(struct worker *w)
 {
 	struct list unsure;
 
+	fiber_waitq_init(&w->changed);
+	maildir_start(w);
+	list_init(&w->mbox_queue);
 	results_start(&w->results, w->channel, &w->changed);
 	w->reading = true;
 	w->reader = fiber_spawn("reader", reader, w);
-	fiber_on_signal(SIGTERM, on_term);
 	while (w->reading || w->open > 0 || !results_idle(&w->results)) {
 		/* A channel that takes no results must bring no more work. */
 		if (w->reading && w->results.lost && !atomic_exchange(&w->given_up, true))
@@ -273,14 +275,12 @@ first_fiber(void *arg)
 {
 	struct worker *w = arg;
 
-	fiber_waitq_init(&w->changed);
-	maildir_start(w);
-	list_init(&w->mbox_queue);
 	w->channel = ipc_channel_new(stream_fd(FD_CHANNEL), "local", "qmgr");
-	if (begin(w))
-		serve(w);
-	else
-		ipc_channel_free(&w->channel);
+	if (begin(w)) {
+		fiber_on_signal(SIGTERM, on_term);
+		worker_serve(w);
+	}
+	ipc_channel_free(&w->channel);
 }
 
 int

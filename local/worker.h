@@ -48,6 +48,12 @@ struct worker {
 size_t worker_window(const struct worker *w);
 
 /*
+ * On a fiber: serves W's channel, after its introduction, until it ends; then it is freed. User and
+ * mailbox are set. Waits.
+ */
+void worker_serve(struct worker *w);
+
+/*
  * All that the child of the parent does, as root at first; the return value is its exit status. FD is
  * the channel, its introduction still unread; CONTROL leads to the parent.
  */

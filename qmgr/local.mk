@@ -19,7 +19,7 @@ qmgr_qmgr_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_qmgr
 tests_fuzz_fuzz_qmgr_SOURCES = tests/fuzz/fuzz_qmgr.c \
-	tests/fuzz/fuzz_clock.c tests/fuzz/fuzz_clock.h \
+	tests/fuzz/fuzz_world.c tests/fuzz/fuzz_world.h \
 	tests/fuzz/qmgr_rig.c tests/fuzz/qmgr_rig.h \
 	tests/fuzz/qmgr_rig_agents.c tests/fuzz/qmgr_rig_agents.h
 tests_fuzz_fuzz_qmgr_LDADD = libqmgr.la libpostkeep.la

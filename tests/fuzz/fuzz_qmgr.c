@@ -11,7 +11,7 @@
 #include "lib/ipc/frame.h"
 #include "lib/ipc/messages.h"
 #include "qmgr/agent.h"
-#include "tests/fuzz/fuzz_clock.h"
+#include "tests/fuzz/fuzz_world.h"
 #include "tests/fuzz/qmgr_rig.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -254,7 +254,7 @@ order_time(struct program *p)
 
 	rig_excuse();
 	if (how < 250)
-		fuzz_clock_pass(how < 100 ? how * 10 : (how - 99) * 10000);
+		fuzz_time_passes(how < 100 ? how * 10 : (how - 99) * 10000);
 	else
 		fuzz_clock_set((how - 252) * 3600);
 	rig_settle();
@@ -280,7 +280,7 @@ order_full(struct program *p)
 {
 	unsigned how = next(p);
 
-	rig_full(how % 4 == 0 ? 0 : how % 4 == 1 ? 6000 : 8192 + how * 100);
+	fuzz_disk_full(how % 4 == 0 ? 0 : how % 4 == 1 ? 6000 : 8192 + how * 100);
 }
 
 /* A new configuration: channels are given back. */

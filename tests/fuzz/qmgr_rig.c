@@ -13,12 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,7 +35,7 @@
 #include "qmgr/receive.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots_upkeep.h"
-#include "tests/fuzz/fuzz_clock.h"
+#include "tests/fuzz/fuzz_world.h"
 #include "tests/fuzz/qmgr_rig_agents.h"
 
 #define CLIENTS_MAX 64
@@ -100,6 +98,7 @@ remove_dir(void)
 
 static void __attribute__((noreturn)) broken(const char *what)
 {
+	fuzz_disk_full(0);
 	fprintf(stderr, "fuzz_qmgr: %s\n", what);
 	remove_dir();
 	abort();
@@ -352,7 +351,7 @@ come_to(bool (*quiet)(void))
 		hear_all();
 		fiber_yield();
 		if (turns % JUMP_TURNS == 0) {
-			fuzz_clock_pass(JUMP_MS);
+			fuzz_time_passes(JUMP_MS);
 			usleep(50);
 		}
 		if (turns > TURNS_MAX)
@@ -527,7 +526,7 @@ run_fiber(void *arg)
 	rig.fds = count_fds(); /* libFuzzer has some of its own, now and then one more */
 	rig_agents_begin();
 	run->fn(run->arg);
-	rig_full(0);
+	fuzz_disk_full(0);
 	rig_agents_end();
 	hang_up();
 	come_to(at_rest);
@@ -545,10 +544,9 @@ rig_run(void (*fn)(void *arg), void *arg)
 
 	if (fchdir(rig.spool) != 0)
 		broken("the spool is gone");
-	fuzz_clock_on(true);
+	fuzz_world_on(true);
 	fiber_main(run_fiber, &run);
-	fuzz_clock_set(0);
-	fuzz_clock_on(false);
+	fuzz_world_on(false);
 	if (fchdir(rig.home) != 0)
 		broken("no way back");
 }
@@ -570,15 +568,6 @@ void
 rig_excuse(void)
 {
 	rig.excused = true;
-}
-
-void
-rig_full(size_t size)
-{
-	struct rlimit limit = {size ? size : RLIM_INFINITY, RLIM_INFINITY};
-
-	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
-		broken("setrlimit");
 }
 
 /* --- Start --------------------------------------------------------------------------------------------------- */
@@ -643,45 +632,22 @@ configure(void)
 	fiber_pool_size(FIBER_POOL_BULK, 1);
 }
 
-/* An input that breaks something is written to the present directory, which is the spool by then. */
-static void
-keep_artifacts_here(int *argc, char ***argv)
-{
-	char **args = mem_array((size_t)*argc + 2, sizeof(*args));
-	char here[4096];
-	struct buf option = {0};
-
-	for (int i = 0; i < *argc; i++) {
-		args[i] = (*argv)[i];
-		if (strncmp(args[i], "-artifact_prefix=", 17) == 0) {
-			free(args);
-			return;
-		}
-	}
-	if (!getcwd(here, sizeof(here)))
-		broken("no present directory");
-	buf_printf(&option, "-artifact_prefix=%s/", here);
-	args[(*argc)++] = buf_take(&option);
-	*argv = args;
-}
-
 void
 rig_start(int *argc, char ***argv)
 {
 	int nowhere[2];
 
-	keep_artifacts_here(argc, argv);
+	fuzz_artifacts_here(argc, argv);
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, nowhere) != 0)
 		broken("no socket pair");
 	close(nowhere[1]);
 	if (!getenv("FUZZ_LOG"))
 		log_to_socket(nowhere[0], false);
-	signal(SIGXFSZ, SIG_IGN);
 	make_dir();
 	configure();
-	fuzz_clock_on(true);
+	fuzz_world_on(true);
 	fiber_main(start_fiber, NULL);
-	fuzz_clock_on(false);
+	fuzz_world_on(false);
 	if (fchdir(rig.home) != 0)
 		broken("no way back");
 }

@@ -56,11 +56,6 @@ struct str rig_id(unsigned n);
 /* From here on a message may end, for reasons that the rig does not follow. */
 void rig_excuse(void);
 
-/*
- * No file grows beyond SIZE from here on, as on a full disk; 0 = as it was. A slot's marks have their room.
- */
-void rig_full(size_t size);
-
 /* What delivery agents, and bounce, answer: a byte or a few per event. At its end they hang up. */
 void rig_agents_say(struct str script);
 void rig_bounce_says(struct str script);
