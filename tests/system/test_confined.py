@@ -1,5 +1,7 @@
 """What the programs of a running suite still may: user, groups, capabilities, root directory, system call
-filter and open descriptors, as /proc tells them, held against the table of lib/service/endpoint.c. As root."""
+filter, limits and open descriptors, as /proc tells them, held against the table of lib/service/endpoint.c and
+that of doc/architecture.md. As root; and what is left of it for a suite of an ordinary user."""
+import functools
 import grp
 import os
 import pwd
@@ -17,8 +19,12 @@ from suite import Suite  # noqa: E402
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 USERS = {"QUEUE": "postkeep", "WORK": "postwork", "NETWORK": "postnet", "ROOT": "root"}
-# Regular files that a program may have open for good.
-FILES = {"postlogd": r"/log$", "qmgr": r"/(slots/.*|pid/.*|[^/]*lock[^/]*)$", "master": r"/pid/.*$"}
+ROOT = os.geteuid() == 0
+WORKER = "local (worker)"
+# A session has so many descriptors, the process so many besides (lib/service/confine.c).
+FDS_PER_SESSION, FDS_RESERVE = 4, 256
+SESSIONS = {"smtpd": 2000, "qmgr": 4000}
+SESSIONS_OTHERS = 1000
 STATUS, LOG = 3, 4
 
 
@@ -37,6 +43,15 @@ def tables():
     for program, path in re.findall(r'\{"(\w+)", "([^"]+)",', text):
         programs[program]["sockets"].add(path)
     return programs
+
+
+def documented():
+    """The table of programs in doc/architecture.md: {name: {column: text}}."""
+    with open(os.path.join(TOP, "doc", "architecture.md")) as f:
+        table = re.search(r"(?m)^\| program \| does .*\n(?:\|.*\n)+", f.read()).group(0).splitlines()
+    columns = [cell.strip() for cell in table[0].strip("|").split("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+    return {row[0].replace("`", ""): dict(zip(columns, row)) for row in rows}
 
 
 def status(pid):
@@ -61,7 +76,123 @@ def unix_sockets():
     return {row[6]: (row[7] if len(row) > 7 else "", row[3] == "00010000") for row in rows}
 
 
-@unittest.skipUnless(os.geteuid() == 0, "needs root")
+def limits(pid):
+    """name -> (soft, hard)"""
+    with open(f"/proc/{pid}/limits") as f:
+        return {line[:26].strip(): tuple(line[26:].split()[:2]) for line in f.readlines()[1:]}
+
+
+def capabilities(now):
+    return [int(now[c], 16) for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")]
+
+
+def of_each(method):
+    """A test of each process of the suite."""
+    @functools.wraps(method)
+    def test(self):
+        for pid, name in self.processes:
+            with self.subTest(program=name):
+                method(self, pid, name, self.table[name])
+    return test
+
+
+class Documented(unittest.TestCase):
+    """Each process of the suite is as the table of doc/architecture.md has it."""
+    @classmethod
+    def setUpClass(cls):
+        cls.table = documented()
+        cls.suite = Suite(PREFIX)
+        cls.user = "nobody" if ROOT else cls.suite.user
+        with smtplib.SMTP("127.0.0.1", cls.suite.port, source_address=("127.0.0.2", 0)) as smtp:
+            smtp.sendmail("a@example.net", [cls.user + "@example.org"], b"Subject: one\r\n\r\nx\r\n")
+        cls.suite.run("sendmail", "-f", cls.user, "no-such-user-here", input=b"Subject: two\n\nx\n")
+        cls.suite.wait_mail(cls.user, b"Subject: one")
+        cls.suite.wait_mail(cls.user, b"Undelivered")
+        cls.client = socket.create_connection(("127.0.0.1", cls.suite.port), source_address=("127.0.0.3", 0))
+        cls.client.recv(100)
+        cls.processes = [(cls.suite.master_pid(), "master")]
+        for pid, name in cls.suite.pids().items():
+            parent = status(pid)["PPid"] == str(cls.suite.master_pid())
+            cls.processes.append((pid, name if parent else f"{name} (worker)"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        cls.suite.__exit__(None, None, None)
+
+    def account(self, words):
+        """The account of the words in the column "runs as"."""
+        if not ROOT:
+            return pwd.getpwuid(os.geteuid())
+        return pwd.getpwnam({"the mailbox's user": self.user, "root": "root"}.get(words) or USERS[words.upper()])
+
+    def test_all_run(self):
+        self.assertEqual({name for _, name in self.processes}, set(self.table))
+        for name, row in self.table.items():
+            running = sum(1 for _, n in self.processes if n == name)
+            if row["how many"] == "one":
+                self.assertEqual(running, 1, name)
+
+    @of_each
+    def test_rights(self, pid, name, row):
+        account, now = self.account(row["runs as"]), status(pid)
+        self.assertEqual(now["Uid"].split(), [str(account.pw_uid)] * 4)
+        if ROOT:
+            self.assertEqual(now["Gid"].split(), [str(account.pw_gid)] * 4)
+        if ROOT and account.pw_uid != 0:
+            self.assertEqual(capabilities(now), [0] * 5)
+        if ROOT and name != WORKER:
+            self.assertEqual(now["Groups"].split(), [])
+        if not ROOT:
+            self.assertEqual(capabilities(now)[1:3], [0, 0])
+
+    @of_each
+    def test_system_calls(self, pid, name, row):
+        """(Which list it is tests/unit/test_architecture.sh compares.)"""
+        now = status(pid)
+        restricted = row["system calls"] != "all"
+        self.assertEqual((now["Seccomp"], now["NoNewPrivs"]), ("2", "1") if restricted else ("0", "0"))
+
+    @of_each
+    def test_limits(self, pid, name, row):
+        now = limits(pid)
+        if name != "master":
+            self.assertEqual(now["Max core file size"], ("0", "0"))
+            need = SESSIONS.get(name, SESSIONS_OTHERS) * FDS_PER_SESSION + FDS_RESERVE
+            soft, hard = [float("inf") if n == "unlimited" else int(n) for n in now["Max open files"]]
+            self.assertGreaterEqual(soft, need if ROOT else min(need, hard))
+
+    @of_each
+    def test_not_dumpable(self, pid, name, row):
+        """What belongs to root here is of no use to another process of the same user."""
+        if name != "master" or ROOT:
+            self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, 0)
+
+    @unittest.skipUnless(ROOT, "needs root: the processes are not dumpable")
+    @of_each
+    def test_root_directory(self, pid, name, row):
+        jail = f"{self.suite.spool}/jail/{name}"
+        self.assertEqual(os.readlink(f"/proc/{pid}/root"), jail if row["chroot"] == "yes" else "/")
+
+    @unittest.skipUnless(ROOT, "needs root: the processes are not dumpable")
+    @of_each
+    def test_descriptors(self, pid, name, row):
+        """Sockets, what waits for them, and the files of the table; of the network, only who talks to it."""
+        words = {"the log": self.suite.log_path, "the mailbox": self.suite.mail + "/", "tables": "/etc/"}
+        allowed = [words.get(w) or f"{self.suite.spool}/{w.strip('`')}" for w in row["files it opens"].split(", ") if w]
+        unix = unix_sockets()
+        for fd, what in descriptors(pid).items():
+            if fd <= 2:
+                self.assertEqual(what, "/dev/null")
+            elif what.startswith("socket:"):
+                self.assertTrue(what[8:-1] in unix or name in ("smtpd", "master"), f"{fd} is a network socket")
+            elif what.startswith("/"):
+                self.assertTrue(any((what + "/").startswith(a) for a in allowed), f"{fd} {what}: {allowed}")
+            else:
+                self.assertRegex(what, r"^(anon_inode:\[(eventpoll|eventfd|signalfd)\]|pipe:)", f"{fd}")
+
+
+@unittest.skipUnless(ROOT, "needs root")
 class Confined(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -92,18 +223,11 @@ class Confined(unittest.TestCase):
             yield pid, name, self.table[name]
 
     def test_identity(self):
+        """The users of the code's table are the page's: both are written by hand."""
+        page = documented()
         for pid, name, row in self.each():
-            with self.subTest(program=name):
-                account = pwd.getpwnam(USERS[row["user"]])
-                now = status(pid)
-                self.assertEqual(now["Uid"].split(), [str(account.pw_uid)] * 4)
-                self.assertEqual(now["Gid"].split(), [str(account.pw_gid)] * 4)
-                if row["user"] == "ROOT":
-                    continue
-                self.assertEqual(now["Groups"].split(), [])
-                for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-                    self.assertEqual(int(now[capabilities], 16), 0, capabilities)
-                self.assertEqual((now["NoNewPrivs"], now["Seccomp"]), ("1", "2"))
+            self.assertEqual(page[name]["runs as"].upper(), row["user"])
+            self.assertEqual(page[name]["chroot"] == "yes", row["jail"])
 
     def test_accounts(self):
         """Users of their own, who own nothing but what the design gives them."""
@@ -120,21 +244,10 @@ class Confined(unittest.TestCase):
         self.assertLessEqual(owned["postwork"], {"maildrop"})
         self.assertEqual(owned["postnet"], set())
 
-    def test_not_dumpable(self):
-        """Nobody but root looks into the memory of any of them, and none leaves a core file."""
-        for pid, name, _ in list(self.each()) + [(self.suite.master_pid(), "master", None)]:
-            with self.subTest(program=name):
-                self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, 0)
-                with open(f"/proc/{pid}/limits") as f:
-                    core = re.search(r"Max core file size\s+(\S+)\s+(\S+)", f.read())
-                if name != "master":
-                    self.assertEqual(core.groups(), ("0", "0"))
-
-    def test_root_directory(self):
+    def test_working_directory(self):
         for pid, name, row in self.each():
             jail = f"{self.suite.spool}/jail/{name}"
             with self.subTest(program=name):
-                self.assertEqual(os.readlink(f"/proc/{pid}/root"), jail if row["jail"] else "/")
                 self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), jail if row["jail"] else self.suite.spool)
 
     def test_jails(self):
@@ -165,21 +278,10 @@ class Confined(unittest.TestCase):
             own = {f"private/{name}", f"public/{name}", "public/postlog" if name == "postlogd" else ""} | row["sockets"]
             for fd, what in fds.items():
                 with self.subTest(program=name, fd=fd, what=what):
-                    if fd <= 2:
-                        self.assertEqual(what, "/dev/null")
-                    elif what.startswith("socket:"):
-                        inode = what[8:-1]
-                        path, listens = unix.get(inode, (None, False))
-                        if path is None:
-                            self.assertEqual(name, "smtpd", "a network socket")
-                        elif listens or (path and fd < 16 and fd > LOG):
+                    if what.startswith("socket:"):
+                        path, listens = unix.get(what[8:-1], ("", False))
+                        if listens or (path and fd < 16 and fd > LOG):
                             self.assertIn(path.replace(self.suite.spool + "/", ""), own)
-                    elif what.startswith("/"):
-                        self.assertIn(name, FILES)
-                        if not os.path.isdir(what):
-                            self.assertRegex(what, FILES[name])
-                    else:
-                        self.assertRegex(what, r"^(anon_inode:|pipe:)")
             self.assertTrue(fds[STATUS].startswith("socket:") and fds[LOG].startswith("socket:"))
 
     def listening_paths(self):
@@ -199,9 +301,7 @@ class Confined(unittest.TestCase):
         self.assertEqual(now["Uid"].split(), [str(nobody.pw_uid)] * 4)
         self.assertEqual(now["Gid"].split(), [str(nobody.pw_gid)] * 4)
         self.assertEqual(now["Groups"].split(), [str(os.stat(self.suite.mail).st_gid)])
-        self.assertEqual([int(now[c], 16) for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")], [0] * 5)
-        self.assertEqual((now["NoNewPrivs"], now["Seccomp"]), ("1", "2"))
-        self.assertEqual(os.stat(f"/proc/{workers[0]}/environ").st_uid, 0)
+        self.assertEqual(capabilities(now), [0] * 5)
         self.assertEqual([f for f in descriptors(workers[0]).values() if f.startswith("/") and f != "/dev/null"], [])
 
 
