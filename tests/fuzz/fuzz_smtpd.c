@@ -1,8 +1,8 @@
 /*
  * fuzz_smtpd - a whole SMTP session: any bytes from the client, cut into packets of any size
  *
- * The first byte chooses how strict the server is and where the client is; after that each packet is a
- * length byte (times 16) and its bytes. Messages end in memory. What must hold: each message begun ends
+ * The first byte chooses how strict the server is and where the client is; two bytes 0xfe end a packet.
+ * Messages end in memory. What must hold: each message begun ends
  * once, whole or not at all; as many are acknowledged as are committed; what is committed has no line
  * end but CRLF; and the server's own lines are well-formed replies.
  */
@@ -21,6 +21,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PACKETS_MAX 256
+#define PACKET_SIZE_MAX 4096
+#define PACKET_END "\xfe\xfe"
 #define REPLY_LINE_MAX 512
 
 #define QUICK                                                                                      \
@@ -94,20 +96,16 @@ check_replies(struct str text, size_t committed)
 }
 
 static size_t
-cut(const uint8_t *data, size_t size, struct str *packets)
+cut(struct str rest, struct str *packets)
 {
 	size_t n = 0;
 
-	while (size > 0 && n < PACKETS_MAX) {
-		size_t length = (size_t)data[0] * 16 + 1;
+	while (rest.len > 0 && n < PACKETS_MAX) {
+		size_t end = str_find(rest, STR(PACKET_END));
+		struct str packet = str_sub(str_sub(rest, 0, end), 0, PACKET_SIZE_MAX);
 
-		data++;
-		size--;
-		if (length > size)
-			length = size;
-		packets[n++] = str_n(data, length);
-		data += length;
-		size -= length;
+		rest = str_from(rest, packet.len == end ? end + 2 : packet.len);
+		packets[n++] = packet;
 	}
 	return n;
 }
@@ -125,7 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	prepare();
 	choice = data[0];
 	f = &servers[choice % CONFIGURATIONS];
-	script.n = cut(data + 1, size - 1, packets);
+	script.n = cut(str_n(data + 1, size - 1), packets);
 	f->sink.begun = f->sink.committed = f->sink.canceled = 0;
 	f->sink.content_max = choice & 64 ? 100 : 0;
 	f->sink.refuse_begin = choice & 32 ? 1 : 0;

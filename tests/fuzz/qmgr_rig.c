@@ -22,6 +22,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/fiber/fiber.h"
@@ -207,10 +208,14 @@ hear(struct rig_client *c)
 	struct buf why = {0};
 	struct ipc_frame frame;
 	char data[16384];
-	ssize_t n = 0;
+	ssize_t n;
 
-	while (c->fd != -1 && (n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT)) > 0)
+	if (c->fd == -1)
+		return;
+	while ((n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT)) > 0)
 		buf_append(&c->replies, data, (size_t)n);
+	if (n == 0)
+		io_close(&c->fd);
 	while (c->replies.len >= IPC_HEADER) {
 		if (!ipc_frame_get(c->replies.data, &frame, &why))
 			broken("an answer that is no frame");
