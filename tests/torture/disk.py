@@ -162,6 +162,10 @@ class History:
             times.update((r.begin + 1, r.end + 1))
         return sorted(times)
 
+    def sync_times(self):
+        """Moments in the middle of a sync: most has been written then, and nothing of it is sure."""
+        return sorted({(r.begin + r.end) // 2 for r in self.records if r.op in (SYNC, SYNCFS)})
+
 
 def set_safe(items, ends, syncs):
     """When each of ITEMS, whose calls ended at ENDS, was kept for good: at the first end of a sync that had

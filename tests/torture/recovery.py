@@ -118,8 +118,10 @@ class Checker:
         self.wrong, self.states, self.counts = [], 0, None
         rng = random.Random(f"{options.seed}/states")
         orders = ["strict", "ordered"] if options.order == "both" else [options.order]
+        times = sample(history.times(), rng, options.states // 2)
+        times += sample(history.sync_times(), rng, options.states - len(times))
         self.work = [(t, rng.random(), rng.choices(["some", "none", "all"], [6, 1, 1])[0], rng.choice(orders))
-                     for t in sample(history.times(), rng, options.states)]
+                     for t in times]
         rng.shuffle(self.work)
 
     def one(self, work):
