@@ -5,6 +5,7 @@
  */
 #include "lib/base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,4 +44,11 @@ mem_strdup(const char *s)
 	size_t n = strlen(s) + 1;
 
 	return memcpy(mem_alloc(n), s, n);
+}
+
+void
+mem_give_back(size_t keep)
+{
+	if (mallinfo2().fordblks > keep)
+		malloc_trim(keep);
 }

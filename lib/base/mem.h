@@ -16,6 +16,12 @@ void *mem_array(size_t count, size_t size);
 void *mem_resize(void *p, size_t n);
 char *mem_strdup(const char *s);
 
+/*
+ * Gives pages that were freed back to the system, if they are more than KEEP bytes. Takes milliseconds
+ * when it has much to give.
+ */
+void mem_give_back(size_t keep);
+
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
 
 #endif

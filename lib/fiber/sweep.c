@@ -4,8 +4,9 @@
  * A fiber that begins to wait comes into the list of dirty ones. A slow timer looks through the list:
  * who has waited for a second loses the pages below the stack pointer and leaves the list, until it
  * has run again. When the list is empty and the pools are small the timer stops, so an idle process
- * sleeps without end.
+ * sleeps without end. What a crowd of sessions had in buffers goes back to the system too.
  */
+#include "lib/base/mem.h"
 #include "lib/fiber/internal.h"
 #include "lib/fiber/stream_internal.h"
 
@@ -14,10 +15,14 @@
 /* At most so many stacks at a time, the next after a breath: a turn stays short. */
 #define BATCH 512
 #define BREATH_MS 20
+/* Freed memory that is kept for what comes next; and how often it is looked at while there is work. */
+#define MEMORY_KEEP ((size_t)8 << 20)
+#define MEMORY_MS 10000
 
 static struct {
 	struct list dirty;
 	uv_timer_t timer;
+	int64_t memory_at; /* when memory was given back last */
 	bool initialized;
 	bool active;
 } sweep;
@@ -45,11 +50,21 @@ sweep_fibers(int64_t now)
 }
 
 static void
+give_back(int64_t now)
+{
+	sweep.memory_at = now;
+	mem_give_back(MEMORY_KEEP);
+}
+
+static void
 on_timer(uv_timer_t *timer)
 {
-	bool more = sweep_fibers((int64_t)uv_now(timer->loop));
+	int64_t now = (int64_t)uv_now(timer->loop);
+	bool more = sweep_fibers(now);
 	enum sweep_result pool = fiber_stack_trim_pool(BATCH);
 
+	if (now - sweep.memory_at >= MEMORY_MS)
+		give_back(now);
 	if (more || pool == SWEEP_MORE) {
 		uv_timer_start(timer, on_timer, BREATH_MS, 0);
 		return;
@@ -59,6 +74,7 @@ on_timer(uv_timer_t *timer)
 		return;
 	}
 	stream_pool_trim();
+	give_back(now);
 	sweep.active = false;
 }
 

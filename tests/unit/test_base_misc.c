@@ -1,9 +1,12 @@
 /* lib/base: checked, list, mem, random and clock. */
+#include "config.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +117,56 @@ memory(void **state)
 	free(copy);
 }
 
+#ifdef POSTKEEP_SANITIZED
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+/* Pages of this process that are in memory. */
+static size_t
+resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	size_t all, here;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%zu %zu", &all, &here), 2);
+	assert_int_equal(fclose(f), 0);
+	return here;
+}
+
+/* What was freed between pieces that stay goes back to the system, and nothing else does. */
+static void
+memory_given_back(void **state)
+{
+	enum { PIECES = 1000, LARGE = 65000, SMALL = 100 };
+	char *large[PIECES], *small[PIECES];
+	size_t before, after, pages = (size_t)PIECES * LARGE / (size_t)sysconf(_SC_PAGESIZE);
+
+	(void)state;
+	if (SANITIZED)
+		skip(); /* another allocator */
+	for (size_t i = 0; i < PIECES; i++) {
+		large[i] = mem_alloc(LARGE);
+		memset(large[i], 'x', LARGE);
+		small[i] = mem_alloc(SMALL);
+		memset(small[i], (int)(i % 100), SMALL);
+	}
+	for (size_t i = 0; i < PIECES; i++)
+		free(large[i]);
+	before = resident();
+	mem_give_back((size_t)PIECES * LARGE * 2);
+	assert_true(resident() + pages / 10 > before);
+	mem_give_back(1 << 20);
+	after = resident();
+	assert_true(after + pages / 2 < before);
+	for (size_t i = 0; i < PIECES; i++) {
+		assert_int_equal(small[i][SMALL - 1], i % 100);
+		free(small[i]);
+	}
+}
+
 static void
 random_numbers(void **state)
 {
@@ -161,6 +214,7 @@ main(void)
 	    cmocka_unit_test(sums_and_products),
 	    cmocka_unit_test(lists),
 	    cmocka_unit_test(memory),
+	    cmocka_unit_test(memory_given_back),
 	    cmocka_unit_test(random_numbers),
 	    cmocka_unit_test(clocks),
 	};
