@@ -90,6 +90,20 @@ def burst(scene, n):
     return f"5 x {counted(replies)}"
 
 
+@attack(200, 1500, connections=True)
+def half_messages(scene, n):
+    """N messages of 200 KB at the same time, none of which comes to its end."""
+    def begin(sock):
+        begin_content(scene, sock)
+        sock.sendall(b"Subject: half\r\n\r\n" + b"half a message\r\n" * 13_000)
+    everybody = connections(scene, n, begin)
+    try:
+        scene.deliver_one()
+    finally:
+        close_all(everybody)
+    return f"{n} x gone"
+
+
 @attack(300, 1500, connections=True)
 def drip(scene, n):
     """N senders of a byte a second: a command, and the content of a message."""
@@ -275,6 +289,27 @@ def false_ends(scene, n):
         for _ in range(n // len(evil) + 1):
             c.send(evil)
         c.send(b"\r\n.\r\nQUIT\r\n")
+        replies = c.rest()
+    check([r[:3] for r in replies] == ["250", "221"], replies)
+    scene.accepted += 1
+    check("evil@example.net" not in scene.suite.log(), "a smuggled envelope")
+    return counted(replies)
+
+
+@attack(1 << 20, 8 << 20, 1 << 20)
+def false_ends_in_chunks(scene, n):
+    """The same in chunks, cut in the middle of each end: what is a dot on a line of its own there is content too."""
+    smuggled = f"MAIL FROM:<evil@example.net>\r\nRCPT TO:<{scene.rcpt}>\r\nDATA\r\nSubject: smuggled\r\n\r\nx".encode()
+    with scene.wire() as c:
+        scene.envelope(c)
+        rest = scene.head() + b"\r\n"
+        for i in range(n // 120):
+            end = (FALSE_ENDS + [b"\r\n.\r\n", b"\r\n..\r\n", b"\r\n.\r\nQUIT\r\n"])[i % (len(FALSE_ENDS) + 3)]
+            text = rest + end[:len(end) // 2]
+            rest = end[len(end) // 2:] + smuggled
+            c.send(b"BDAT %d\r\n" % len(text) + text)
+            c.expect("250")
+        c.send(b"BDAT %d LAST\r\n" % len(rest) + rest + b"QUIT\r\n")
         replies = c.rest()
     check([r[:3] for r in replies] == ["250", "221"], replies)
     scene.accepted += 1
