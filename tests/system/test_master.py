@@ -106,7 +106,9 @@ class StartStop(MasterTest):
     def test_start_after_master_was_killed(self):
         self.start()
         self.suite.connect()[0].close()
-        os.kill(self.suite.pid(), signal.SIGKILL)
+        pid = self.suite.pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_for("master to be gone", lambda: not alive(pid))
         self.start()
         self.suite.connect()[0].close()
         wait_for("the old children to end", lambda: len(self.suite.children()) <= 4)
