@@ -62,10 +62,31 @@ static struct {
 
 static char filler[65536];
 
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag;
+	return ftw->level > 0 ? remove(path) : 0;
+}
+
+static void
+remove_all(void)
+{
+	nftw(rig.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+remove_dir(void)
+{
+	remove_all();
+	rmdir(rig.dir);
+}
+
 static void __attribute__((noreturn)) broken(const char *what)
 {
 	fuzz_disk_full(0);
 	fprintf(stderr, "fuzz_local: %s\n", what);
+	remove_dir();
 	abort();
 }
 
@@ -261,26 +282,6 @@ static void (*const orders[])(struct str *rest) = {
     order_deliver, order_frame, order_raw, order_settle, order_full};
 
 /* --- The mailbox ---------------------------------------------------------------------------------------- */
-
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag;
-	return ftw->level > 0 ? remove(path) : 0;
-}
-
-static void
-remove_all(void)
-{
-	nftw(rig.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void
-remove_dir(void)
-{
-	remove_all();
-	rmdir(rig.dir);
-}
 
 static void
 put_file(const char *name, const char *text)
