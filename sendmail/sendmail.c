@@ -157,7 +157,8 @@ main(int argc, char **argv)
 	/* -q30m belongs to a daemon; queue_run_delay does it. */
 	if (!o.interval || o.mode == MODE_DAEMON)
 		run_mode(&o);
-	if (fflush(stdout) != 0)
+	/* What was accepted is accepted, whoever hears of the report to come. */
+	if (fflush(stdout) != 0 && o.mode != MODE_ENQUEUE)
 		return EX_IOERR;
 	options_free(&o);
 	buf_free(&why);

@@ -327,6 +327,14 @@ class Errors(Case):
         listener.close()
         self.assertEqual(self.files(), [])
 
+    def test_remark_not_heard(self):
+        """The message is stored, so the status is 0, even if what is said about the report cannot be written."""
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([SENDMAIL, "-v", "bob"], input=b"hello\n", stdout=full, stderr=subprocess.PIPE,
+                                    env=self.environment(), timeout=60, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(self.files()), 1)
+
     def limited(self, limit, *args, data=b"hello\n"):
         """Exit status under a limit of the shell's."""
         return subprocess.run(["/bin/sh", "-c", f'ulimit {limit} && exec "$@"', "sh", *args],
