@@ -22,8 +22,10 @@
 
 #include "lib/base/io.h"
 #include "lib/base/log.h"
+#include "lib/ipc/blocking.h"
 #include "lib/ipc/frame.h"
 #include "local/delivery.h"
+#include "local/introduction.h"
 #include "tests/fuzz/fuzz_world.h"
 #include "tests/unit/conf_fixture.h"
 
@@ -34,16 +36,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ATTEMPTS_MAX 64
 #define BYTES_MAX 1000000
 #define TURNS_MAX 400000
-#define JUMP_TURNS 100
-#define JUMP_MS 250
+#define JUMP_TURNS 50
+#define JUMP_MS 1000
 
 enum how {
 	HOW_MBOX = 1,
-	HOW_SMALL = 2,    /* mailbox_size_limit */
-	HOW_LOCKED = 4,   /* somebody has the lock */
-	HOW_BEGUN = 8,    /* the mailbox ends within a line; a Maildir has no tmp/ */
-	HOW_STRANGE = 16, /* a directory where the file is to be, or the other way round */
-	HOW_ABRUPT = 32,  /* hangs up without waiting for results */
+	HOW_SMALL = 2,        /* mailbox_size_limit */
+	HOW_LOCKED = 4,       /* somebody has the lock */
+	HOW_BEGUN = 8,        /* the mailbox ends within a line; a Maildir has no tmp/ */
+	HOW_STRANGE = 16,     /* a directory where the file is to be, or the other way round */
+	HOW_ABRUPT = 32,      /* hangs up without waiting for results */
+	HOW_INTRODUCED = 255, /* no mailbox: what follows is what the parent looks at */
 };
 
 static struct {
@@ -446,6 +449,53 @@ run(void *arg)
 	end(how);
 }
 
+/* --- What the parent reads, as root ------------------------------------------------------------------------- */
+
+/* A refusal with any text, as the one who is refused hears it. */
+static void
+check_refusal(int pair[2], struct str text)
+{
+	struct ipc_blocking *qmgr = ipc_blocking_new(pair[0], "qmgr", 1000);
+	struct arena *a = arena_new(0);
+	struct buf copy = {0};
+	struct msg_agent_no no;
+
+	buf_str(&copy, text);
+	introduction_refuse(pair[1], "4.3.0", &copy, false);
+	if (ipc_blocking_recv_one(qmgr, a, &msg_agent_no, &no) != IPC_OK ||
+	    !str_eq(no.text, str_sub(text, 0, MSG_TEXT_MAX)))
+		broken("a refusal that is not understood");
+	ipc_blocking_free(&qmgr);
+	arena_free(&a);
+	buf_free(&copy);
+}
+
+/* An introduction that comes in two pieces: what was said of the first stays true. */
+static void
+introduce(struct str all)
+{
+	struct buf first = {0}, second = {0}, why = {0};
+	enum introduction before, after;
+	size_t half = all.len / 2;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		broken("no socket pair");
+	(void)send(pair[0], all.data, half, MSG_DONTWAIT);
+	before = introduction_peek(pair[1], &first, &why);
+	(void)send(pair[0], all.data + half, all.len - half, MSG_DONTWAIT);
+	after = introduction_peek(pair[1], &second, &why);
+	if ((before != INTRODUCTION_PARTIAL && after != before) ||
+	    (before == INTRODUCTION_COMPLETE && !str_eq(buf_view(&first), buf_view(&second))) ||
+	    (after == INTRODUCTION_BAD && why.len == 0) || second.len > MSG_ADDRESS_MAX)
+		broken("an introduction that changes its meaning");
+	check_refusal(pair, all);
+	close(pair[1]);
+	buf_free(&first);
+	buf_free(&second);
+	buf_free(&why);
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -476,6 +526,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str rest = str_n(data, size);
 
+	if (size > 0 && data[0] == HOW_INTRODUCED) {
+		introduce(str_from(rest, 1));
+		return 0;
+	}
 	fuzz_world_on(true);
 	fiber_main(run, &rest);
 	fuzz_world_on(false);
