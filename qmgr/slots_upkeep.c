@@ -176,6 +176,7 @@ try_again(struct slot *slot)
 	if (slot->use != SLOT_USE_PUT_OFF || slot->users > 0 || slot->next > fiber_now())
 		return false;
 	slots_state.put_off--;
+	slot->next = 0;
 	slot->use = SLOT_USE_FILLING;
 	if (!slot->leaving)
 		return true;
