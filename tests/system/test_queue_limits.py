@@ -102,7 +102,7 @@ class Limits(Rig):
                     text += f.read()
             return {i for i in numbers if token(i) in text}
         size = 250 * 1024
-        few, many = 40, 400
+        few, many = 40, 160
         before, channels = self.memory(), []
         for i in range(many):
             channel = self.net()
