@@ -2,19 +2,24 @@
  * fuzz_intake - content from any bytes; the first gives the settings, the second the size of pieces
  *
  * In one piece or in many the result is the same; it begins with the trace header, ends in CRLF and has
- * no CR or LF alone.
+ * no CR or LF alone; no field of its header is larger than header_size_limit.
  */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/intake/intake.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define TRACE "Received: trace\r\n"
+#define HEADER_SIZE_LIMIT 1024
+#define HEADER_SIZE_LIMIT_TEXT "1024"
 
 static struct fuzz_intake {
 	struct conf *conf;
@@ -26,12 +31,16 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const char text[] =
 	    "compatibility_level = 3.6\nmyhostname = mail.example.org\nmydomain = example.org\n"
-	    "header_size_limit = 1024\nhopcount_limit = 3\nappend_dot_mydomain = yes\n";
+	    "header_size_limit = " HEADER_SIZE_LIMIT_TEXT
+	    "\nhopcount_limit = 3\nappend_dot_mydomain = yes\n";
 	char dir[] = "/tmp/fuzz_intake.XXXXXX", path[64];
 	struct conf_problems problems = {0};
+	int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	FILE *f;
 
 	(void)argc, (void)argv;
+	if (log >= 0)
+		log_to_socket(log, false);
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(path, sizeof path, "%s/main.cf", dir);
@@ -81,6 +90,22 @@ check(struct str out)
 	}
 }
 
+/* No field of a stranger's header is larger than it may be. (Ours may grow by what is added to addresses.) */
+static void
+check_header(struct str out)
+{
+	size_t field = 0;
+
+	while (out.len > 0 && !str_starts(out, STR("\r\n"))) {
+		size_t line = str_chr(out, '\n') + 1;
+
+		field = out.data[0] == ' ' || out.data[0] == '\t' ? field + line : line;
+		if (field > HEADER_SIZE_LIMIT + strlen("X-Mailbox-Line: ") + strlen("\r\n"))
+			abort();
+		out = str_from(out, line);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -105,6 +130,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!str_eq(buf_view(&whole), buf_view(&pieces)))
 			abort();
 		check(buf_view(&whole));
+		if (!c.local)
+			check_header(buf_view(&whole));
 	}
 	buf_free(&whole);
 	buf_free(&pieces);
