@@ -23,6 +23,10 @@ class Record:
     __slots__ = ("op", "pid", "begin", "end", "ino", "dir", "dir2", "offset", "name", "name2", "data", "safe")
 
 
+class Gap(Exception):
+    """A record whose place is taken and that is not begun: its writer is just at it."""
+
+
 def entries(path):
     """Every record of the log, unpacked, with the bytes behind it."""
     with open(path, "rb") as f:
@@ -33,7 +37,7 @@ def entries(path):
     while at < len(log):
         head = HEAD.unpack_from(log, at)
         if head[0] == 0:
-            break
+            raise Gap()
         yield head, log[at + HEAD.size:at + HEAD.size + head[4]]
         at += head[0]
 
@@ -63,6 +67,13 @@ def stopped(pid):
     return True
 
 
+def in_the_middle(pid, log):
+    try:
+        return any(head[3] == pid and head[2] == 0 and head[1] not in (SYNC, SYNCFS) for head, _ in entries(log))
+    except Gap:
+        return True
+
+
 def kill_between(pid, log):
     """kill -9, but not in the middle of a call that changes a file: the record could not tell whether it
     happened."""
@@ -70,7 +81,7 @@ def kill_between(pid, log):
         os.kill(pid, signal.SIGSTOP)
         while not stopped(pid):
             time.sleep(0.001)
-        if not any(head[3] == pid and head[2] == 0 and head[1] not in (SYNC, SYNCFS) for head, _ in entries(log)):
+        if not in_the_middle(pid, log):
             os.kill(pid, signal.SIGKILL)
             return
         os.kill(pid, signal.SIGCONT)
