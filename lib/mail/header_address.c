@@ -39,11 +39,19 @@ struct place {
 
 /* --- Tokens --------------------------------------------------------------------------------- */
 
-/* Runs over a backslash and what it quotes. */
+static bool
+ends_line(char c)
+{
+	return c == '\r' || c == '\n';
+}
+
+/* Runs over a backslash and what it quotes, which a line end never is (RFC 5322 section 3.2.1). */
 static size_t
 step(struct str s, size_t at)
 {
-	return s.data[at] == '\\' && at + 1 < s.len ? at + 2 : at + 1;
+	bool pair = s.data[at] == '\\' && at + 1 < s.len && !ends_line(s.data[at + 1]);
+
+	return pair ? at + 2 : at + 1;
 }
 
 static size_t
@@ -117,7 +125,8 @@ next_token(struct scan *s)
 		for (at = step(s->in, at); at < s->in.len && !ends_atom(s->in.data[at]);)
 			at = step(s->in, at);
 		/* A backslash with nothing behind it would quote what is added there. */
-		s->open = at == s->in.len && s->in.data[at - 1] == '\\';
+		s->open =
+		    (at == s->in.len || ends_line(s->in.data[at])) && s->in.data[at - 1] == '\\';
 		s->token = TOKEN_WORD;
 	}
 	s->end = at;

@@ -1,7 +1,8 @@
 /*
  * fuzz_header - the field scanner, address lists and their qualification, from any bytes
  *
- * The fields and the rest must be the input again; qualified twice must be qualified once.
+ * The fields and the rest must be the input again; qualified twice must be qualified once, and no line end
+ * is lost on the way.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +10,16 @@
 #include "lib/mail/header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t
+count_line_ends(struct str s)
+{
+	size_t n = 0, at;
+
+	for (; (at = str_find(s, STR("\r\n"))) != STR_NPOS; n++)
+		s = str_from(s, at + 2);
+	return n;
+}
 
 static void
 check_field(const struct header_field *f, struct arena *a)
@@ -23,6 +34,8 @@ check_field(const struct header_field *f, struct arena *a)
 	if (found.n > 1000)
 		abort();
 	if (header_qualify(f->value, &with, &once) != (once.len != f->value.len))
+		abort();
+	if (count_line_ends(buf_view(&once)) != count_line_ends(f->value))
 		abort();
 	if (header_qualify(buf_view(&once), &with, &twice) ||
 	    !str_eq(buf_view(&once), buf_view(&twice)))

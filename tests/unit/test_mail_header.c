@@ -155,6 +155,11 @@ static const struct {
     {" a\\,b@c.d", "a,b|c.d", NULL},
     {" [a]", "[a]|", NULL},
     {" a\\", "a\\|", NULL},
+    /* a backslash quotes no line end */
+    {" a\\\r\n", "a\\|", NULL},
+    {" a\\\r\n b@c.d", "a\\_b|c.d", NULL},
+    {" a@b\\\r\n", "a|b\\", NULL},
+    {" (x\\\r\n) a", "a|", " (x\\\r\n) a@or.ig"},
     {" a@[unclosed", "a|[unclosed", NULL},
 };
 
