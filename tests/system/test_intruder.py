@@ -62,6 +62,8 @@ class Intruder(unittest.TestCase):
                 f.write("key@elsewhere.example secret\n")
         suite.start()
         cls.shell = cls.connect(suite.port)
+        cls.shell.sendall(b"stat .\n")
+        assert cls.shell.recv(100) == b"ok\n"  # it runs
         pids = suite.pids()
         cls.names = {"other": next(pid for pid, name in pids.items() if name == "smtpd"),
                      "qmgr": next(pid for pid, name in pids.items() if name == "qmgr"), "master": suite.master_pid()}
