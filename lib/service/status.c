@@ -39,6 +39,7 @@ service_status_report(void)
 	    .load = fiber_load(),
 	    .ready = p->ready,
 	    .leaving = p->leaving};
+	bool was_untold;
 
 	if (!p->ready || p->master_gone || !worth_telling(p, &now))
 		return;
@@ -46,9 +47,14 @@ service_status_report(void)
 	if (busy(p, now.load) && now.load < SERVICE_LOAD_BUSY)
 		now.load = SERVICE_LOAD_BUSY;
 	/* Into a full queue it is said again later; a lost master is the order fiber's matter. */
+	was_untold = p->untold;
 	p->untold = send(SERVICE_FD_STATUS, &now, sizeof(now), MSG_NOSIGNAL | MSG_DONTWAIT) < 0;
-	if (p->untold)
+	if (p->untold) {
+		/* The housekeeper may sleep for ever: now it is to look again soon. */
+		if (!was_untold)
+			fiber_wake_all(&p->attention);
 		return;
+	}
 	p->told = now;
 	p->told_any = true;
 	fiber_wake_all(&p->attention);
