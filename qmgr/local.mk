@@ -16,6 +16,14 @@ qmgr_qmgr_SOURCES = qmgr/main.c
 qmgr_qmgr_LDADD = libqmgr.la libpostkeep.la
 qmgr_qmgr_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_qmgr_slots
+tests_unit_test_qmgr_slots_SOURCES = tests/unit/test_qmgr_slots.c \
+	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_qmgr_slots_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_qmgr_slots_LDADD = libqmgr.la libpostkeep.la $(CMOCKA_LIBS)
+endif
+
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_qmgr
 tests_fuzz_fuzz_qmgr_SOURCES = tests/fuzz/fuzz_qmgr.c \

@@ -300,6 +300,12 @@ slots_unuse(struct slot *slot)
 		log_panic("queue slot %" PRIu32 " is given back by nobody", slot->number);
 	if (--slot->users > 0)
 		return;
+	/* An administrator deleted its message while somebody else was reading it, who leaves now. */
+	if (slot->use == SLOT_USE_WAITING && slot->state == SLOT_FREE) {
+		slots_state.messages--;
+		slots_unschedule(slot);
+		slot->use = SLOT_USE_FREE;
+	}
 	if (slot->use == SLOT_USE_FREE)
 		settle(slot);
 	else if (slot->use == SLOT_USE_PUT_OFF ||

@@ -341,9 +341,10 @@ at_rest(void)
 	for (size_t i = 0; i < rig.n_clients; i++)
 		if (!rig.clients[i].done)
 			return false;
-	/* A sync of marks may be under way, or a message's next round about to begin. */
+	/* A sync of marks may be under way, a free slot be trimmed, a message's next round about to begin. */
 	while ((slot = slots_next(&at)))
-		if (slot->users > 0 || (slot->heap_at != 0 && slot->next <= clock_wall()))
+		if (slot->users > 0 || (slot->use == SLOT_USE_FREE && !list_linked(&slot->link)) ||
+		    (slot->heap_at != 0 && slot->next <= clock_wall()))
 			return false;
 	return fiber_count() <= rig.fibers && !in_work();
 }
@@ -410,7 +411,8 @@ check_slot(struct slot *slot)
 	enum spool_status status = spool_load(fd, true, a, &m, NULL, 0, &why);
 
 	if (slot->use == SLOT_USE_FREE ? status != SPOOL_FREE : status != SPOOL_OK) {
-		fprintf(stderr, "slot %u: %s\n", slot->number, buf_cstr(&why));
+		fprintf(stderr, "slot %u: %s; in use as %d\n", slot->number, buf_cstr(&why),
+		    (int)slot->use);
 		broken("a slot is not what it should be");
 	}
 	if (slot->use != SLOT_USE_FREE)
