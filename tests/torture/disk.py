@@ -16,6 +16,7 @@ SECTOR = 512
 WRITE, SYNC, SYNCFS, CREATE, MKDIR, RENAME, LINK, UNLINK, TRUNCATE, CHMOD = range(1, 11)
 HEAD = struct.Struct("<IHHIIqqQQQQQ256s256s")
 LOG_HEAD = 16
+ENOUGH = 96 << 20  # a workload ends when so much was recorded, however fast the machine is: each state costs as much
 MAGIC = 0x31676f6c64636572
 
 
@@ -25,6 +26,12 @@ class Record:
 
 class Gap(Exception):
     """A record whose place is taken and that is not begun: its writer is just at it."""
+
+
+def log_size(path):
+    """Bytes of the log so far."""
+    with open(path, "rb") as f:
+        return struct.unpack("<QQ", f.read(LOG_HEAD))[1]
 
 
 def entries(path):
