@@ -36,8 +36,9 @@ class Agent:
     """private/local: takes deliveries and answers as DECIDE says, a function of (delivery, content) that
     returns (status, dsn, text), or None for no answer."""
 
-    def __init__(self, daemons, decide, window=20):
+    def __init__(self, daemons, decide, window=20, keep=True):
         self.decide = decide
+        self.keep = keep  # contents, for whoever wants to look at them later
         self.window = window
         self.deliveries = []
         self.unanswered = []
@@ -77,7 +78,7 @@ class Agent:
                     raise AssertionError(f"{name} came to the agent")
                 content = channel.take_content(delivery["size"])
                 with self.condition:
-                    self.deliveries.append((delivery, content))
+                    self.deliveries.append((delivery, content if self.keep else None))
                     self.condition.notify_all()
                 answer = self.decide(delivery, content)
                 if not answer:

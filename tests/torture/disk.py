@@ -16,7 +16,7 @@ SECTOR = 512
 WRITE, SYNC, SYNCFS, CREATE, MKDIR, RENAME, LINK, UNLINK, TRUNCATE, CHMOD = range(1, 11)
 HEAD = struct.Struct("<IHHIIqqQQQQQ256s256s")
 LOG_HEAD = 16
-ENOUGH = 96 << 20  # a workload ends when so much was recorded, however fast the machine is: each state costs as much
+ENOUGH = 32 << 20  # a workload ends when so much was recorded, however fast the machine is: each state costs as much
 MAGIC = 0x31676f6c64636572
 
 

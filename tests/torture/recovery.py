@@ -92,7 +92,7 @@ class Recovery:
         try:
             daemons.configure(CONF)
             self.place(daemons)
-            agent = Agent(daemons, self.decide)
+            agent = Agent(daemons, self.decide, keep=False)
             for program in self.programs:
                 daemons.start(program)
             self.go_on(daemons)
