@@ -230,7 +230,8 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 		ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a, &address, &why))
 		buf_puts(&why, ": bad recipient address");
 	else
-		status = route_resolve(conf_get(), &address, a, &route, &why);
+		status =
+		    route_resolve(conf_get(), msg->m.envelope.sender, &address, a, &route, &why);
 	if (status == ROUTE_OK) {
 		if (!deliver_builtin(msg, index, &route)) {
 			dest = destination_find(transport_find(route.transport), &route);

@@ -60,26 +60,47 @@ compile_lists(struct route_compiled *rc, bool confined)
 	}
 }
 
-/* --- transport_maps ------------------------------------------------------------------------- */
+/* --- Tables --------------------------------------------------------------------------------- */
+
+static const struct {
+	enum param param;
+	const char *name;
+} maps_params[ROUTE_MAPS] = {
+    [ROUTE_TRANSPORT_MAPS] = {P_transport_maps, "transport_maps"},
+    [ROUTE_SENDER_RELAYHOST_MAPS] = {P_sender_dependent_relayhost_maps,
+	"sender_dependent_relayhost_maps"},
+    [ROUTE_SENDER_TRANSPORT_MAPS] = {P_sender_dependent_default_transport_maps,
+	"sender_dependent_default_transport_maps"},
+};
 
 static void
-compile_transport_maps(struct route_compiled *rc, bool confined)
+compile_maps(struct route_compiled *rc, enum route_maps_of which, bool confined)
 {
-	struct str rest = conf_str(rc->conf, P_transport_maps), item;
+	struct str rest = conf_str(rc->conf, maps_params[which].param), item;
+	struct route_maps *m = &rc->maps[which];
 	struct buf why = {0};
 
-	while (rc->transport_broken.len == 0 && conf_list_next(&rest, &item)) {
-		struct table *t = table_open_for(item, "transport_maps", confined, &why);
+	m->param = maps_params[which].name;
+	while (m->broken.len == 0 && conf_list_next(&rest, &item)) {
+		struct table *t = table_open_for(item, m->param, confined, &why);
 
 		if (!t) {
-			buf_printf(&rc->transport_broken, "transport_maps: %s", buf_cstr(&why));
+			buf_printf(&m->broken, "%s: %s", m->param, buf_cstr(&why));
 			break;
 		}
-		rc->transport_maps = mem_resize(
-		    rc->transport_maps, (rc->n_transport_maps + 1) * sizeof(struct table *));
-		rc->transport_maps[rc->n_transport_maps++] = t;
+		m->tables = mem_resize(m->tables, (m->n + 1) * sizeof(struct table *));
+		m->tables[m->n++] = t;
 	}
 	buf_free(&why);
+}
+
+static void
+free_maps(struct route_maps *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		table_close(&m->tables[i]);
+	free(m->tables);
+	buf_free(&m->broken);
 }
 
 /* --- Own addresses -------------------------------------------------------------------------- */
@@ -179,7 +200,8 @@ compile(const struct conf *conf, bool confined)
 
 	rc->conf = conf;
 	compile_lists(rc, confined);
-	compile_transport_maps(rc, confined);
+	for (enum route_maps_of m = 0; m < ROUTE_MAPS; m++)
+		compile_maps(rc, m, confined);
 	compile_addresses(rc);
 	rc->next = cache.first;
 	cache.first = rc;
@@ -212,7 +234,10 @@ route_prepare(const struct conf *conf, bool confined, struct buf *why)
 
 	route_forget(conf);
 	rc = compile(conf, confined);
-	broken = rc->addresses_broken.len > 0 ? &rc->addresses_broken : &rc->transport_broken;
+	broken = &rc->addresses_broken;
+	for (size_t i = 0; i < ROUTE_MAPS; i++)
+		if (rc->maps[i].broken.len > 0)
+			broken = &rc->maps[i].broken;
 	for (size_t i = 0; i < ROUTE_LISTS; i++)
 		if (rc->lists[i].broken.len > 0)
 			broken = &rc->lists[i].broken;
@@ -235,10 +260,8 @@ route_forget(const struct conf *conf)
 		match_list_free(&rc->lists[i].list);
 		buf_free(&rc->lists[i].broken);
 	}
-	for (size_t i = 0; i < rc->n_transport_maps; i++)
-		table_close(&rc->transport_maps[i]);
-	free(rc->transport_maps);
-	buf_free(&rc->transport_broken);
+	for (size_t i = 0; i < ROUTE_MAPS; i++)
+		free_maps(&rc->maps[i]);
 	match_list_free(&rc->addresses);
 	buf_free(&rc->addresses_broken);
 	free(rc);

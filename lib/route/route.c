@@ -30,10 +30,28 @@ split_transport(struct str value, struct str *transport, struct str *nexthop)
 	return transport->len > 0;
 }
 
-/* What the class's parameter says; relayhost stands in for the recipient's domain on the way out. */
+/* A view in A of what WHICH says for SENDER; empty when that is nothing. */
 static bool
-by_class(const struct conf *conf, enum route_class class, struct str domain, struct route *r,
-    struct buf *why)
+by_sender(const struct conf *conf, enum route_maps_of which, struct str sender, struct arena *a,
+    struct str *found, struct buf *why)
+{
+	static const enum param null_keys[ROUTE_MAPS] = {
+	    [ROUTE_SENDER_RELAYHOST_MAPS] = P_empty_address_relayhost_maps_lookup_key,
+	    [ROUTE_SENDER_TRANSPORT_MAPS] = P_empty_address_default_transport_maps_lookup_key,
+	};
+	struct buf value = {0};
+	enum route_status status = route_sender_lookup(
+	    route_compiled(conf), which, sender, conf_str(conf, null_keys[which]), &value, why);
+
+	*found = status == ROUTE_OK ? arena_str(a, str_trim(buf_view(&value))) : STR_EMPTY;
+	buf_free(&value);
+	return status != ROUTE_DEFER;
+}
+
+/* The transport of a class, "transport" or "transport:nexthop", and which parameter says so. */
+static bool
+transport_of(const struct conf *conf, enum route_class class, struct str sender, struct arena *a,
+    struct str *value, const char **param, struct buf *why)
 {
 	static const struct {
 		enum param param;
@@ -44,23 +62,61 @@ by_class(const struct conf *conf, enum route_class class, struct str domain, str
 	    [ROUTE_RELAY] = {P_relay_transport, "relay_transport"},
 	    [ROUTE_DEFAULT] = {P_default_transport, "default_transport"},
 	};
-	struct str relayhost = conf_str(conf, P_relayhost), nexthop;
 
-	if (class == ROUTE_VIRTUAL_ALIAS) {
+	*param = "sender_dependent_default_transport_maps";
+	*value = STR_EMPTY;
+	if (class == ROUTE_DEFAULT &&
+	    !by_sender(conf, ROUTE_SENDER_TRANSPORT_MAPS, sender, a, value, why))
+		return false;
+	if (value->len == 0) {
+		*param = params[class].name;
+		*value = conf_str(conf, params[class].param);
+	}
+	return true;
+}
+
+/* What stands in for the recipient's domain on the way out, if anything does. */
+static bool
+relayhost(
+    const struct conf *conf, struct str sender, struct arena *a, struct str *host, struct buf *why)
+{
+	if (!by_sender(conf, ROUTE_SENDER_RELAYHOST_MAPS, sender, a, host, why))
+		return false;
+	if (host->len == 0)
+		*host = str_trim(conf_str(conf, P_relayhost));
+	return true;
+}
+
+/* What the class's parameters say. */
+static bool
+by_class(const struct conf *conf, struct str sender, struct str domain, struct arena *a,
+    struct route *r, struct buf *why)
+{
+	struct str value, nexthop, relay = STR_EMPTY;
+	const char *param;
+
+	if (r->class == ROUTE_VIRTUAL_ALIAS) {
 		r->transport = STR("error");
 		r->nexthop = STR(VIRTUAL_ALIAS_UNKNOWN);
 		return true;
 	}
-	r->nexthop = domain;
-	if (relayhost.len > 0 && (class == ROUTE_RELAY || class == ROUTE_DEFAULT))
-		r->nexthop = relayhost;
-	if (!split_transport(conf_str(conf, params[class].param), &r->transport, &nexthop)) {
-		buf_printf(why, "%s names no transport", params[class].name);
+	if (!transport_of(conf, r->class, sender, a, &value, &param, why))
+		return false;
+	if (!split_transport(value, &r->transport, &nexthop)) {
+		buf_printf(why, "%s names no transport", param);
 		return false;
 	}
-	if (nexthop.len > 0)
-		r->nexthop = nexthop;
+	if (nexthop.len == 0 && (r->class == ROUTE_RELAY || r->class == ROUTE_DEFAULT) &&
+	    !relayhost(conf, sender, a, &relay, why))
+		return false;
+	r->nexthop = nexthop.len > 0 ? nexthop : relay.len > 0 ? relay : domain;
 	return true;
+}
+
+static bool
+is_error(struct str transport)
+{
+	return str_eq(transport, STR("error")) || str_eq(transport, STR("retry"));
 }
 
 /* An entry of transport_maps over what the class says: transport(5), "RESULT FORMAT". */
@@ -77,7 +133,7 @@ by_entry(struct str value, struct str domain, struct route *r)
 	r->transport = transport;
 	if (nexthop.len > 0)
 		r->nexthop = nexthop;
-	else if (str_eq(transport, STR("error")) || str_eq(transport, STR("retry")))
+	else if (is_error(transport))
 		r->nexthop = STR("Address is undeliverable");
 	else
 		r->nexthop = domain;
@@ -97,9 +153,18 @@ by_transport_maps(const struct conf *conf, const struct mail_address *recipient,
 	return status == ROUTE_DEFER ? ROUTE_DEFER : ROUTE_OK;
 }
 
+/* Host names do not differ by case; paths of sockets and texts for people do. */
+static struct str
+destination_of(const struct route *r, struct arena *a)
+{
+	if (is_error(r->transport) || str_chr(r->nexthop, '/') != STR_NPOS)
+		return r->nexthop;
+	return lower(a, r->nexthop);
+}
+
 enum route_status
-route_resolve(const struct conf *conf, const struct mail_address *recipient, struct arena *a,
-    struct route *route, struct buf *why)
+route_resolve(const struct conf *conf, struct str sender, const struct mail_address *recipient,
+    struct arena *a, struct route *route, struct buf *why)
 {
 	struct route r = {.transport = STR_EMPTY, .nexthop = STR_EMPTY, .destination = STR_EMPTY};
 	struct str domain = lower(a, recipient->domain), user;
@@ -111,12 +176,12 @@ route_resolve(const struct conf *conf, const struct mail_address *recipient, str
 	if (domain.len == 0)
 		domain = conf_str(conf, P_myhostname);
 	if (route_class_of(conf, recipient->domain, &r.class, NULL, why) != ROUTE_OK ||
-	    !by_class(conf, r.class, domain, &r, why))
+	    !by_class(conf, sender, domain, a, &r, why))
 		return ROUTE_DEFER;
 	if (r.class != ROUTE_VIRTUAL_ALIAS &&
 	    by_transport_maps(conf, recipient, domain, a, &r, why) != ROUTE_OK)
 		return ROUTE_DEFER;
-	r.destination = r.nexthop;
+	r.destination = destination_of(&r, a);
 	if (str_eq(r.transport, STR("local"))) {
 		user = address_without_extension(
 		    recipient->local, conf_str(conf, P_recipient_delimiter), NULL);

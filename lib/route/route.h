@@ -54,15 +54,24 @@ enum route_status route_class_of(const struct conf *conf, struct str domain,
 
 struct route {
 	struct str transport; /* service name in master.cf: "local", "smtp", "error", … */
-	struct str nexthop;   /* as Postfix: recipient domain, relayhost, text for error: … */
-	struct str
-	    destination; /* what the scheduler groups by: the user for local, else the next hop */
+	struct str nexthop;   /* as Postfix: recipient domain, relayhosts, text for error: … */
+	/*
+	 * What the scheduler groups by: the user for local, else the next hop, in lower case unless
+	 * it is a path. The same next hop in the same words is the same destination, whoever sends.
+	 */
+	struct str destination;
 	enum route_class class;
 };
 
-/* Where mail for RECIPIENT goes now. Views live in A or in the snapshot. */
-enum route_status route_resolve(const struct conf *conf, const struct mail_address *recipient,
-    struct arena *a, struct route *route, struct buf *why);
+/*
+ * Where mail from SENDER (as in the envelope, empty for the null sender) for RECIPIENT goes now. Views
+ * live in A or in the snapshot. The order is Postfix's: transport_maps; then for default domains
+ * sender_dependent_default_transport_maps, default_transport, for relay domains relay_transport; then,
+ * where none of them names a next hop, sender_dependent_relayhost_maps, relayhost, the domain. A next
+ * hop of several hosts ("[a]:587, [b]") is one string and the transport's to understand.
+ */
+enum route_status route_resolve(const struct conf *conf, struct str sender,
+    const struct mail_address *recipient, struct arena *a, struct route *route, struct buf *why);
 
 /*
  * For local recipients: the names under which to look the user up, in order: the whole local part,

@@ -16,12 +16,24 @@ struct route_list {
 	struct buf broken;
 };
 
+/* The tables of one parameter, searched in their order. */
+struct route_maps {
+	const char *param;
+	struct table **tables;
+	size_t n;
+	struct buf broken; /* why there are none, though they are set */
+};
+enum route_maps_of {
+	ROUTE_TRANSPORT_MAPS,
+	ROUTE_SENDER_RELAYHOST_MAPS,
+	ROUTE_SENDER_TRANSPORT_MAPS,
+	ROUTE_MAPS, /* how many */
+};
+
 struct route_compiled {
 	const struct conf *conf;
 	struct route_list lists[ROUTE_LISTS]; /* by class */
-	struct table **transport_maps;
-	size_t n_transport_maps;
-	struct buf transport_broken;  /* why there are none, though they are set */
+	struct route_maps maps[ROUTE_MAPS];
 	struct match_list *addresses; /* inet_interfaces and proxy_interfaces, as networks of one */
 	struct buf addresses_broken;
 	struct route_compiled *next;
@@ -30,8 +42,21 @@ struct route_compiled {
 /* What is compiled from CONF, now or before. */
 struct route_compiled *route_compiled(const struct conf *conf);
 
+/* KEY in all tables of MAPS; what is found is appended to VALUE. */
+enum table_status route_maps_look(
+    struct route_maps *maps, struct str key, struct buf *value, struct buf *why);
+/* ADDRESS (user+extension@domain), then user@domain. */
+enum table_status route_maps_look_address(struct route_compiled *rc, struct route_maps *maps,
+    const struct mail_address *address, struct buf *value, struct buf *why);
+
 /* transport_maps (transport(5)): what they say for RECIPIENT; ROUTE_FAIL means "nothing". */
 enum route_status route_transport_lookup(struct route_compiled *rc,
     const struct mail_address *recipient, struct buf *value, struct buf *why);
+/*
+ * The tables WHICH that depend on the sender: what they say for SENDER (as in an envelope, empty for
+ * the null sender, which is looked up as NULL_KEY). ROUTE_FAIL means "nothing", or "DUNNO".
+ */
+enum route_status route_sender_lookup(struct route_compiled *rc, enum route_maps_of which,
+    struct str sender, struct str null_key, struct buf *value, struct buf *why);
 
 #endif

@@ -1,33 +1,31 @@
 /*
- * transport - the optional transport_maps, searched as transport(5) says
+ * transport - transport_maps, searched as transport(5) says, and the tables that depend on the sender
  */
 #include "lib/conf/conf.h"
 #include "lib/route/route_private.h"
 
-/* KEY in all tables, in their order. */
-static enum table_status
-look(struct route_compiled *rc, struct str key, struct buf *value, struct buf *why)
+enum table_status
+route_maps_look(struct route_maps *maps, struct str key, struct buf *value, struct buf *why)
 {
 	enum table_status status = TABLE_NOT_FOUND;
 
-	for (size_t i = 0; i < rc->n_transport_maps && status == TABLE_NOT_FOUND; i++)
-		status = table_lookup(rc->transport_maps[i], key, value, why);
+	for (size_t i = 0; i < maps->n && status == TABLE_NOT_FOUND; i++)
+		status = table_lookup(maps->tables[i], key, value, why);
 	return status;
 }
 
-/* user+extension@domain, then user@domain. */
-static enum table_status
-look_address(struct route_compiled *rc, const struct mail_address *recipient, struct buf *value,
-    struct buf *why)
+enum table_status
+route_maps_look_address(struct route_compiled *rc, struct route_maps *maps,
+    const struct mail_address *address, struct buf *value, struct buf *why)
 {
 	struct str delimiters = conf_str(rc->conf, P_recipient_delimiter);
 	struct arena *a = arena_new(0);
-	struct mail_address plain = *recipient;
-	enum table_status status = look(rc, address_internal(recipient, a), value, why);
+	struct mail_address plain = *address;
+	enum table_status status = route_maps_look(maps, address_internal(address, a), value, why);
 
-	plain.local = address_without_extension(recipient->local, delimiters, NULL);
-	if (status == TABLE_NOT_FOUND && plain.local.len < recipient->local.len)
-		status = look(rc, address_internal(&plain, a), value, why);
+	plain.local = address_without_extension(address->local, delimiters, NULL);
+	if (status == TABLE_NOT_FOUND && plain.local.len < address->local.len)
+		status = route_maps_look(maps, address_internal(&plain, a), value, why);
 	arena_free(&a);
 	return status;
 }
@@ -37,7 +35,8 @@ static enum table_status
 look_domain(struct route_compiled *rc, struct str domain, struct buf *value, struct buf *why)
 {
 	struct str parents = conf_str(rc->conf, P_parent_domain_matches_subdomains), item;
-	enum table_status status = look(rc, domain, value, why);
+	struct route_maps *maps = &rc->maps[ROUTE_TRANSPORT_MAPS];
+	enum table_status status = route_maps_look(maps, domain, value, why);
 	bool parent = false;
 	size_t dot;
 
@@ -47,27 +46,85 @@ look_domain(struct route_compiled *rc, struct str domain, struct buf *value, str
 		return status;
 	while (status == TABLE_NOT_FOUND && (dot = str_chr(str_from(domain, 1), '.')) != STR_NPOS) {
 		domain = str_from(domain, dot + 1);
-		status = look(rc, parent ? str_from(domain, 1) : domain, value, why);
+		status = route_maps_look(maps, parent ? str_from(domain, 1) : domain, value, why);
 	}
 	return status;
+}
+
+static enum route_status
+answer(enum table_status status)
+{
+	return status == TABLE_FOUND ? ROUTE_OK : status == TABLE_ERROR ? ROUTE_DEFER : ROUTE_FAIL;
 }
 
 enum route_status
 route_transport_lookup(struct route_compiled *rc, const struct mail_address *recipient,
     struct buf *value, struct buf *why)
 {
+	struct route_maps *maps = &rc->maps[ROUTE_TRANSPORT_MAPS];
 	enum table_status status = TABLE_NOT_FOUND;
 
-	if (rc->transport_broken.len > 0) {
-		buf_str(why, buf_view(&rc->transport_broken));
+	if (maps->broken.len > 0) {
+		buf_str(why, buf_view(&maps->broken));
 		return ROUTE_DEFER;
 	}
-	if (rc->n_transport_maps == 0)
+	if (maps->n == 0)
 		return ROUTE_FAIL;
-	status = look_address(rc, recipient, value, why);
+	status = route_maps_look_address(rc, maps, recipient, value, why);
 	if (status == TABLE_NOT_FOUND && recipient->domain.len > 0)
 		status = look_domain(rc, recipient->domain, value, why);
 	if (status == TABLE_NOT_FOUND)
-		status = look(rc, STR("*"), value, why);
-	return status == TABLE_FOUND ? ROUTE_OK : status == TABLE_ERROR ? ROUTE_DEFER : ROUTE_FAIL;
+		status = route_maps_look(maps, STR("*"), value, why);
+	return answer(status);
+}
+
+/* SENDER with and without its extension, then "@domain". */
+static enum table_status
+look_sender(struct route_compiled *rc, struct route_maps *maps, struct str sender,
+    struct buf *value, struct buf *why)
+{
+	struct mail_address address;
+	struct buf bad = {0};
+	struct arena *a = arena_new(0);
+	enum table_status status;
+
+	/* What is no address is looked up as it stands: it may have an entry of its own. */
+	if (!address_parse(
+		sender, ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a, &address, &bad))
+		address = (struct mail_address){sender, STR_EMPTY, false};
+	status = route_maps_look_address(rc, maps, &address, value, why);
+	if (status == TABLE_NOT_FOUND && address.domain.len > 0)
+		status = route_maps_look(
+		    maps, arena_printf(a, "@%.*s", STR_ARG(address.domain)), value, why);
+	arena_free(&a);
+	buf_free(&bad);
+	return status;
+}
+
+enum route_status
+route_sender_lookup(struct route_compiled *rc, enum route_maps_of which, struct str sender,
+    struct str null_key, struct buf *value, struct buf *why)
+{
+	struct route_maps *maps = &rc->maps[which];
+	struct buf cause = {0};
+	enum table_status status;
+	struct str found;
+
+	if (maps->broken.len > 0) {
+		buf_str(why, buf_view(&maps->broken));
+		return ROUTE_DEFER;
+	}
+	if (maps->n == 0)
+		return ROUTE_FAIL;
+	if (sender.len == 0)
+		status = route_maps_look(maps, null_key, value, &cause);
+	else
+		status = look_sender(rc, maps, sender, value, &cause);
+	if (status == TABLE_ERROR)
+		buf_printf(why, "%s: %s", maps->param, buf_cstr(&cause));
+	buf_free(&cause);
+	found = str_trim(buf_view(value));
+	if (status == TABLE_FOUND && (found.len == 0 || str_eq_nocase(found, STR("DUNNO"))))
+		return ROUTE_FAIL;
+	return answer(status);
 }

@@ -132,7 +132,9 @@ test_broken(void **state)
 		    route_class_of(conf, recipient.domain, &class, NULL, &why), ROUTE_DEFER);
 		if (!strstr(buf_cstr(&why), broken[i].cause))
 			fail_msg("%s: %s", broken[i].conf, buf_cstr(&why));
-		assert_int_equal(route_resolve(conf, &recipient, a, &r, &why), ROUTE_DEFER);
+		assert_int_equal(
+		    route_resolve(conf, STR("alice@example.org"), &recipient, a, &r, &why),
+		    ROUTE_DEFER);
 		arena_free(&a);
 		buf_free(&why);
 		unload(&conf);
@@ -211,6 +213,10 @@ static const struct {
 	"[all]", "[all]"},
     {"transport_maps = inline:{ { * = relay:[all] } { a.test = : } }\n", "bob", "a.test", "smtp",
 	"a.test", "a.test"},
+    {"relayhost = [A.test]:587, [b.test]\n", "bob", "x.test", "smtp", "[A.test]:587, [b.test]",
+	"[a.test]:587, [b.test]"},
+    {"default_transport = lmtp:unix:/run/S\n", "bob", "x.test", "lmtp", "unix:/run/S",
+	"unix:/run/S"},
     {"transport_maps = inline:{{a.test = smtp:[1]}}, inline:{{b.test = smtp:[2]}}\n", "bob",
 	"b.test", "smtp", "[2]", "[2]"},
 };
@@ -227,7 +233,8 @@ test_resolve(void **state)
 		struct buf why = {0};
 		struct route r;
 
-		if (route_resolve(conf, &recipient, a, &r, &why) != ROUTE_OK)
+		if (route_resolve(conf, STR("alice@example.org"), &recipient, a, &r, &why) !=
+		    ROUTE_OK)
 			fail_msg("case %zu: %s", i, buf_cstr(&why));
 		if (!str_eq(r.transport, str_c(routes[i].transport)) ||
 		    !str_eq(r.nexthop, str_c(routes[i].nexthop)) ||
@@ -235,6 +242,91 @@ test_resolve(void **state)
 			fail_msg("case %zu, %s@%s: %.*s, %.*s, %.*s", i, routes[i].local,
 			    routes[i].domain, STR_ARG(r.transport), STR_ARG(r.nexthop),
 			    STR_ARG(r.destination));
+		arena_free(&a);
+		buf_free(&why);
+		unload(&conf);
+	}
+}
+
+#define SENDERS                                                                                    \
+	"recipient_delimiter = +\nrelayhost = [gw]\nrelay_domains = relay.test\n"                  \
+	"transport_maps = inline:{{mapped.test = slow:} {hop.test = :[hop]}}\n"                    \
+	"sender_dependent_relayhost_maps = inline:{{carol+x@c.test = [cx]} {carol@c.test = [c]} "  \
+	"{@d.test = [d1]:587, [d2]} {dave@d.test = DUNNO} {erin@d.test = } {<> = [null]} "         \
+	"{bare = [bare]} }\nsender_dependent_default_transport_maps = inline:{"                    \
+	"{frank@f.test = slow} {@f.test = slow:[f]} {gina@f.test = dunno} {@g.test = :[x]}}\n"
+
+static const struct {
+	const char *conf, *sender, *domain, *transport, *nexthop; /* no transport: deferred */
+} by_sender[] = {
+    {SENDERS, "nobody@x.test", "x.test", "smtp", "[gw]"},
+    {SENDERS, "carol@c.test", "x.test", "smtp", "[c]"},
+    {SENDERS, "Carol@C.test", "x.test", "smtp", "[c]"},
+    {SENDERS, "carol+x@c.test", "x.test", "smtp", "[cx]"},
+    {SENDERS, "carol+y@c.test", "x.test", "smtp", "[c]"},
+    {SENDERS, "other@c.test", "x.test", "smtp", "[gw]"},
+    {SENDERS, "other@d.test", "x.test", "smtp", "[d1]:587, [d2]"},
+    {SENDERS, "dave@d.test", "x.test", "smtp", "[gw]"},
+    {SENDERS, "erin@d.test", "x.test", "smtp", "[gw]"},
+    {SENDERS, "", "x.test", "smtp", "[null]"},
+    {SENDERS, "bare", "x.test", "smtp", "[bare]"},
+    {SENDERS, "no address@", "x.test", "smtp", "[gw]"},
+    {SENDERS "empty_address_relayhost_maps_lookup_key = null@c.test\n", "", "x.test", "smtp",
+	"[gw]"},
+    {SENDERS "empty_address_relayhost_maps_lookup_key = carol@c.test\n", "", "x.test", "smtp",
+	"[c]"},
+    /* Relay domains have their own transport, and the sender's relay host. */
+    {SENDERS, "carol@c.test", "relay.test", "relay", "[c]"},
+    {SENDERS, "frank@f.test", "relay.test", "relay", "[gw]"},
+    /* Mail for this machine goes nowhere else. */
+    {SENDERS, "carol@c.test", "example.org", "local", "mail.example.org"},
+    /* transport_maps go first; a transport without a next hop means the domain. */
+    {SENDERS, "carol@c.test", "mapped.test", "slow", "mapped.test"},
+    {SENDERS, "carol@c.test", "hop.test", "smtp", "[hop]"},
+    {SENDERS, "frank@f.test", "hop.test", "slow", "[hop]"},
+    {SENDERS, "frank@f.test", "x.test", "slow", "[gw]"},
+    {SENDERS, "other@f.test", "x.test", "slow", "[f]"},
+    {SENDERS, "gina@f.test", "x.test", "smtp", "[gw]"},
+    {SENDERS "default_transport = smtp:[own]\n", "carol@c.test", "x.test", "smtp", "[own]"},
+    {SENDERS, "bad@g.test", "x.test", NULL,
+	"sender_dependent_default_transport_maps names no transport"},
+    {"sender_dependent_default_transport_maps = inline:{{<> = slow:[n]}}\n", "", "x.test", "slow",
+	"[n]"},
+    {"empty_address_default_transport_maps_lookup_key = null\n"
+     "sender_dependent_default_transport_maps = inline:{{<> = slow:[n]} {null = slow:[m]}}\n",
+	"", "x.test", "slow", "[m]"},
+    {"sender_dependent_default_transport_maps = hash:/no/such/file\n", "a@b.test", "x.test", NULL,
+	"sender_dependent_default_transport_maps: table hash:/no/such/file"},
+    {"sender_dependent_relayhost_maps = hash:/no/such/file\n", "a@b.test", "x.test", NULL,
+	"sender_dependent_relayhost_maps: table hash:/no/such/file"},
+    {"sender_dependent_relayhost_maps = nosuch:x\n", "a@b.test", "x.test", NULL,
+	"sender_dependent_relayhost_maps: unsupported table type"},
+    {"sender_dependent_relayhost_maps = nosuch:x\n", "a@b.test", "example.org", "local",
+	"mail.example.org"},
+};
+
+static void
+test_by_sender(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(by_sender); i++) {
+		struct conf *conf = load(by_sender[i].conf);
+		struct mail_address recipient = {STR("bob"), str_c(by_sender[i].domain), false};
+		struct arena *a = arena_new(0);
+		struct buf why = {0};
+		struct route r = {.nexthop = STR_EMPTY};
+		enum route_status status =
+		    route_resolve(conf, str_c(by_sender[i].sender), &recipient, a, &r, &why);
+
+		if (!by_sender[i].transport) {
+			if (status != ROUTE_DEFER || !strstr(buf_cstr(&why), by_sender[i].nexthop))
+				fail_msg("case %zu: %d, %s", i, (int)status, buf_cstr(&why));
+		} else if (status != ROUTE_OK ||
+		    !str_eq(r.transport, str_c(by_sender[i].transport)) ||
+		    !str_eq(r.nexthop, str_c(by_sender[i].nexthop))) {
+			fail_msg("case %zu, from %s: %.*s, %.*s, %s", i, by_sender[i].sender,
+			    STR_ARG(r.transport), STR_ARG(r.nexthop), buf_cstr(&why));
+		}
 		arena_free(&a);
 		buf_free(&why);
 		unload(&conf);
@@ -252,15 +344,18 @@ test_resolve_fails(void **state)
 	struct route r;
 
 	(void)state;
-	assert_int_equal(route_resolve(conf, &recipient, a, &r, &why), ROUTE_DEFER);
+	assert_int_equal(
+	    route_resolve(conf, STR("alice@example.org"), &recipient, a, &r, &why), ROUTE_DEFER);
 	assert_true(strstr(buf_cstr(&why), "/no/such/file") != NULL);
 	buf_reset(&why);
-	assert_int_equal(route_resolve(conf, &null, a, &r, &why), ROUTE_FAIL);
+	assert_int_equal(
+	    route_resolve(conf, STR("alice@example.org"), &null, a, &r, &why), ROUTE_FAIL);
 	assert_true(strncmp(buf_cstr(&why), "5.1.3 ", 6) == 0);
 	unload(&conf);
 	conf = load("transport_maps = nosuch:x\n");
 	buf_reset(&why);
-	assert_int_equal(route_resolve(conf, &recipient, a, &r, &why), ROUTE_DEFER);
+	assert_int_equal(
+	    route_resolve(conf, STR("alice@example.org"), &recipient, a, &r, &why), ROUTE_DEFER);
 	assert_true(strstr(buf_cstr(&why), "transport_maps: ") != NULL);
 	unload(&conf);
 	arena_free(&a);
@@ -308,6 +403,7 @@ main(void)
 	    cmocka_unit_test(test_broken),
 	    cmocka_unit_test(test_prepare),
 	    cmocka_unit_test(test_resolve),
+	    cmocka_unit_test(test_by_sender),
 	    cmocka_unit_test(test_resolve_fails),
 	    cmocka_unit_test(test_local_keys),
 	};
