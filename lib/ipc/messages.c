@@ -190,6 +190,9 @@ static const struct ipc_field result_fields[] = {
     IPC_FIELD(struct msg_result, remote_mta, IPC_STR, HOST_MAX),
     IPC_FIELD(struct msg_result, connect_us, IPC_I64, 0),
     IPC_FIELD(struct msg_result, transmit_us, IPC_I64, 0),
+    IPC_FIELD(struct msg_result, unreachable, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_result, dsn_passed, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_result, conn_use, IPC_U64, 0),
 };
 MESSAGE(result, 20);
 

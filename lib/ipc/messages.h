@@ -197,9 +197,14 @@ struct msg_result {
 	int64_t connect_us;    /* time taken to set up, and to transmit: for delays=a/b/c/d */
 	int64_t transmit_us;
 	/*
-	 * A local worker gives the message back with new recipients later (aliases, .forward); until then
-	 * this list stays empty.
+	 * The destination as a whole failed (no connection, greeting refused, lost before MAIL was answered,
+	 * TLS or login failed); nothing was said of this message. With DELIVERY_DEFERRED only.
 	 */
+	bool unreachable;
+	/* With DELIVERY_SENT: the next server has DSN and got this recipient's wishes; it will answer them. */
+	bool dsn_passed;
+	uint64_t
+	    conn_use; /* how many messages the connection has carried, this one too; 0 = none */
 };
 
 /* A result whose channel was lost: the same fields, on private/qmgr-report; answered by report_ok. */

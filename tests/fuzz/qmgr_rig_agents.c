@@ -141,6 +141,9 @@ say_result(struct ipc_channel *channel, const struct msg_deliver *d, uint64_t in
 	    .remote_mta = more & 2 ? STR("dns; a.test") : STR_EMPTY,
 	    .connect_us = more & 4 ? INT64_MIN : 5,
 	    .transmit_us = more & 8 ? INT64_MAX : 5,
+	    .unreachable = (more & 16) != 0,
+	    .dsn_passed = (more & 32) != 0,
+	    .conn_use = more & 64 ? UINT64_MAX : 0,
 	};
 
 	ipc_send(channel, &msg_result, &r);

@@ -36,7 +36,7 @@ MESSAGES = {
                      ("rcpts", L(("index", U), ("address", S), ("orig", S), ("orcpt", S), ("notify", U)))]),
     "result": (20, [("id", S), ("attempt", U), ("index", U), ("status", U), ("dsn", S), ("text", S),
                     ("relay", S), ("diagnostic", S), ("remote_mta", S), ("connect_us", I),
-                    ("transmit_us", I)]),
+                    ("transmit_us", I), ("unreachable", B), ("dsn_passed", B), ("conn_use", U)]),
     "report_ok": (21, [("reserved", U)]),
     "notice": (32, [("kind", U), ("id", S), ("sender", S), ("double_bounce", B), ("ret", U), ("envid", S),
                     ("smtputf8", B), ("body_8bit", B), ("arrival_us", I), ("expire_at", I), ("size", U),
