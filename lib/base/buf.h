@@ -21,6 +21,11 @@ struct buf {
 void buf_init(struct buf *b);
 /* Gives the memory back; the buffer is empty and usable again. */
 void buf_free(struct buf *b);
+/*
+ * The same for a secret: what it held is overwritten first. A buffer that grew has left copies behind, so
+ * reserve what is needed before the first byte of a secret goes in.
+ */
+void buf_wipe(struct buf *b);
 /* Empties it and keeps the memory. */
 void buf_reset(struct buf *b);
 /* Room for N more bytes behind len; returns the place to write to. The caller then adds to len. */

@@ -1,6 +1,7 @@
 # lib/base: what everything stands on. Part of libcore, which set-group-id programs link.
 libcore_la_SOURCES += \
 	lib/base/arena.c lib/base/arena.h \
+	lib/base/base64.c lib/base/base64.h \
 	lib/base/buf.c lib/base/buf.h \
 	lib/base/checked.h \
 	lib/base/clock.c lib/base/clock.h \

@@ -52,3 +52,10 @@ mem_give_back(size_t keep)
 	if (mallinfo2().fordblks > keep)
 		malloc_trim(keep);
 }
+
+void
+mem_wipe(void *p, size_t n)
+{
+	if (n > 0)
+		explicit_bzero(p, n);
+}

@@ -22,6 +22,9 @@ char *mem_strdup(const char *s);
  */
 void mem_give_back(size_t keep);
 
+/* Overwrites N bytes that held a secret; the compiler does not leave it out. P may be NULL when N is 0. */
+void mem_wipe(void *p, size_t n);
+
 #define MEM_NEW(type) ((type *)mem_alloc(sizeof(type)))
 
 #endif

@@ -1,4 +1,4 @@
-/* lib/base: checked, list, mem, random and clock. */
+/* lib/base: base64, checked, list, mem, random and clock. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/base64.h"
 #include "lib/base/checked.h"
 #include "lib/base/clock.h"
 #include "lib/base/list.h"
@@ -207,6 +208,72 @@ clocks(void **state)
 	assert_in_range(wall / 1000000 - now + 1, 0, 60);
 }
 
+static void
+base64_both_ways(void **state)
+{
+	/* RFC 4648 section 10, and every byte. */
+	static const char *const rows[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
+	    {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+	    {"\xfb\xff\xbf", "+/+/"}};
+	unsigned char all[256];
+	struct buf text = {0}, back = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		buf_reset(&text);
+		buf_reset(&back);
+		base64_encode(str_c(rows[i][0]), &text);
+		assert_string_equal(buf_cstr(&text), rows[i][1]);
+		assert_true(base64_decode(buf_view(&text), &back));
+		assert_string_equal(buf_cstr(&back), rows[i][0]);
+	}
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (unsigned char)i;
+	for (size_t len = 0; len <= sizeof(all); len++) {
+		buf_reset(&text);
+		buf_reset(&back);
+		base64_encode(str_n(all, len), &text);
+		assert_true(base64_decode(buf_view(&text), &back));
+		assert_true(str_eq(buf_view(&back), str_n(all, len)));
+	}
+	buf_free(&text);
+	buf_free(&back);
+}
+
+static void
+base64_refused(void **state)
+{
+	static const char *const rows[] = {"Z", "Zg", "Zg=", "=",
+	    "====", "Z===", "Zg==Zg==", "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "Zh==", "Zm9=", "Zg=v",
+	    "Z=g="};
+	struct buf out = {0};
+
+	(void)state;
+	buf_puts(&out, "kept");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_false(base64_decode(str_c(rows[i]), &out));
+		assert_string_equal(buf_cstr(&out), "kept");
+	}
+	buf_free(&out);
+}
+
+static void
+secrets_wiped(void **state)
+{
+	char secret[] = "secret";
+	struct buf b = {0};
+
+	(void)state;
+	mem_wipe(secret, sizeof(secret));
+	assert_memory_equal(secret, "\0\0\0\0\0\0", sizeof(secret));
+	mem_wipe(NULL, 0);
+	buf_puts(&b, "secret");
+	buf_wipe(&b);
+	assert_null(b.data);
+	assert_int_equal(b.len, 0);
+	buf_wipe(&b);
+}
+
 int
 main(void)
 {
@@ -217,6 +284,9 @@ main(void)
 	    cmocka_unit_test(memory_given_back),
 	    cmocka_unit_test(random_numbers),
 	    cmocka_unit_test(clocks),
+	    cmocka_unit_test(base64_both_ways),
+	    cmocka_unit_test(base64_refused),
+	    cmocka_unit_test(secrets_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
