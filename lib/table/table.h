@@ -33,6 +33,21 @@ struct table *table_open(struct str spec, struct buf *why);
  * value found is empty.
  */
 struct table *table_open_for(struct str spec, const char *param, bool confined, struct buf *why);
+/* Files that were read for good, so that a daemon can watch them. Ready when zeroed. */
+struct table_paths {
+	char **list; /* each once */
+	size_t count;
+};
+void table_paths_free(struct table_paths *p);
+/*
+ * For a program that will be out of reach of files but is told values: tables in files are read whole,
+ * now, with the rights of whoever runs it, and stay as they are; their paths are added to PATHS (NULL: not
+ * wanted). A file that cannot be read is no NULL here: each look-up gives TABLE_ERROR with the cause. proxy:
+ * tables, and types that need a library or the user database, go through proxymap's socket for such
+ * programs (private/proxymap-smtp), which answers for the parameters of the SMTP client alone.
+ */
+struct table *table_open_preloaded(
+    struct str spec, const char *param, struct table_paths *paths, struct buf *why);
 void table_close(struct table **t);
 
 /*
@@ -68,6 +83,9 @@ struct match_list *match_list_new(
  * good. */
 struct match_list *match_list_new_for(enum match_kind kind, bool parent, struct str text,
     const char *param, bool confined, struct buf *why);
+/* The same with tables as table_open_preloaded() has them. */
+struct match_list *match_list_new_preloaded(enum match_kind kind, bool parent, struct str text,
+    const char *param, struct table_paths *paths, struct buf *why);
 void match_list_free(struct match_list **m);
 /* For MATCH_ADDRESS: KEY is the host name ("unknown"), ADDRESS the numeric address; else ADDRESS empty. */
 enum table_status match_list_has(
