@@ -9,6 +9,7 @@
 #include "lib/mail/dsn.h"
 #include "lib/mail/mime.h"
 #include "lib/mail/notice_text.h"
+#include "lib/mail/replies.h"
 #include "lib/mail/utf8.h"
 
 #define TEXT_WIDTH 78
@@ -142,12 +143,39 @@ put_part(
 	buf_puts(out, "\r\n");
 }
 
+/* What the reason means and what helps, for well-known ones; NULL otherwise. */
+static const struct reply_advice *
+advice_of(const struct msg_notice_rcpt *r)
+{
+	const struct reply_advice *a;
+
+	if (r->status == DELIVERY_SENT)
+		return NULL;
+	a = reply_advice(r->text, r->dsn);
+	return a || r->diagnostic.len == 0 ? a : reply_advice(r->diagnostic, r->dsn);
+}
+
+static void
+put_advice(const struct reply_advice *a, struct buf *out)
+{
+	struct buf text = {0};
+
+	buf_printf(&text, "What it means: %s", a->cause);
+	buf_puts(out, "\r\n");
+	put_wrapped(out, buf_view(&text), "    ");
+	buf_reset(&text);
+	buf_printf(&text, "What helps: %s", a->remedy);
+	put_wrapped(out, buf_view(&text), "    ");
+	buf_free(&text);
+}
+
 /* What people read. */
 static void
 put_text(const struct compose *c, struct buf *out)
 {
 	const struct msg_notice *n = c->notice;
 	const struct msg_notice_rcpt *r = n->rcpts.items;
+	const struct reply_advice *last = NULL;
 
 	notice_text_put(notice_text((enum notice_kind)n->kind),
 	    &(struct notice_values){c->myhostname, n->expire_at}, "\r\n", out);
@@ -164,6 +192,11 @@ put_text(const struct compose *c, struct buf *out)
 		}
 		buf_puts(out, ":\r\n");
 		put_wrapped(out, r[i].text, "    ");
+		/* Once for recipients that follow each other with the same. */
+		const struct reply_advice *advice = advice_of(&r[i]);
+		if (advice && advice != last)
+			put_advice(advice, out);
+		last = advice;
 		buf_puts(out, "\r\n");
 	}
 }

@@ -9,11 +9,14 @@ libpostkeep_la_SOURCES += \
 	lib/mail/mime.c lib/mail/mime.h \
 	lib/mail/notice_text.c lib/mail/notice_text.h \
 	lib/mail/received.c lib/mail/received.h \
+	lib/mail/replies.c lib/mail/replies.h \
+	lib/mail/replies_table.c lib/mail/replies_table.h \
 	lib/mail/utf8.c lib/mail/utf8.h
 
 EXTRA_DIST += tests/data/email-addresses.tsv tests/data/email-addresses.LICENSE
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_header tests/unit/test_mail_text
+check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_header tests/unit/test_mail_text \
+	tests/unit/test_replies
 tests_unit_test_mail_address_SOURCES = tests/unit/test_mail_address.c
 tests_unit_test_mail_address_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_DATA='"$(srcdir)/tests/data"'
 tests_unit_test_mail_address_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -21,6 +24,9 @@ tests_unit_test_mail_address_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_mail_text_SOURCES = tests/unit/test_mail_text.c
 tests_unit_test_mail_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mail_text_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_replies_SOURCES = tests/unit/test_replies.c
+tests_unit_test_replies_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_replies_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_mail_header_SOURCES = tests/unit/test_mail_header.c
 tests_unit_test_mail_header_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mail_header_LDADD = libpostkeep.la $(CMOCKA_LIBS)

@@ -86,6 +86,10 @@ test_failure(void **state)
 	HAS(t, "\r\nAction: failed\r\nStatus: 5.1.1\r\n");
 	HAS(t, "\r\nDiagnostic-Code: X-Postkeep; unknown user: \"bob\"\r\n");
 	HAS(t, "<bob@example.org>:\r\n    unknown user: \"bob\"\r\n");
+	/* A well-known reason is explained, an unknown one is not. */
+	HAS(t,
+	    "\"bob\"\r\n\r\n    What it means: The recipient's server knows no such address.\r\n");
+	HAS(t, "\r\n    What helps: Compare the address with ");
 	HAS(t, "Content-Type: message/rfc822\r\n");
 	HAS(t, "\r\nSubject: hi\r\n\r\nhello, world\r\n");
 	/* A failure's status is of class 5 even when the last reply was a 4. */
@@ -110,6 +114,34 @@ test_injection(void **state)
 	for (size_t i = 0; i < t.len; i++)
 		if (t.data[i] == '\n')
 			assert_true(i > 0 && t.data[i - 1] == '\r');
+	buf_free(&out);
+}
+
+/* The explanation is the diagnostic's where the reason says nothing; it stands once for a row of
+ * recipients with the same, and not with those who got the mail. */
+static void
+test_advice(void **state)
+{
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct msg_notice_rcpt was[2] = {rcpts[0], rcpts[1]};
+	struct buf out = {0};
+	struct str t;
+	size_t first;
+
+	(void)state;
+	rcpts[0].text = rcpts[1].text = STR("refused");
+	rcpts[0].dsn = rcpts[1].dsn = STR("5.0.0");
+	rcpts[0].diagnostic = rcpts[1].diagnostic =
+	    STR("smtp; 550 5.7.1 Unfortunately, messages weren't sent (S3150)");
+	t = compose(&n, &out, true);
+	first = str_find(t, STR("What it means: Microsoft blocks the address"));
+	assert_true(first != STR_NPOS);
+	assert_true(str_find(str_from(t, first + 1), STR("What it means:")) == STR_NPOS);
+	buf_reset(&out);
+	rcpts[0].status = rcpts[1].status = DELIVERY_SENT;
+	HAS_NOT(compose(&n, &out, true), "What it means:");
+	rcpts[0] = was[0];
+	rcpts[1] = was[1];
 	buf_free(&out);
 }
 
@@ -246,6 +278,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_failure),
 	    cmocka_unit_test(test_injection),
+	    cmocka_unit_test(test_advice),
 	    cmocka_unit_test(test_headers_only),
 	    cmocka_unit_test(test_delay),
 	    cmocka_unit_test(test_utf8),
