@@ -2,6 +2,7 @@
 libpostkeep_la_SOURCES += \
 	lib/intake/intake.c lib/intake/intake.h \
 	lib/intake/intake_private.h \
+	lib/intake/outgoing.h \
 	lib/intake/rules.c
 
 if HAVE_CMOCKA
