@@ -3,7 +3,7 @@ EXTRA_DIST += \
 	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
 	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
 	tests/system/test_failing.py tests/system/test_full.py \
-	tests/system/test_hostile.py tests/system/test_hostile_local.py \
+	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_local.py \
 	tests/system/test_log.py \
 	tests/system/test_message.py \
 	tests/system/test_pass.py \
@@ -11,7 +11,9 @@ EXTRA_DIST += \
 	tests/system/test_queue_limits.py tests/system/test_queue_notices.py tests/system/test_queue_orders.py \
 	tests/system/test_strangers.py tests/system/test_users.py tests/system/wire.py \
 	tests/system/hostile/attacks.py tests/system/hostile/curve tests/system/hostile/run \
-	tests/system/hostile/scene.py
+	tests/system/hostile/scene.py \
+	tests/system/hops/box.py tests/system/hops/certificates.py tests/system/hops/hostile.py \
+	tests/system/hops/relay.py tests/system/hops/servers.py tests/system/hops/sink.py
 # The corpus of old queue files: each edition is kept for ever.
 EXTRA_DIST += tests/queue-files/make tests/queue-files/2026-11-22a tests/queue-files/2026-11-22b
 
