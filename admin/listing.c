@@ -10,11 +10,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "admin/span.h"
 #include "lib/base/log.h"
 #include "lib/mail/date.h"
 #include "lib/mail/utf8.h"
 
 #define REASON_WIDTH 76 /* reasons end at this column, without the parentheses */
+#define MARGIN 19       /* where the third column begins, and one more */
 #define DATE_LENGTH 19  /* "Sun Nov 22 06:12:00", without the year */
 
 /* ---- For people ------------------------------------------------------------------------------ */
@@ -51,6 +53,13 @@ text_head(struct listing *l, const struct msg_showq_entry *e)
 	fprintf(l->out, "%-17s %8" PRIu64 " %.*s ", id, e->size, DATE_LENGTH, date);
 	put_printable(l->out, e->sender);
 	fputc('\n', l->out);
+	if (l->next && e->next > l->now) {
+		char span[SPAN_SIZE];
+
+		mail_date_ctime((time_t)e->next, date);
+		fprintf(l->out, "%*s(next attempt %.*s, in %s)\n", MARGIN, "", DATE_LENGTH, date,
+		    span_text(e->next - l->now, span));
+	}
 }
 
 /* A reason is shown once for the recipients that share it. */
@@ -117,6 +126,11 @@ json_head(struct listing *l, const struct msg_showq_entry *e)
 	    ", \"forced_expire\": %s, \"sender\": ",
 	    e->arrival, e->size, e->forced_expire ? "true" : "false");
 	json_string(l->out, e->sender);
+	if (e->next > 0)
+		fprintf(l->out, ", \"next_attempt\": %" PRId64, e->next);
+	if (e->expires > 0)
+		fprintf(l->out, ", \"expires\": %" PRId64 ", \"attempts\": %" PRIu64, e->expires,
+		    e->tries);
 	fputs(", \"recipients\": [", l->out);
 }
 
@@ -130,6 +144,10 @@ json_rcpt(struct listing *l, const struct msg_showq_rcpt *r)
 	if (r->reason.len) {
 		fputs(", \"delay_reason\": ", l->out);
 		json_string(l->out, r->reason);
+	}
+	if (r->dsn.len) {
+		fputs(", \"status\": ", l->out);
+		json_string(l->out, r->dsn);
 	}
 	fputc('}', l->out);
 }

@@ -9,10 +9,12 @@
 #include "lib/base/buf.h"
 #include "lib/ipc/messages.h"
 
-/* Ready when zeroed, but for .out and .json. */
+/* Ready when zeroed, but for .out, .json, .next and .now. */
 struct listing {
 	FILE *out;
 	bool json;
+	bool next;         /* for people: also when a message is tried next */
+	int64_t now;       /* wall seconds */
 	bool within;       /* the last frame said that more of its message follows */
 	uint64_t messages; /* so far */
 	uint64_t bytes;

@@ -25,8 +25,12 @@ admin_postcat_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 admin_postlog_SOURCES = admin/postlog.c
 admin_postlog_LDADD = libpostkeep.la
 admin_postlog_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
-admin_postqueue_SOURCES = admin/postqueue.c admin/listing.c admin/listing.h $(QUEUE_TOOL) \
-	$(QUEUE_TOOL_OFFLINE)
+admin_postqueue_SOURCES = admin/postqueue.c $(QUEUE_TOOL) $(QUEUE_TOOL_OFFLINE) \
+	admin/groups.c admin/groups.h \
+	admin/listing.c admin/listing.h \
+	admin/span.c admin/span.h \
+	admin/story.c admin/story.h \
+	admin/why.c admin/why.h
 admin_postqueue_LDADD = libpostkeep.la
 admin_postqueue_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 admin_postsuper_SOURCES = admin/postsuper.c $(QUEUE_TOOL) $(QUEUE_TOOL_OFFLINE)
@@ -46,8 +50,8 @@ admin_postkeep_LDADD = libpostkeep.la
 admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/master_suite.py tests/system/probe.py tests/system/test_master.py \
-	tests/system/test_postkeep.py
-TESTS += tests/system/test_master.py tests/system/test_postkeep.py
+	tests/system/test_postkeep.py tests/system/test_postqueue.py
+TESTS += tests/system/test_master.py tests/system/test_postkeep.py tests/system/test_postqueue.py
 
 # Users, the spool and the set-group-id bit: when root installs for good. What is installed must be
 # complete by then, so the programs are a prerequisite of the data.
@@ -64,8 +68,11 @@ endif
 .PHONY: install-permissions
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_listing
-tests_unit_test_listing_SOURCES = tests/unit/test_listing.c admin/listing.c
+check_PROGRAMS += tests/unit/test_listing tests/unit/test_story
+tests_unit_test_story_SOURCES = tests/unit/test_story.c admin/groups.c admin/span.c admin/story.c
+tests_unit_test_story_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_story_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+tests_unit_test_listing_SOURCES = tests/unit/test_listing.c admin/listing.c admin/span.c
 tests_unit_test_listing_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_listing_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif

@@ -20,9 +20,9 @@
 #include "lib/base/arena.h"
 #include "lib/base/io.h"
 #include "lib/base/mem.h"
+#include "lib/conf/conf.h"
 #include "lib/queue/order.h"
-
-#define RCPTS_IN_FRAME 100
+#include "lib/queue/show.h"
 
 struct offline {
 	struct spool *spool;
@@ -142,44 +142,56 @@ state_name(const struct slot_mark *mark, bool valid)
 
 typedef void show_fn(const struct msg_showq_entry *entry, void *arg);
 
-/* The next recipients that are not done, from *AT on. */
-static size_t
-gather(const struct spool_message *m, size_t *at, struct msg_showq_rcpt *rcpts)
-{
-	size_t n = 0;
-
-	for (; *at < m->envelope.n_rcpts && n < RCPTS_IN_FRAME; (*at)++) {
-		const struct slot_rcpt_mark *mark = &m->marks[*at];
-
-		if (mark->state != SLOT_RCPT_TODO && mark->state != SLOT_RCPT_FAILED_NOTICE)
-			continue;
-		rcpts[n].address = m->envelope.rcpts[*at].address;
-		rcpts[n].reason = mark->reason ? m->reasons[mark->reason - 1].text : STR_EMPTY;
-		n++;
-	}
-	return n;
-}
-
+/* DETAIL: all recipients, and who brought it. */
 static void
-show_message(const struct spool_message *m, show_fn *show, void *arg)
+show_message(const struct spool_message *m, bool detail, show_fn *show, void *arg)
 {
-	struct msg_showq_rcpt rcpts[RCPTS_IN_FRAME];
+	struct msg_showq_rcpt rcpts[SHOW_RCPTS];
 	struct msg_showq_entry entry = {
-	    .id = str_c(m->header.id),
 	    .state = str_c(state_name(&m->mark, m->mark_valid)),
-	    .arrival = m->header.arrival_us / 1000000,
-	    .size = m->header.content,
-	    .sender = m->envelope.sender,
 	    .next = m->mark.next,
-	    .forced_expire = m->mark_valid && m->mark.expire,
 	};
+	struct buf origin = {0};
 	size_t at = 0;
 
+	show_head(conf_get(), m, &entry);
+	if (detail)
+		show_origin(&m->envelope, &origin);
+	entry.origin = buf_view(&origin);
 	do {
-		entry.rcpts = (struct ipc_list){rcpts, gather(m, &at, rcpts)};
+		size_t n = 0;
+
+		for (; at < m->envelope.n_rcpts && n < SHOW_RCPTS; at++) {
+			unsigned reason = m->marks[at].reason;
+
+			if (show_rcpt(
+				m, at, reason ? &m->reasons[reason - 1] : NULL, detail, &rcpts[n]))
+				n++;
+		}
+		entry.rcpts = (struct ipc_list){rcpts, n};
 		entry.more = at < m->envelope.n_rcpts;
 		show(&entry, arg);
 	} while (entry.more);
+	buf_free(&origin);
+}
+
+bool
+offline_show(struct offline *o, struct str id, show_fn *show, void *arg)
+{
+	struct arena *a = arena_new(0);
+	struct buf why = {0};
+	struct spool_message m;
+	int fd = offline_find(o, id);
+	bool found = fd >= 0 && spool_load(fd, false, a, &m, NULL, 0, &why) == SPOOL_OK;
+
+	if (found)
+		show_message(&m, true, show, arg);
+	else if (why.len)
+		tool_say(LOG_LEVEL_WARNING, "%.*s: %s", STR_ARG(id), buf_cstr(&why));
+	io_close(&fd);
+	arena_free(&a);
+	buf_free(&why);
+	return found;
 }
 
 void
@@ -199,7 +211,7 @@ offline_list(struct offline *o, show_fn *show, void *arg)
 		arena_reset(a);
 		buf_reset(&why);
 		if (spool_load(fd, false, a, &m, NULL, 0, &why) == SPOOL_OK)
-			show_message(&m, show, arg);
+			show_message(&m, false, show, arg);
 		else
 			tool_say(LOG_LEVEL_WARNING, "slot %" PRIu32 ": %s", s.list[i].number,
 			    buf_cstr(&why));

@@ -27,6 +27,9 @@ void offline_close(struct offline **o);
 /* Shows every message that is not done, oldest first, as qmgr does on public/showq. */
 void offline_list(
     struct offline *o, void (*show)(const struct msg_showq_entry *entry, void *arg), void *arg);
+/* Shows one message as qmgr does when it is asked for it; false when there is none of that ID. */
+bool offline_show(struct offline *o, struct str id,
+    void (*show)(const struct msg_showq_entry *entry, void *arg), void *arg);
 /* An order; answers as qmgr does. Durable when it returns. WHY: the last thing that went wrong. */
 uint64_t offline_order(struct offline *o, const struct msg_admin *order, struct buf *why);
 /* The slot of message ID, open, or -1. Its content can be read with lib/queue/spool.h. */

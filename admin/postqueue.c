@@ -7,48 +7,79 @@
 #include "config.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/groups.h"
 #include "admin/listing.h"
 #include "admin/maildrop.h"
 #include "admin/offline.h"
 #include "admin/tool.h"
+#include "admin/why.h"
+#include "lib/base/clock.h"
 #include "lib/conf/conf.h"
 #include "lib/queue/id.h"
 #include "lib/queue/users.h"
 
 #define USAGE                                                                                      \
-	"postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site"
+	"postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site | " \
+	"postqueue --by destination|reason | postqueue --why queueid [--log file]"
 
-enum mode { MODE_NONE, MODE_FLUSH, MODE_ID, MODE_JSON, MODE_TEXT, MODE_SITE };
+enum mode { MODE_NONE, MODE_FLUSH, MODE_ID, MODE_JSON, MODE_TEXT, MODE_SITE, MODE_BY, MODE_WHY };
 
 struct options {
 	enum mode mode;
-	const char *value; /* of -i, -s */
+	const char *value; /* of -i, -s, --by, --why */
 	const char *config_dir;
+	const char *log;
 	int verbose;
 };
 
 static void
 set_mode(struct options *o, enum mode mode, const char *value)
 {
-	if (o->mode != MODE_NONE)
+	/* "-p --by reason" is natural, and means the same as without -p. */
+	if (mode == MODE_TEXT && o->mode == MODE_BY)
+		return;
+	if (o->mode != MODE_NONE && (o->mode != MODE_TEXT || mode != MODE_BY))
 		tool_usage(USAGE);
 	o->mode = mode;
 	o->value = value;
 }
 
+enum { LONG_BY = 256, LONG_WHY, LONG_LOG };
+
+static bool
+parse_long(int c, struct options *o)
+{
+	if (c == LONG_BY)
+		set_mode(o, MODE_BY, optarg);
+	else if (c == LONG_WHY)
+		set_mode(o, MODE_WHY, optarg);
+	else if (c == LONG_LOG)
+		o->log = optarg;
+	return c >= LONG_BY && c <= LONG_LOG;
+}
+
 static void
 parse(int argc, char **argv, struct options *o)
 {
+	static const struct option longs[] = {
+	    {"by", required_argument, NULL, LONG_BY},
+	    {"why", required_argument, NULL, LONG_WHY},
+	    {"log", required_argument, NULL, LONG_LOG},
+	    {NULL, 0, NULL, 0},
+	};
 	int c;
 
 	opterr = 0;
-	while ((c = getopt(argc, argv, "c:fi:jps:v")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:fi:jps:v", longs, NULL)) != -1) {
+		if (parse_long(c, o))
+			continue;
 		if (c == 'c')
 			o->config_dir = optarg;
 		else if (c == 'f')
@@ -66,7 +97,7 @@ parse(int argc, char **argv, struct options *o)
 		else
 			tool_usage(USAGE);
 	}
-	if (o->mode == MODE_NONE || optind < argc)
+	if (o->mode == MODE_NONE || optind < argc || (o->log && o->mode != MODE_WHY))
 		tool_usage(USAGE);
 }
 
@@ -94,18 +125,31 @@ check_user(enum param list, const char *what)
 
 /* ---- Listing --------------------------------------------------------------------------------- */
 
+/* What is done with each frame. */
+struct view {
+	void (*show)(const struct msg_showq_entry *entry, void *arg);
+	void *arg;
+	const char *id; /* one message only, or NULL */
+};
+
 static void
-show(const struct msg_showq_entry *entry, void *arg)
+show_listed(const struct msg_showq_entry *entry, void *arg)
 {
 	listing_entry(arg, entry);
 	tool_flush();
 }
 
 static void
-list_from_qmgr(struct ipc_blocking *ipc, struct listing *l)
+show_group(const struct msg_showq_entry *entry, void *arg)
+{
+	groups_entry(arg, entry);
+}
+
+static void
+list_from_qmgr(struct ipc_blocking *ipc, const struct view *v)
 {
 	static const struct ipc_schema *const accept[] = {&msg_showq_entry, &msg_showq_end, NULL};
-	const struct msg_showq_ask ask = {.all_recipients = false};
+	const struct msg_showq_ask ask = {.id = str_c(v->id)};
 	struct arena *a = arena_new(0);
 	struct ipc_message m;
 
@@ -119,13 +163,13 @@ list_from_qmgr(struct ipc_blocking *ipc, struct listing *l)
 			    EX_UNAVAILABLE, "the queue cannot be shown: %s", ipc_blocking_why(ipc));
 		if (m.schema == &msg_showq_end)
 			break;
-		show(m.body, l);
+		v->show(m.body, v->arg);
 	}
 	arena_free(&a);
 }
 
 static void
-list_offline(struct listing *l)
+list_offline(const struct view *v)
 {
 	struct buf why = {0};
 	bool busy = false;
@@ -138,29 +182,75 @@ list_offline(struct listing *l)
 	if (o == NULL)
 		tool_fail(EX_UNAVAILABLE, "the queue cannot be shown: %s", buf_cstr(&why));
 	tool_say(LOG_LEVEL_WARNING, "Mail system is down -- accessing queue directly");
-	offline_list(o, show, l);
+	if (v->id)
+		offline_show(o, str_c(v->id), v->show, v->arg);
+	else
+		offline_list(o, v->show, v->arg);
 	offline_close(&o);
 	buf_free(&why);
 }
 
+/* All that there is goes through V, what waits in maildrop first. */
 static void
-list(bool json)
+list(const struct view *v)
 {
-	struct listing l = {.out = stdout, .json = json};
 	struct ipc_blocking *ipc;
 
 	check_user(P_authorized_mailq_users, "see the queue (authorized_mailq_users)");
 	ipc = tool_connect("public/showq");
 	if (ipc == NULL && !tool_down(errno))
 		tool_fail(EX_SOFTWARE, "connect to public/showq: %s", strerror(errno));
-	maildrop_list(show, &l);
+	if (!v->id)
+		maildrop_list(v->show, v->arg);
 	if (ipc)
-		list_from_qmgr(ipc, &l);
+		list_from_qmgr(ipc, v);
 	else
-		list_offline(&l);
+		list_offline(v);
+	ipc_blocking_free(&ipc);
+}
+
+static void
+list_messages(const struct options *o)
+{
+	struct listing l = {.out = stdout,
+	    .json = o->mode == MODE_JSON,
+	    .next = o->verbose > 0,
+	    .now = clock_wall()};
+
+	list(&(struct view){show_listed, &l, NULL});
 	listing_end(&l);
 	tool_flush();
-	ipc_blocking_free(&ipc);
+}
+
+static void
+list_groups(const char *by)
+{
+	bool reason = strcmp(by, "reason") == 0;
+	struct groups *g;
+
+	if (!reason && strcmp(by, "destination") != 0)
+		tool_usage(USAGE);
+	g = groups_new(reason ? GROUP_REASON : GROUP_DESTINATION);
+	list(&(struct view){show_group, g, NULL});
+	groups_print(g, clock_wall(), stdout);
+	groups_free(&g);
+	tool_flush();
+}
+
+/* LOG: open, or NULL for the usual places. */
+static void
+tell_why(const char *id, FILE *log, const char *log_name)
+{
+	struct why *w = why_new(id, clock_wall(), stdout);
+	bool known;
+
+	why_log(w, log, log_name);
+	list(&(struct view){why_entry, w, id});
+	known = why_end(w);
+	why_free(&w);
+	tool_flush();
+	if (!known)
+		exit(EX_UNAVAILABLE);
 }
 
 /* ---- Flushing -------------------------------------------------------------------------------- */
@@ -188,22 +278,44 @@ flush(const char *id, const char *site)
 	ipc_blocking_free(&ipc);
 }
 
+static void
+check_id(const char *id)
+{
+	int64_t time_us;
+	uint32_t slot;
+
+	if (!queue_id_parse(str_c(id), &time_us, &slot))
+		tool_fail(EX_USAGE, "not a queue ID: %s", id);
+}
+
+/* The file of --log, before the working directory changes; "-" is standard input. */
+static FILE *
+open_log(const char *name)
+{
+	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+
+	if (file == NULL) {
+		fprintf(stderr, "postqueue: open %s: %s\n", name, strerror(errno));
+		exit(EX_NOINPUT);
+	}
+	return file;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o = {0};
-	int64_t time_us;
-	uint32_t slot;
+	FILE *log;
 
 	parse(argc, argv, &o);
+	log = o.log ? open_log(o.log) : NULL;
 	tool_start("postqueue", o.config_dir, o.verbose);
 	switch (o.mode) {
 	case MODE_FLUSH:
 		flush(NULL, NULL);
 		break;
 	case MODE_ID:
-		if (!queue_id_parse(str_c(o.value), &time_us, &slot))
-			tool_fail(EX_USAGE, "not a queue ID: %s", o.value);
+		check_id(o.value);
 		flush(o.value, NULL);
 		break;
 	case MODE_SITE:
@@ -213,7 +325,14 @@ main(int argc, char **argv)
 		break;
 	case MODE_JSON:
 	case MODE_TEXT:
-		list(o.mode == MODE_JSON);
+		list_messages(&o);
+		break;
+	case MODE_BY:
+		list_groups(o.value);
+		break;
+	case MODE_WHY:
+		check_id(o.value);
+		tell_why(o.value, log, o.log);
 		break;
 	case MODE_NONE:
 		break;

@@ -13,17 +13,22 @@
 #include "lib/base/mem.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
+#include "lib/mail/address.h"
+#include "lib/queue/show.h"
+#include "lib/route/route.h"
 #include "qmgr/admin.h"
 #include "qmgr/message.h"
 #include "qmgr/slots.h"
 
-#define RCPTS_IN_FRAME 20
+#define SERVICE_MAX 64       /* bytes of a transport's name that are shown */
 #define READ_MS (300 * 1000) /* that a listing may wait for whoever reads it */
 
 struct listing {
 	struct ipc_channel *channel;
 	bool all; /* may see every message */
 	uid_t uid;
+	bool detail; /* one message was asked for: all of its recipients, and where they go */
+	struct arena *arena; /* for a frame, in detail */
 	struct msg_showq_end end;
 };
 
@@ -40,52 +45,89 @@ is_theirs(const struct slot_envelope *e, uid_t uid)
 	return false;
 }
 
-/* What mailq says of the recipient's last attempt. */
-static struct str
-reason_text(const struct spool_message *m, const struct message *msg, unsigned n)
+/* The reason of the recipient's last attempt. MSG: when the message is in memory. */
+static const struct slot_reason *
+reason_of(const struct spool_message *m, const struct message *msg, unsigned n)
 {
-	const struct slot_reason *r = msg ? message_reason_at(msg, n)
-	    : n                           ? &m->reasons[n - 1]
-					  : NULL;
-
-	return r ? r->text : STR_EMPTY;
+	return msg ? message_reason_at(msg, n) : n ? &m->reasons[n - 1] : NULL;
 }
 
-/* Recipients from *AT on that are not done, as many as go into one frame. MSG: when it is in memory. */
+/* Where a recipient goes next. What cannot be told now is left out. */
+static void
+add_route(struct listing *l, struct str sender, struct msg_showq_rcpt *r)
+{
+	struct mail_address address;
+	struct buf why = {0};
+	struct route route;
+
+	if (address_parse(r->address, ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL,
+		l->arena, &address, &why) &&
+	    route_resolve(conf_get(), sender, &address, l->arena, &route, &why) == ROUTE_OK) {
+		r->transport = arena_str(l->arena, str_sub(route.transport, 0, SERVICE_MAX));
+		r->nexthop = arena_str(l->arena, str_sub(route.nexthop, 0, MSG_ADDRESS_MAX));
+	}
+	buf_free(&why);
+}
+
+/* Recipients from *AT on, as many as go into one frame. */
 static size_t
-gather(const struct spool_message *m, const struct message *msg, size_t *at,
+gather(struct listing *l, const struct spool_message *m, const struct message *msg, size_t *at,
     struct msg_showq_rcpt *rcpts)
 {
 	size_t n = 0;
 
-	for (; *at < m->envelope.n_rcpts && n < RCPTS_IN_FRAME; (*at)++) {
-		const struct slot_rcpt_mark *mark = &m->marks[*at];
-
-		if (mark->state != SLOT_RCPT_TODO && mark->state != SLOT_RCPT_FAILED_NOTICE)
-			continue;
-		rcpts[n].address = m->envelope.rcpts[*at].address;
-		rcpts[n++].reason = reason_text(m, msg, mark->reason);
-	}
+	for (; *at < m->envelope.n_rcpts && n < SHOW_RCPTS; (*at)++)
+		if (show_rcpt(
+			m, *at, reason_of(m, msg, m->marks[*at].reason), l->detail, &rcpts[n]))
+			n++;
 	return n;
 }
 
-/* One frame, with recipients from *AT on; *MORE are to follow. ENTRY has what the slot says. */
+/* The same with what is found out for one message alone. Waits; what it leaves in E and RCPTS is copied. */
+static void
+add_detail(struct listing *l, const struct spool_message *m, struct msg_showq_entry *e,
+    struct msg_showq_rcpt *rcpts)
+{
+	struct buf origin = {0};
+
+	show_origin(&m->envelope, &origin);
+	e->origin = arena_str(l->arena, buf_view(&origin));
+	e->id = arena_str(l->arena, e->id);
+	e->sender = arena_str(l->arena, e->sender);
+	for (size_t i = 0; i < e->rcpts.count; i++) {
+		rcpts[i].address = arena_str(l->arena, rcpts[i].address);
+		rcpts[i].reason = arena_str(l->arena, rcpts[i].reason);
+		rcpts[i].dsn = arena_str(l->arena, rcpts[i].dsn);
+		if (rcpts[i].fate == SHOWQ_WAITS)
+			add_route(l, m->envelope.sender, &rcpts[i]);
+	}
+	buf_free(&origin);
+}
+
+/*
+ * One frame, with recipients from *AT on; *MORE are to follow. ENTRY has what the slot says. MSG is not
+ * looked at any more when it is sent: it may be gone by then.
+ */
 static bool
 send_frame(struct listing *l, struct msg_showq_entry *entry, const struct spool_message *m,
-    const struct message *msg, size_t *at, bool *more)
+    struct message *msg, size_t *at, bool *more)
 {
-	struct msg_showq_rcpt rcpts[RCPTS_IN_FRAME];
+	struct msg_showq_rcpt rcpts[SHOW_RCPTS];
 
-	entry->id = str_c(m->header.id);
-	entry->arrival = m->header.arrival_us / 1000000;
-	entry->size = m->header.content;
-	entry->sender = m->envelope.sender;
-	entry->forced_expire = m->mark.expire;
-	entry->rcpts = (struct ipc_list){rcpts, gather(m, msg, at, rcpts)};
+	show_head(conf_get(), m, entry);
+	entry->rcpts = (struct ipc_list){rcpts, gather(l, m, msg, at, rcpts)};
 	entry->more = *more = *at < m->envelope.n_rcpts;
 	if (!*more) {
 		l->end.count++;
 		l->end.bytes += m->header.content;
+	}
+	if (l->detail) {
+		arena_reset(l->arena);
+		if (msg)
+			message_ref(msg);
+		add_detail(l, m, entry, rcpts);
+		if (msg)
+			message_unref(msg);
 	}
 	return ipc_send(l->channel, &msg_showq_entry, entry) == IPC_OK;
 }
@@ -189,14 +231,19 @@ admin_showq_session(struct service_client *client)
 	uint32_t at = 0;
 	bool ok;
 
+	l.arena = arena_new(0);
 	ok = l.channel && ipc_recv_one(l.channel, a, &msg_showq_ask, &ask) == IPC_OK &&
 	    admin_user_allowed(client, P_authorized_mailq_users);
 	if (ok)
 		stream_timeout(ipc_stream(l.channel), READ_MS);
-	while (ok && (slot = slots_next(&at)))
+	l.detail = ok && ask.id.len > 0;
+	if (l.detail)
+		ok = !(slot = slots_find(ask.id)) || show_slot(&l, slot);
+	while (ok && !l.detail && (slot = slots_next(&at)))
 		ok = show_slot(&l, slot);
 	if (ok && ipc_send(l.channel, &msg_showq_end, &l.end) == IPC_OK)
 		ipc_flush(l.channel);
 	arena_free(&a);
+	arena_free(&l.arena);
 	ipc_channel_free(&l.channel);
 }

@@ -85,6 +85,10 @@ PART(notice_rcpt, struct msg_notice_rcpt);
 static const struct ipc_field showq_rcpt_fields[] = {
     IPC_FIELD(struct msg_showq_rcpt, address, IPC_STR, MSG_ADDRESS_MAX),
     IPC_FIELD(struct msg_showq_rcpt, reason, IPC_STR, MSG_TEXT_MAX),
+    IPC_FIELD(struct msg_showq_rcpt, dsn, IPC_STR, DSN_MAX),
+    IPC_FIELD(struct msg_showq_rcpt, fate, IPC_U64, SHOWQ_FATES - 1),
+    IPC_FIELD(struct msg_showq_rcpt, transport, IPC_STR, NAME_MAX_BYTES),
+    IPC_FIELD(struct msg_showq_rcpt, nexthop, IPC_STR, NEXTHOP_MAX),
 };
 PART(showq_rcpt, struct msg_showq_rcpt);
 
@@ -268,7 +272,7 @@ static const struct ipc_field flush_fields[] = {
 MESSAGE(flush, 52);
 
 static const struct ipc_field showq_ask_fields[] = {
-    IPC_FIELD(struct msg_showq_ask, all_recipients, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_showq_ask, id, IPC_STR, MSG_ID_MAX),
 };
 MESSAGE(showq_ask, 53);
 
@@ -280,6 +284,9 @@ static const struct ipc_field showq_entry_fields[] = {
     IPC_FIELD(struct msg_showq_entry, sender, IPC_STR, MSG_ADDRESS_MAX),
     IPC_FIELD(struct msg_showq_entry, next, IPC_I64, 0),
     IPC_FIELD(struct msg_showq_entry, forced_expire, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_showq_entry, expires, IPC_I64, 0),
+    IPC_FIELD(struct msg_showq_entry, tries, IPC_U64, 0),
+    IPC_FIELD(struct msg_showq_entry, origin, IPC_STR, MSG_TEXT_MAX),
     IPC_FIELD(struct msg_showq_entry, more, IPC_BOOL, 0),
     IPC_FIELD_LIST(struct msg_showq_entry, rcpts, &showq_rcpt_schema, MSG_RCPT_PER_FRAME),
 };

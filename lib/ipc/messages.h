@@ -303,15 +303,23 @@ struct msg_flush {
 };
 
 struct msg_showq_ask {
-	bool all_recipients; /* with the ones already done: never for strangers */
+	struct str
+	    id; /* empty = all; else that message only, with recipients that are done, and routes */
 };
+
+enum showq_fate { SHOWQ_WAITS, SHOWQ_SENT, SHOWQ_FAILED, SHOWQ_REMOVED, SHOWQ_FATES };
 
 struct msg_showq_rcpt {
 	struct str address;
-	struct str reason; /* of the last deferral; may be empty */
+	struct str reason; /* of the last attempt; may be empty */
+	struct str dsn;    /* the same */
+	uint64_t fate;     /* enum showq_fate */
+	/* Where it goes next, when one message was asked for and it waits; else empty. */
+	struct str transport;
+	struct str nexthop;
 };
 
-/* One message of the queue; recipients not yet done, in slices: MORE says another frame follows. */
+/* One message of the queue; recipients, in slices: MORE says another frame follows. */
 struct msg_showq_entry {
 	struct str id;
 	struct str state; /* "incoming", "active", "deferred", "hold" */
@@ -320,6 +328,9 @@ struct msg_showq_entry {
 	struct str sender;
 	int64_t next; /* wall seconds of the next attempt, 0 = now */
 	bool forced_expire;
+	int64_t expires;   /* wall seconds when it is given up, 0 = unknown */
+	uint64_t tries;    /* rounds of attempts so far */
+	struct str origin; /* who brought it, in words, when one message was asked for */
 	bool more;
 	struct ipc_list rcpts; /* struct msg_showq_rcpt */
 };

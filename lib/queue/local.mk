@@ -23,6 +23,7 @@ endif
 libpostkeep_la_SOURCES += \
 	lib/queue/id.c lib/queue/id.h \
 	lib/queue/order.c lib/queue/order.h \
+	lib/queue/show.c lib/queue/show.h \
 	lib/queue/slot.c lib/queue/slot.h lib/queue/slot_envelope.c \
 	lib/queue/spool.c lib/queue/spool.h lib/queue/spool_read.c \
 	lib/queue/submit.c lib/queue/submit.h

@@ -143,11 +143,51 @@ test_listing(void **state)
 	}
 }
 
+/* The next attempt: for programs always, for people on request, where readers of mailq look for reasons. */
+static void
+test_next_attempt(void **state)
+{
+	struct msg_showq_rcpt r = {.address = STR("x"), .reason = STR("r"), .dsn = STR("4.4.1")};
+	struct msg_showq_entry e = {.id = STR("1"),
+	    .state = STR("deferred"),
+	    .sender = STR("s"),
+	    .next = 7500,
+	    .expires = 432000,
+	    .tries = 3,
+	    .rcpts = {&r, 1}};
+	char *text[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		size_t size;
+		struct listing l = {.out = open_memstream(&text[i], &size),
+		    .json = i == 2,
+		    .next = i > 0,
+		    .now = 300};
+
+		listing_entry(&l, &e);
+		listing_end(&l);
+		fclose(l.out);
+	}
+	assert_null(strstr(text[0], "next"));
+	assert_non_null(strstr(text[1],
+	    "Thu Jan  1 00:00:00 s\n                   (next attempt Thu Jan  1 02:05:00, in 2 h 0 "
+	    "min)\n"));
+	assert_non_null(strstr(text[2],
+	    "\"forced_expire\": false, \"sender\": \"s\", \"next_attempt\": 7500, \"expires\": "
+	    "432000, "
+	    "\"attempts\": 3, \"recipients\": [{\"address\": \"x\", \"delay_reason\": \"r\", "
+	    "\"status\": \"4.4.1\"}]}\n"));
+	for (int i = 0; i < 3; i++)
+		free(text[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_listing),
+	    cmocka_unit_test(test_next_attempt),
 	};
 
 	setenv("TZ", "UTC0", 1);
