@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "lib/dns/dns.h"
+#include "lib/dns/internal.h"
 
 const char *
 dns_status_text(enum dns_status status)
@@ -83,4 +83,12 @@ dns_address_parse(struct str text, union dns_address *address)
 		return true;
 	}
 	return false;
+}
+
+bool
+dns_is_loopback(const union dns_address *a)
+{
+	if (a->sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+	return ntohl(a->in.sin_addr.s_addr) >> 24 == 127;
 }

@@ -1,0 +1,58 @@
+/*
+ * idna - U-labels to A-labels: IDNA 2008 with the mapping of UTS 46 (libidn2)
+ */
+#include <idn2.h>
+#include <string.h>
+
+#include "lib/dns/internal.h"
+
+#define UTF8_MAX 1024 /* bytes of a domain: no shorter A-labels come of a longer one */
+
+static bool
+is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.data[i] >= 0x80)
+			return false;
+	return true;
+}
+
+static struct str
+lower(struct str s, struct arena *arena)
+{
+	char *copy = arena_cstr(arena, s);
+
+	for (size_t i = 0; i < s.len; i++)
+		if (copy[i] >= 'A' && copy[i] <= 'Z')
+			copy[i] = (char)(copy[i] + ('a' - 'A'));
+	return str_n(copy, s.len);
+}
+
+bool
+dns_ascii(struct str domain, struct arena *arena, struct str *out, struct buf *why)
+{
+	uint8_t *result = NULL;
+	char text[UTF8_MAX + 1];
+	int err;
+
+	*out = domain;
+	if (is_ascii(domain)) {
+		*out = lower(domain, arena);
+		return true;
+	}
+	if (domain.len > UTF8_MAX || str_chr(domain, '\0') != STR_NPOS) {
+		buf_puts(why, "the domain name is too long or has a NUL in it");
+		return false;
+	}
+	memcpy(text, domain.data, domain.len);
+	text[domain.len] = '\0';
+	err = idn2_lookup_u8((const uint8_t *)text, &result, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+	if (err != IDN2_OK) {
+		buf_printf(
+		    why, "the domain name is no valid international name: %s", idn2_strerror(err));
+		return false;
+	}
+	*out = lower(str_c((const char *)result), arena);
+	idn2_free(result);
+	return true;
+}

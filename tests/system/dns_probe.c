@@ -1,0 +1,272 @@
+/*
+ * dns_probe - lib/dns and nothing else, for test_dns.py
+ *
+ *	dns_probe DIR PREFIX
+ *
+ * DIR has main.cf, and in place of the system's files resolv.conf, hosts, nsswitch.conf and services. Commands
+ * come as lines on standard input, each answer is one line of JSON:
+ *	query NAME TYPE     host NAME     reverse ADDRESS     ascii NAME     sleep MS
+ *	many N NAME TYPE    N fibers ask at the same time; the answer of the last
+ *	stop                ends it
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/dns/internal.h"
+#include "lib/fiber/stream.h"
+
+static struct dns_probe {
+	struct stream *io;
+	struct arena *arena;
+	struct buf out;
+} probe;
+
+/* --- JSON ------------------------------------------------------------------------------------------- */
+
+static void
+put_text(const char *key, struct str s)
+{
+	buf_printf(&probe.out, "\"%s\": \"", key);
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.data[i];
+
+		if (c < ' ' || c > '~' || c == '"' || c == '\\')
+			buf_printf(&probe.out, "\\u%04x", c);
+		else
+			buf_putc(&probe.out, (char)c);
+	}
+	buf_puts(&probe.out, "\", ");
+}
+
+static void
+put_number(const char *key, uint64_t n)
+{
+	buf_printf(&probe.out, "\"%s\": %llu, ", key, (unsigned long long)n);
+}
+
+/* Takes back the comma behind the last member. */
+static void
+put_end(const char *text)
+{
+	if (probe.out.len >= 2 && probe.out.data[probe.out.len - 2] == ',')
+		buf_truncate(&probe.out, probe.out.len - 2);
+	buf_puts(&probe.out, text);
+}
+
+static void
+put_record(const struct dns_record *r)
+{
+	buf_puts(&probe.out, "{");
+	put_text("type", str_c(dns_type_name(r->type)));
+	put_number("ttl", r->ttl);
+	switch (r->type) {
+	case DNS_A:
+	case DNS_AAAA:
+		put_text("address", dns_address_text(&r->address, probe.arena));
+		break;
+	case DNS_MX:
+	case DNS_CNAME:
+	case DNS_PTR:
+		put_number("preference", r->preference);
+		put_text("name", r->name);
+		break;
+	case DNS_TXT:
+		put_text("txt", r->txt);
+		break;
+	case DNS_TLSA:
+		put_number("usage", r->tlsa.usage);
+		put_number("selector", r->tlsa.selector);
+		put_number("matching", r->tlsa.matching);
+		put_number("bytes", r->tlsa.data.len);
+		break;
+	}
+	put_end("}, ");
+}
+
+static void
+put_answer(const struct dns_answer *answer)
+{
+	static const char *const words[] = {"OK", "NO_NAME", "NO_DATA", "AGAIN", "BOGUS"};
+
+	buf_puts(&probe.out, "{");
+	put_text("status", str_c(words[answer->status]));
+	put_number("authentic", answer->authentic);
+	put_number("ttl", answer->ttl);
+	put_text("canonical", answer->canonical);
+	put_text("why", answer->why);
+	buf_puts(&probe.out, "\"records\": [");
+	for (size_t i = 0; i < answer->n; i++)
+		put_record(&answer->records[i]);
+	put_end("]}\n");
+}
+
+/* --- Commands --------------------------------------------------------------------------------------- */
+
+static enum dns_type
+type_of(struct str word)
+{
+	static const enum dns_type types[] = {
+	    DNS_A, DNS_AAAA, DNS_MX, DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (str_eq(word, str_c(dns_type_name(types[i]))))
+			return types[i];
+	log_fatal("no such type: %.*s", STR_ARG(word));
+}
+
+struct many {
+	struct str name;
+	enum dns_type type;
+	size_t left;
+	struct fiber_waitq done;
+	struct dns_answer answer;
+};
+
+static void
+one_of_many(void *arg)
+{
+	struct many *many = arg;
+
+	dns_query(many->name, many->type, probe.arena, &many->answer);
+	many->left--;
+	fiber_wake_all(&many->done);
+}
+
+static void
+ask_many(struct str count, struct str name, struct str type)
+{
+	struct many many = {.name = name, .type = type_of(type)};
+	uint64_t n = 0;
+
+	str_to_u64(count, 100000, &n);
+	many.left = n;
+	fiber_waitq_init(&many.done);
+	for (uint64_t i = 0; i < n; i++)
+		fiber_spawn("one of many", one_of_many, &many);
+	while (many.left > 0)
+		fiber_wait(&many.done, FIBER_FOREVER);
+	put_answer(&many.answer);
+}
+
+static void
+reverse(struct str word)
+{
+	union dns_address address;
+	struct dns_answer answer;
+
+	if (!dns_address_parse(word, &address))
+		log_fatal("no address: %.*s", STR_ARG(word));
+	dns_reverse(&address.sa, probe.arena, &answer);
+	put_answer(&answer);
+}
+
+static void
+ascii(struct str word)
+{
+	struct buf why = {0};
+	struct str out = STR_EMPTY;
+
+	buf_puts(&probe.out, "{");
+	put_number("ok", dns_ascii(word, probe.arena, &out, &why));
+	put_text("ascii", out);
+	put_text("why", buf_view(&why));
+	put_end("}\n");
+	buf_free(&why);
+}
+
+static void
+run(struct str line)
+{
+	struct str words[4] = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
+	struct dns_answer answer;
+	uint64_t ms = 0;
+
+	for (size_t i = 0; i < 4 && str_token(&line, " \n", &words[i]); i++)
+		continue;
+	if (str_eq(words[0], STR("query"))) {
+		dns_query(words[1], type_of(words[2]), probe.arena, &answer);
+		put_answer(&answer);
+	} else if (str_eq(words[0], STR("host"))) {
+		dns_host(words[1], DNS_IPV4 | DNS_IPV6, probe.arena, &answer);
+		put_answer(&answer);
+	} else if (str_eq(words[0], STR("many"))) {
+		ask_many(words[1], words[2], words[3]);
+	} else if (str_eq(words[0], STR("reverse"))) {
+		reverse(words[1]);
+	} else if (str_eq(words[0], STR("ascii"))) {
+		ascii(words[1]);
+	} else if (str_eq(words[0], STR("sleep")) && str_to_u64(words[1], 60000, &ms)) {
+		fiber_sleep((int64_t)ms);
+		buf_puts(&probe.out, "{}\n");
+	} else {
+		log_fatal("no such command: %.*s", STR_ARG(words[0]));
+	}
+}
+
+static void
+main_fiber(void *arg)
+{
+	struct str line;
+
+	(void)arg;
+	probe.io = stream_fd_pair(0, 1);
+	probe.arena = arena_new(0);
+	stream_timeout(probe.io, 0);
+	while (
+	    stream_read_line(probe.io, 4096, &line) == STREAM_OK && !str_eq(line, STR("stop\n"))) {
+		run(arena_str(probe.arena, line));
+		stream_write(probe.io, probe.out.data, probe.out.len);
+		stream_flush(probe.io);
+		buf_reset(&probe.out);
+		arena_reset(probe.arena);
+	}
+	stream_close(&probe.io);
+	arena_free(&probe.arena);
+	buf_free(&probe.out);
+}
+
+/* --- Start ------------------------------------------------------------------------------------------ */
+
+static char *
+path_in(const char *dir, const char *name)
+{
+	struct buf path = {0};
+
+	buf_printf(&path, "%s/%s", dir, name);
+	return buf_take(&path);
+}
+
+static void
+prepare(const struct conf *conf, const char *dir, const char *prefix)
+{
+	struct dns_paths paths = {path_in(dir, "resolv.conf"), path_in(dir, "hosts"),
+	    path_in(dir, "nsswitch.conf"), path_in(dir, "services")};
+	struct buf why = {0};
+	struct dns_settings *settings = dns_settings_read(conf, prefix, &paths, &why);
+	struct dns *dns = settings ? dns_new(settings, &why) : NULL;
+
+	if (!dns)
+		log_fatal("%s", buf_cstr(&why));
+	dns_set(dns);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct conf_problems problems = {0};
+
+	if (argc != 3)
+		log_fatal("usage: dns_probe DIR PREFIX");
+	log_name("postkeep", "dns_probe");
+	conf_set(conf_load(argv[1], NULL, 0, &problems));
+	for (size_t i = 0; i < problems.count; i++)
+		log_warning("%s", problems.list[i].text);
+	if (problems.errors > 0)
+		return 1;
+	prepare(conf_get(), argv[1], argv[2]);
+	fiber_main(main_fiber, NULL);
+	return 0;
+}
