@@ -2,19 +2,26 @@
 libpostkeep_la_SOURCES += \
 	lib/mail/address.c lib/mail/address.h \
 	lib/mail/date.c lib/mail/date.h \
+	lib/mail/downgrade.c lib/mail/downgrade.h \
 	lib/mail/dsn.c lib/mail/dsn.h \
 	lib/mail/header.c lib/mail/header.h \
 	lib/mail/header_address.c \
 	lib/mail/lines.c lib/mail/lines.h \
 	lib/mail/mime.c lib/mail/mime.h \
+	lib/mail/mime_walk.c lib/mail/mime_walk.h \
 	lib/mail/notice_text.c lib/mail/notice_text.h \
 	lib/mail/received.c lib/mail/received.h \
 	lib/mail/replies.c lib/mail/replies.h \
 	lib/mail/replies_table.c lib/mail/replies_table.h \
+	lib/mail/transfer.c lib/mail/transfer.h \
 	lib/mail/utf8.c lib/mail/utf8.h
 
 EXTRA_DIST += tests/data/email-addresses.tsv tests/data/email-addresses.LICENSE
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_downgrade
+tests_unit_test_downgrade_SOURCES = tests/unit/test_downgrade.c
+tests_unit_test_downgrade_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_downgrade_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_header tests/unit/test_mail_text \
 	tests/unit/test_replies
 tests_unit_test_mail_address_SOURCES = tests/unit/test_mail_address.c
@@ -37,6 +44,10 @@ noinst_PROGRAMS += tests/fuzz/fuzz_address
 tests_fuzz_fuzz_address_SOURCES = tests/fuzz/fuzz_address.c
 tests_fuzz_fuzz_address_LDADD = libpostkeep.la
 tests_fuzz_fuzz_address_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_downgrade
+tests_fuzz_fuzz_downgrade_SOURCES = tests/fuzz/fuzz_downgrade.c
+tests_fuzz_fuzz_downgrade_LDADD = libpostkeep.la
+tests_fuzz_fuzz_downgrade_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 noinst_PROGRAMS += tests/fuzz/fuzz_header
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c
 tests_fuzz_fuzz_header_LDADD = libpostkeep.la

@@ -2,6 +2,7 @@
 EXTRA_DIST += \
 	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
 	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
+	tests/system/test_downgrade.py \
 	tests/system/test_failing.py tests/system/test_full.py \
 	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_local.py \
 	tests/system/test_log.py \
@@ -22,3 +23,9 @@ noinst_PROGRAMS += tests/system/intruder
 tests_system_intruder_SOURCES = tests/system/intruder.c
 tests_system_intruder_LDADD = libpostkeep.la
 tests_system_intruder_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+# lib/mail/downgrade on its own, for test_downgrade.py.
+noinst_PROGRAMS += tests/system/downgrade
+tests_system_downgrade_SOURCES = tests/system/downgrade.c
+tests_system_downgrade_LDADD = libpostkeep.la
+tests_system_downgrade_LDFLAGS = $(AM_LDFLAGS) -no-install
