@@ -10,41 +10,122 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/random.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
 #include "lib/mail/dsn.h"
-#include "lib/service/service.h"
 
 #define CONNECT_MS 10000
 #define IDLE_MS 10000 /* a channel is kept this long without work */
 #define CHUNK 65536
-#define AGENTS_MAX 200 /* channels of one transport; further destinations wait */
-#define TURN_MS 5000   /* a destination that others wait for gives its channel away after this */
+#define TURN_MS 5000 /* a destination that others wait for gives its channel away after this */
 #define WINDOW_MAX 64
-#define RESTART_MS 1000 /* after a channel was lost without a single result */
+#define RESTART_MS 1000   /* after a channel was lost without a single result */
+#define STUCK_MS 3000     /* a delivery to where nothing has come yet, and takes longer, is stuck */
+#define STUCK_TIMES 4     /* so many times the limit of channels may be stuck beyond it */
+#define PACE_LOOK_MS 1000 /* while destinations wait for channels */
+#define PAUSE_KEPT_MS 2000 /* a pause between two deliveries for which a channel is kept */
 
 struct agent {
-	struct list_link link; /* in the list of all */
+	struct list_link link;         /* in the list of all */
+	struct list_link channel_link; /* in its destination's */
 	struct destination *dest;
 	struct ipc_channel *channel;
 	fiber_deadline turn_ends; /* for destinations that wait */
 	struct list sent;         /* deliveries without all their results */
+	int64_t sent_ms;          /* when the last of them was handed over, fiber_now() */
 	size_t window;
 	uint64_t results; /* seen on this channel */
 	bool lost;        /* the reader has seen the end */
+	bool ready;       /* the agent wants deliveries */
 	bool reading;
-	bool leaving;            /* give the channel back as soon as nothing is under way */
+	bool leaving; /* give the channel back as soon as nothing is under way */
+	bool woken;   /* has been told to look for work, and has not looked yet */
+	bool stuck;   /* does not count against the limit of channels: see look_for_stuck() */
 	struct fiber_waitq work; /* for the sender: new deliveries, results, the end */
 	struct fiber *reader;
 };
 
 static struct {
 	struct list all;
+	struct fiber_waitq pace; /* the pacer: somebody rests, or waits for a channel */
 	bool draining;
 } state;
+
+static void ask_for_channel(struct destination *dest);
+
+/* --- Pauses and limits ---------------------------------------------------------------------------------- */
+
+/* How many deliveries DEST bears at once. */
+static size_t
+window_of(const struct destination *dest)
+{
+	return dest->feedback.window > 0 ? dest->feedback.window : 1;
+}
+
+/* How many channels it could use now. */
+static size_t
+channels_wanted(const struct destination *dest)
+{
+	size_t load = dest->waiting + dest->under_way;
+	size_t most = dest->transport->kind == TRANSPORT_SINGLE ? window_of(dest) : 1;
+
+	return load < most ? load : most;
+}
+
+/* Before this nothing may be handed over; in the past when it may. */
+static fiber_deadline
+pause_end(const struct destination *dest)
+{
+	return dest->not_before > dest->transport->not_before ? dest->not_before
+							      : dest->transport->not_before;
+}
+
+/* May the transport have another channel? */
+static bool
+has_room(const struct transport *t)
+{
+	/* Pauses between deliveries have a sense when they come one after the other. */
+	size_t limit = t->delay > 0 ? 1 : t->channel_limit;
+
+	return !state.draining && t->channels - t->stuck < limit;
+}
+
+static void
+set_stuck(struct agent *a, bool stuck)
+{
+	struct transport *t = a->dest->transport;
+
+	if (a->stuck == stuck)
+		return;
+	a->stuck = stuck;
+	if (stuck)
+		t->stuck++;
+	else
+		t->stuck--;
+}
+
+/*
+ * Who answers nobody must not take the channels from those who do: a channel whose delivery takes long, to
+ * a destination that has not been reached yet, gives its place away. Only when nobody has set the limit,
+ * and so many times and no more.
+ */
+static void
+look_for_stuck(void)
+{
+	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l)) {
+		struct agent *a = LIST_ITEM(l, struct agent, link);
+		struct transport *t = a->dest->transport;
+
+		if (!list_empty(&a->sent) && !list_empty(&t->starved) && t->limit_is_default &&
+		    t->kind == TRANSPORT_SINGLE && !a->dest->feedback.proven &&
+		    fiber_now() - a->sent_ms > STUCK_MS &&
+		    t->stuck < STUCK_TIMES * t->channel_limit)
+			set_stuck(a, true);
+	}
+}
 
 /* --- Results ------------------------------------------------------------------------------------------ */
 
@@ -96,6 +177,34 @@ take_index(struct delivery *d, uint64_t index)
 	return false;
 }
 
+/* What the end of a delivery tells of its destination. */
+static void
+take_feedback(struct destination *dest, const struct delivery *d)
+{
+	const struct feedback_rules *rules = &dest->transport->rules;
+
+	if (!d->unreachable)
+		feedback_good(&dest->feedback, rules, dest->under_way + 1);
+	else
+		(void)feedback_bad(&dest->feedback, rules, clock_wall(), random_below(UINT32_MAX));
+}
+
+/* D has all its results, or will get none: it is no more under way. */
+static void
+delivery_ended(struct agent *a, struct delivery *d)
+{
+	struct destination *dest = a->dest;
+	struct transport *t = dest->transport;
+
+	list_remove(&a->sent, &d->link);
+	dest->under_way--;
+	set_stuck(a, false);
+	if (t->destination_delay > 0)
+		dest->not_before = fiber_after(t->destination_delay);
+	if (t->delay > 0)
+		t->not_before = fiber_after(t->delay);
+}
+
 /* False: the agent speaks of what it was not given. */
 static bool
 take_result(struct agent *a, const struct msg_result *r)
@@ -111,9 +220,14 @@ take_result(struct agent *a, const struct msg_result *r)
 	size_t index = r->index;
 	struct message *msg = d->message;
 
+	d->unreachable = d->unreachable || r->unreachable;
 	if (--d->open == 0) {
-		list_remove(&a->sent, &d->link);
+		delivery_ended(a, d);
+		take_feedback(a->dest, d);
 		delivery_free(d);
+		a->woken = true; /* it looks for more itself */
+		if (a->dest->waiting > 0)
+			agent_start(a->dest);
 	}
 	message_result(msg, index, &o);
 	return true;
@@ -214,7 +328,9 @@ send_delivery(struct agent *a, struct delivery *d)
 	fill_rcpts(d, rcpts);
 	message_ref(msg);
 	d->sent_us = clock_wall_us();
+	a->sent_ms = fiber_now();
 	list_append(&a->sent, &d->link);
+	a->dest->under_way++;
 	ok = ipc_send(a->channel, &msg_deliver, &deliver) == IPC_OK && send_content(a, msg) &&
 	    ipc_flush(a->channel) == IPC_OK;
 	free(rcpts);
@@ -223,16 +339,6 @@ send_delivery(struct agent *a, struct delivery *d)
 }
 
 /* --- The channel's life --------------------------------------------------------------------------------------- */
-
-/* Everything DEST has waiting gets the same outcome. */
-static void
-fail_waiting(struct destination *dest, const struct outcome *o)
-{
-	struct list_link *l;
-
-	while ((l = list_shift(&dest->deliveries)))
-		delivery_fail(LIST_ITEM(l, struct delivery, link), o);
-}
 
 static void
 fail_with(struct destination *dest, struct str dsn, struct str text)
@@ -247,7 +353,7 @@ fail_with(struct destination *dest, struct str dsn, struct str text)
 
 	if (o.status == DELIVERY_DEFERRED)
 		o.relay = STR("none");
-	fail_waiting(dest, &o);
+	destination_fail(dest, &o);
 }
 
 enum open_result { OPEN_OK, OPEN_BUSY, OPEN_FAILED };
@@ -268,6 +374,10 @@ hear_ready(struct agent *a, struct arena *arena)
 		uint64_t window = ((struct msg_agent_ready *)m.body)->window;
 
 		a->window = window < 1 ? 1 : window > WINDOW_MAX ? WINDOW_MAX : (size_t)window;
+		a->ready = true;
+		if (!a->dest->transport->by_user)
+			a->dest->transport->kind =
+			    a->window > 1 ? TRANSPORT_MULTIPLE : TRANSPORT_SINGLE;
 		return OPEN_OK;
 	}
 	const struct msg_agent_no *no = m.body;
@@ -280,7 +390,7 @@ hear_ready(struct agent *a, struct arena *arena)
 static enum open_result
 open_channel(struct agent *a)
 {
-	struct msg_agent_open hello = {.recipient = str_c(a->dest->key)};
+	struct msg_agent_open hello = {.recipient = str_c(a->dest->open_as)};
 	struct arena *arena;
 	enum open_result result = OPEN_FAILED;
 	char path[200];
@@ -305,25 +415,25 @@ open_channel(struct agent *a)
 	return result;
 }
 
-/* Asks one idle channel of the transport to leave, so that a starved destination gets its turn. */
 static bool
-ask_to_leave(struct transport *t)
+is_idle(const struct agent *a)
 {
-	struct str key;
-	size_t cursor = 0;
-	void *value;
+	return a->channel && a->ready && list_empty(&a->sent) && a->dest->waiting == 0;
+}
 
-	while (hash_next(t->destinations, &cursor, &key, &value)) {
-		struct destination *d = value;
+/* Asks one idle channel of the transport to leave, so that a starved destination gets its turn. */
+static void
+ask_to_leave(const struct transport *t)
+{
+	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l)) {
+		struct agent *a = LIST_ITEM(l, struct agent, link);
 
-		if (d->agent && d->agent->channel && !d->agent->leaving &&
-		    list_empty(&d->deliveries) && list_empty(&d->agent->sent)) {
-			d->agent->leaving = true;
-			fiber_wake_all(&d->agent->work);
-			return true;
+		if (a->dest->transport == t && is_idle(a) && !a->leaving) {
+			a->leaving = true;
+			fiber_wake_all(&a->work);
+			return;
 		}
 	}
-	return false;
 }
 
 /* Waits until the agent may have room for one more channel. */
@@ -336,11 +446,53 @@ wait_for_room(struct agent *a)
 	fiber_wait(&t->spare, fiber_after(1000));
 }
 
-/* Has DEST had its turn, and do others wait for theirs? */
+/* Do others wait for a channel, and has DEST had its turn, or more channels than one? */
 static bool
 turn_over(const struct agent *a)
 {
-	return !list_empty(&a->dest->transport->waiting) && fiber_now() >= a->turn_ends;
+	const struct transport *t = a->dest->transport;
+
+	if (list_empty(&t->starved))
+		return false;
+	return fiber_now() >= a->turn_ends || a->dest->channels.count > 1 ||
+	    (t->delay > 0 && a->results > 0);
+}
+
+/* Is A to take nothing more? */
+static bool
+must_stop(const struct agent *a)
+{
+	const struct destination *dest = a->dest;
+
+	return a->leaving || state.draining || turn_over(a) ||
+	    (dest->transport->kind == TRANSPORT_SINGLE && dest->channels.count > window_of(dest)) ||
+	    dest->not_before > fiber_after(PAUSE_KEPT_MS);
+}
+
+/* What A is to hand over now; NULL: nothing. */
+static struct delivery *
+next_delivery(const struct agent *a)
+{
+	struct destination *dest = a->dest;
+	bool full = dest->transport->kind == TRANSPORT_SINGLE && dest->under_way >= window_of(dest);
+
+	if (a->sent.count >= a->window || full || pause_end(dest) > fiber_now())
+		return NULL;
+	return destination_take(dest);
+}
+
+/* Waits for work. False: none has come for long. */
+static bool
+wait_for_work(struct agent *a)
+{
+	const struct destination *dest = a->dest;
+	fiber_deadline until = list_empty(&a->sent) ? fiber_after(IDLE_MS) : FIBER_FOREVER;
+	fiber_deadline pause = pause_end(dest);
+
+	if (dest->waiting > 0 && pause > fiber_now() && pause < until)
+		until = pause;
+	return fiber_wait(&a->work, until) != FIBER_TIMEOUT || dest->waiting > 0 ||
+	    !list_empty(&a->sent);
 }
 
 /* Works until the channel ends, is not needed, or is to be given back. */
@@ -350,26 +502,21 @@ use_channel(struct agent *a)
 	struct destination *dest = a->dest;
 
 	while (!a->lost) {
-		bool stop = a->leaving || state.draining || turn_over(a);
-		struct list_link *l = stop ? NULL : list_first(&dest->deliveries);
+		bool stop = must_stop(a);
+		struct delivery *d = stop ? NULL : next_delivery(a);
 
-		if (l && a->sent.count < a->window) {
-			struct delivery *d = LIST_ITEM(l, struct delivery, link);
-
-			list_remove(&dest->deliveries, l);
-			if (d->message->want_delete)
-				delivery_fail(d, NULL);
-			else if (!send_delivery(a, d))
+		a->woken = false;
+		if (d && d->message->want_delete) {
+			delivery_fail(d, NULL);
+		} else if (d) {
+			if (!send_delivery(a, d))
 				return;
-			continue;
+		} else if (list_empty(&a->sent) &&
+		    (stop || (dest->waiting == 0 && !list_empty(&dest->transport->starved)))) {
+			return;
+		} else if (!wait_for_work(a)) {
+			return;
 		}
-		bool idle = list_empty(&a->sent);
-		if (idle && (stop || !list_empty(&dest->transport->waiting)))
-			return;
-		enum fiber_result r =
-		    fiber_wait(&a->work, idle ? fiber_after(IDLE_MS) : FIBER_FOREVER);
-		if (r == FIBER_TIMEOUT && list_empty(&dest->deliveries))
-			return;
 	}
 }
 
@@ -403,8 +550,13 @@ close_channel(struct agent *a)
 	if (in_order)
 		say_close(a);
 	ipc_channel_free(&a->channel);
-	while ((l = list_shift(&a->sent)))
-		delivery_fail(LIST_ITEM(l, struct delivery, link), &o);
+	a->ready = false;
+	while ((l = list_first(&a->sent))) {
+		struct delivery *d = LIST_ITEM(l, struct delivery, link);
+
+		delivery_ended(a, d);
+		delivery_fail(d, &o);
+	}
 	fiber_wake_one(&a->dest->transport->spare);
 }
 
@@ -421,10 +573,12 @@ run_channel(struct agent *a)
 	case OPEN_OK:
 		break;
 	}
-	a->lost = a->leaving = false;
+	a->lost = a->leaving = a->woken = false;
 	a->results = 0;
 	a->reading = true;
 	a->reader = fiber_spawn("agent reader", reader_fiber, a);
+	/* Now it is known whether there is use for more of them. */
+	ask_for_channel(a->dest);
 	use_channel(a);
 	bool fruitless = a->lost && a->results == 0;
 	close_channel(a);
@@ -443,12 +597,59 @@ agent_new(struct destination *dest)
 	a->turn_ends = fiber_after(TURN_MS);
 	list_init(&a->sent);
 	fiber_waitq_init(&a->work);
-	dest->agent = a;
-	dest->transport->agents++;
-	if (!state.all.ends.next)
-		list_init(&state.all);
+	list_append(&dest->channels, &a->channel_link);
+	dest->transport->channels++;
 	list_append(&state.all, &a->link);
 	fiber_spawn("agent", agent_fiber, a);
+}
+
+/* Gives channels to those who wait: first to those who have none, each in its turn. */
+static void
+grant(struct transport *t)
+{
+	while (has_room(t)) {
+		struct list *from = list_empty(&t->starved) ? &t->hungry : &t->starved;
+		struct list_link *l = list_first(from);
+		struct destination *dest;
+
+		if (!l)
+			return;
+		dest = LIST_ITEM(l, struct destination, link);
+		destination_queue(dest, NULL);
+		if (dest->channels.count >= channels_wanted(dest))
+			continue;
+		agent_new(dest);
+		if (dest->channels.count < channels_wanted(dest))
+			destination_queue(dest, &t->hungry);
+	}
+}
+
+/* DEST has more to do than its channels can: it gets another one, at once or in its turn. */
+static void
+ask_for_channel(struct destination *dest)
+{
+	struct transport *t = dest->transport;
+
+	if (dest->channels.count >= channels_wanted(dest)) {
+		if (dest->queue == &t->hungry)
+			destination_queue(dest, NULL);
+		return;
+	}
+	if (dest->not_before > fiber_now()) {
+		if (dest->queue != &t->resting)
+			destination_queue(dest, &t->resting);
+		fiber_wake_all(&state.pace);
+		return;
+	}
+	struct list *queue = list_empty(&dest->channels) ? &t->starved : &t->hungry;
+
+	if (dest->queue != queue)
+		destination_queue(dest, queue);
+	grant(t);
+	if (!list_empty(&t->starved)) {
+		ask_to_leave(t);
+		fiber_wake_all(&state.pace);
+	}
 }
 
 static void
@@ -456,18 +657,19 @@ agent_end(struct agent *a)
 {
 	struct destination *dest = a->dest;
 	struct transport *t = dest->transport;
-	struct list_link *l;
 
-	dest->agent = NULL;
-	t->agents--;
+	list_remove(&dest->channels, &a->channel_link);
 	list_remove(&state.all, &a->link);
+	set_stuck(a, false);
+	t->channels--;
 	free(a);
-	if (list_empty(&dest->deliveries))
-		destination_idle(dest);
+	if (dest->waiting > 0)
+		ask_for_channel(dest);
+	else if (dest->not_before > fiber_now() && dest->queue != &t->resting)
+		destination_queue(dest, &t->resting);
 	else
-		list_append(&t->waiting, &dest->waiting);
-	while (!state.draining && t->agents < AGENTS_MAX && (l = list_shift(&t->waiting)))
-		agent_new(LIST_ITEM(l, struct destination, waiting));
+		destination_unused(dest);
+	grant(t);
 }
 
 static void
@@ -475,36 +677,93 @@ agent_fiber(void *arg)
 {
 	struct agent *a = arg;
 
-	while (!list_empty(&a->dest->deliveries) && !state.draining && !turn_over(a))
+	while (a->dest->waiting > 0 && !state.draining && !must_stop(a))
 		run_channel(a);
 	agent_end(a);
+}
+
+/* A channel that could take something more is told to look. False: there is none. */
+static bool
+wake_channel(struct destination *dest)
+{
+	for (struct list_link *l = list_first(&dest->channels); l;
+	     l = list_next(&dest->channels, l)) {
+		struct agent *a = LIST_ITEM(l, struct agent, channel_link);
+
+		if (!a->ready || a->woken || a->leaving || a->sent.count >= a->window)
+			continue;
+		a->woken = true;
+		fiber_wake_all(&a->work);
+		return true;
+	}
+	return false;
 }
 
 void
 agent_start(struct destination *dest)
 {
-	struct transport *t = dest->transport;
+	if (!wake_channel(dest))
+		ask_for_channel(dest);
+}
 
-	if (dest->agent) {
-		fiber_wake_all(&dest->agent->work);
-	} else if (list_linked(&dest->waiting)) {
-		return;
-	} else if (t->agents < AGENTS_MAX && !state.draining) {
-		agent_new(dest);
-	} else {
-		list_append(&t->waiting, &dest->waiting);
-		ask_to_leave(t);
+/* --- Pauses that end ---------------------------------------------------------------------------------- */
+
+/* Those whose pause is over go on; what is left is when the next one's will be. */
+static fiber_deadline
+end_pauses(struct transport *t)
+{
+	struct list_link *l;
+
+	while ((l = list_first(&t->resting))) {
+		struct destination *dest = LIST_ITEM(l, struct destination, link);
+
+		if (dest->not_before > fiber_now())
+			return dest->not_before;
+		destination_queue(dest, NULL);
+		if (dest->waiting > 0)
+			ask_for_channel(dest);
+		else
+			destination_unused(dest);
 	}
+	return FIBER_FOREVER;
+}
+
+static void
+pace_fiber(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		fiber_deadline until = FIBER_FOREVER;
+		struct transport *t;
+		size_t cursor = 0;
+
+		look_for_stuck();
+		while ((t = transport_next(&cursor))) {
+			fiber_deadline end = end_pauses(t);
+
+			grant(t);
+			if (!list_empty(&t->starved) && fiber_after(PACE_LOOK_MS) < end)
+				end = fiber_after(PACE_LOOK_MS);
+			until = end < until ? end : until;
+		}
+		if (fiber_wait(&state.pace, until) == FIBER_CANCELED)
+			return;
+	}
+}
+
+void
+agent_init(void)
+{
+	list_init(&state.all);
+	fiber_waitq_init(&state.pace);
+	fiber_spawn("pace", pace_fiber, NULL);
 }
 
 /* All senders look again at what there is to do. */
 static void
 agents_wake(void)
 {
-	struct list_link *l;
-
-	for (l = state.all.ends.next ? list_first(&state.all) : NULL; l;
-	     l = list_next(&state.all, l))
+	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l))
 		fiber_wake_all(&LIST_ITEM(l, struct agent, link)->work);
 }
 
@@ -525,103 +784,4 @@ agent_drain(fiber_deadline deadline)
 	while (!list_empty(&state.all) && fiber_now() < deadline)
 		if (fiber_sleep(50) == FIBER_CANCELED)
 			return;
-}
-
-/* --- Late reports ------------------------------------------------------------------------------------------------- */
-
-struct report_job {
-	int fd;
-	struct arena *arena;
-	struct spool_message m;
-	enum spool_status status;
-};
-
-static void
-read_for_report(void *arg)
-{
-	struct report_job *job = arg;
-	struct buf why = {0};
-
-	job->status = spool_load(job->fd, false, job->arena, &job->m, NULL, 0, &why);
-	buf_free(&why);
-}
-
-/* Marks the recipient; true when none is left to be done. */
-static bool
-mark_reported(struct slot *slot, const struct spool_message *m, uint32_t index)
-{
-	struct slot_rcpt_mark mark = {.state = SLOT_RCPT_SENT};
-
-	if (m->envelope.rcpts[index].notify & DSN_NOTIFY_SUCCESS)
-		mark.state = SLOT_RCPT_SENT_NOTICE;
-	if (!spool_write_rcpt_mark(slot->fd, m->header.id, index, &mark)) {
-		log_error("%s: write recipient mark: %s", m->header.id, strerror(errno));
-		slot->leaving = true;
-		return false;
-	}
-	slots_dirty(slot);
-	log_info("%s: to=<%.*s> was delivered before the queue manager restarted", m->header.id,
-	    STR_ARG(m->envelope.rcpts[index].address));
-	m->marks[index].state = mark.state;
-	for (uint32_t i = 0; i < m->header.rcpts; i++)
-		if (m->marks[i].state == SLOT_RCPT_TODO)
-			return false;
-	return true;
-}
-
-/* The message is not in memory: its slot takes the result. Waits. */
-static void
-report_to_slot(struct slot *slot, uint64_t index)
-{
-	struct report_job job = {.arena = arena_new(1024)};
-
-	if (slots_use(slot)) {
-		slots_begin_reading(slot);
-		job.fd = slot->fd;
-		fiber_offload(FIBER_POOL_READ, read_for_report, &job);
-		if (job.status == SPOOL_OK && index < job.m.header.rcpts &&
-		    job.m.marks[index].state == SLOT_RCPT_TODO &&
-		    mark_reported(slot, &job.m, (uint32_t)index))
-			slot->next = 0;
-		slots_end_reading(slot);
-		slots_unuse(slot);
-	}
-	arena_free(&job.arena);
-}
-
-static void
-take_report(const struct msg_result *r)
-{
-	struct slot *slot = slots_find(r->id);
-
-	/* Only good news counts late: anything else is found out again by trying. */
-	if (r->status != DELIVERY_SENT || !slot || !(slot = slots_settled(slot)))
-		return;
-	if (slot->use == SLOT_USE_WAITING)
-		report_to_slot(slot, r->index);
-	else if (slot->message && r->index < slot->message->m.header.rcpts)
-		message_reported(slot->message, (uint32_t)r->index);
-}
-
-void
-agent_report_session(struct service_client *client)
-{
-	static const struct ipc_schema *const accept[] = {&msg_result, NULL};
-	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "delivery agent");
-	struct arena *arena = arena_new(1024);
-	struct msg_report_ok ok = {0};
-	struct ipc_message m;
-
-	client->stream = NULL;
-	while (
-	    service_idle(client, true) && ipc_recv(channel, arena, accept, false, &m) == IPC_OK) {
-		service_idle(client, false);
-		take_report(m.body);
-		if (ipc_send(channel, &msg_report_ok, &ok) != IPC_OK ||
-		    ipc_flush(channel) != IPC_OK)
-			break;
-		arena_reset(arena);
-	}
-	arena_free(&arena);
-	ipc_channel_free(&channel);
 }

@@ -3,10 +3,13 @@ noinst_LTLIBRARIES += libqmgr.la
 libqmgr_la_SOURCES = \
 	qmgr/admin.c qmgr/admin.h qmgr/showq.c \
 	qmgr/agent.c qmgr/agent.h \
+	qmgr/destination.c qmgr/destination.h \
 	qmgr/due.c qmgr/due.h \
+	qmgr/feedback.c qmgr/feedback.h \
 	qmgr/message.c qmgr/message.h qmgr/round.c \
 	qmgr/notice.c qmgr/notice.h \
 	qmgr/receive.c qmgr/receive.h \
+	qmgr/report.c qmgr/report.h \
 	qmgr/schedule.c qmgr/schedule.h \
 	qmgr/slots.c qmgr/slots.h qmgr/slots_upkeep.c qmgr/slots_upkeep.h
 libqmgr_la_CFLAGS = $(AM_CFLAGS)
@@ -40,4 +43,11 @@ check_PROGRAMS += tests/unit/test_due
 tests_unit_test_due_SOURCES = tests/unit/test_due.c qmgr/due.c qmgr/due.h
 tests_unit_test_due_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_due_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+endif
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_feedback
+tests_unit_test_feedback_SOURCES = tests/unit/test_feedback.c qmgr/feedback.c qmgr/feedback.h
+tests_unit_test_feedback_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_feedback_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 endif

@@ -16,8 +16,10 @@
 #include "lib/service/service.h"
 #include "qmgr/admin.h"
 #include "qmgr/agent.h"
+#include "qmgr/destination.h"
 #include "qmgr/message.h"
 #include "qmgr/receive.h"
+#include "qmgr/report.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
 
@@ -35,6 +37,7 @@ qmgr_before(void)
 	/* A write beyond the limit on file sizes is an error like another, not an end. */
 	signal(SIGXFSZ, SIG_IGN);
 	message_prepare();
+	transport_channels_take(transport_channels_read());
 	fiber_pool_size(FIBER_POOL_SYNC, (unsigned)conf_int(conf_get(), P_qmgr_sync_threads));
 	return true;
 }
@@ -51,6 +54,7 @@ qmgr_start(void)
 	}
 	slots_start();
 	receive_start();
+	agent_init();
 	schedule_start();
 	return true;
 }
@@ -90,7 +94,7 @@ static const struct {
     {"private/qmgr-net", receive_network},
     {"private/qmgr-local", receive_local},
     {"private/qmgr-bounce", receive_bounce},
-    {"private/qmgr-report", agent_report_session},
+    {"private/qmgr-report", report_session},
     {"private/qmgr-admin", admin_session},
     {"public/showq", admin_showq_session},
     {"public/flush", admin_flush_session},
@@ -122,8 +126,18 @@ qmgr_wakeup(void)
 }
 
 static void
+read_channels(void *arg)
+{
+	*(struct transport_channels **)arg = transport_channels_read();
+}
+
+static void
 qmgr_reload(void)
 {
+	struct transport_channels *channels;
+
+	fiber_offload(FIBER_POOL_READ, read_channels, &channels);
+	transport_channels_take(channels);
 	agent_let_go();
 	schedule_wake();
 }

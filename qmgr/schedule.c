@@ -8,145 +8,17 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
-#include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/route/route.h"
 #include "qmgr/agent.h"
+#include "qmgr/destination.h"
 #include "qmgr/notice.h"
 
-#define ACTIVATORS 4             /* slots read back at the same time */
-#define SLEEP_MAX 60000          /* ms; the wall clock may have jumped meanwhile */
-#define DELIVERY_BYTES_MAX 20000 /* a request must fit into a frame, attributes and all */
-#define YIELD_AT 100             /* recipients handed out before others have their turn */
-
-static struct {
-	struct hash *transports;
-	uint64_t attempts;
-} state;
-
-/* --- Transports and destinations ---------------------------------------------------------------------- */
-
-/* transport_SUFFIX, or the default for all. */
-static size_t
-transport_limit(const char *transport, const char *suffix, enum param fallback)
-{
-	char name[160];
-	int64_t n;
-
-	snprintf(name, sizeof(name), "%s%s", transport, suffix);
-	n = conf_lookup_int(conf_get(), str_c(name), conf_int(conf_get(), fallback));
-	return n > 0 ? (size_t)n : SIZE_MAX;
-}
-
-/* What came from a configuration that has been replaced is looked up again. */
-static void
-transport_refresh(struct transport *t)
-{
-	size_t limit;
-
-	if (t->conf == conf_get())
-		return;
-	t->conf = conf_get();
-	limit = transport_limit(
-	    t->name, "_destination_recipient_limit", P_default_destination_recipient_limit);
-	t->recipient_limit = limit < MSG_RCPT_PER_FRAME ? limit : MSG_RCPT_PER_FRAME;
-}
-
-static struct transport *
-transport_find(struct str name)
-{
-	struct transport *t;
-
-	if (!state.transports)
-		state.transports = hash_new();
-	t = hash_get(state.transports, name);
-	if (!t) {
-		t = MEM_NEW(struct transport);
-		t->name = str_dup(name);
-		t->destinations = hash_new();
-		list_init(&t->waiting);
-		fiber_waitq_init(&t->spare);
-		hash_put(state.transports, name, t);
-	}
-	transport_refresh(t);
-	return t;
-}
-
-static struct destination *
-destination_find(struct transport *t, const struct route *route)
-{
-	struct destination *d = hash_get(t->destinations, route->destination);
-
-	if (d)
-		return d;
-	d = MEM_NEW(struct destination);
-	d->transport = t;
-	d->key = str_dup(route->destination);
-	d->nexthop = str_dup(route->nexthop);
-	list_init(&d->deliveries);
-	hash_put(t->destinations, route->destination, d);
-	return d;
-}
-
-void
-destination_idle(struct destination *dest)
-{
-	hash_del(dest->transport->destinations, str_c(dest->key));
-	free(dest->key);
-	free(dest->nexthop);
-	free(dest);
-}
-
-/* --- Deliveries -------------------------------------------------------------------------------------------- */
-
-static struct delivery *
-delivery_new(struct message *msg, struct destination *dest)
-{
-	struct delivery *d = mem_alloc(sizeof(*d) + sizeof(d->rcpts[0]));
-
-	d->message = msg;
-	d->destination = dest;
-	d->attempt = ++state.attempts;
-	d->room = 1;
-	list_append(&dest->deliveries, &d->link);
-	return d;
-}
-
-/* Room for more recipients in the last delivery of its destination. */
-static struct delivery *
-delivery_grow(struct delivery *d)
-{
-	struct list *list = &d->destination->deliveries;
-
-	list_remove(list, &d->link);
-	d->room *= 2;
-	d = mem_resize(d, sizeof(*d) + d->room * sizeof(d->rcpts[0]));
-	list_append(list, &d->link);
-	return d;
-}
-
-void
-delivery_free(struct delivery *d)
-{
-	free(d);
-}
-
-void
-delivery_fail(struct delivery *d, const struct outcome *o)
-{
-	struct message *msg = d->message;
-
-	message_ref(msg);
-	if (msg->want_delete)
-		message_drop(msg, d->open);
-	else
-		for (size_t i = 0; i < d->count; i++)
-			message_result(msg, d->rcpts[i], o);
-	message_unref(msg);
-	delivery_free(d);
-}
+#define ACTIVATORS 4    /* slots read back at the same time */
+#define SLEEP_MAX 60000 /* ms; the wall clock may have jumped meanwhile */
+#define YIELD_AT 100    /* recipients handed out before others have their turn */
+#define RCPT_BYTES 40   /* of a request, for each recipient, beside its text */
 
 /* --- Transports without a program ------------------------------------------------------------------------------ */
 
@@ -195,26 +67,6 @@ deliver_builtin(struct message *msg, size_t index, const struct route *route)
 
 /* --- Handing out recipients --------------------------------------------------------------------------------------- */
 
-/* Adds recipient INDEX to the last delivery of this message for DEST, or to a new one. */
-static void
-add_recipient(struct message *msg, struct destination *dest, size_t index)
-{
-	const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
-	struct list_link *last = dest->deliveries.ends.prev;
-	struct delivery *d = NULL;
-
-	if (!list_empty(&dest->deliveries))
-		d = LIST_ITEM(last, struct delivery, link);
-	if (!d || d->message != msg || d->count >= dest->transport->recipient_limit ||
-	    d->bytes > DELIVERY_BYTES_MAX)
-		d = delivery_new(msg, dest);
-	else if (d->count == d->room)
-		d = delivery_grow(d);
-	d->rcpts[d->count++] = (uint32_t)index;
-	d->bytes += r->address.len + r->orig.len + r->orcpt.len + 40;
-	d->open++;
-}
-
 static void
 schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 {
@@ -234,8 +86,12 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 		    route_resolve(conf_get(), msg->m.envelope.sender, &address, a, &route, &why);
 	if (status == ROUTE_OK) {
 		if (!deliver_builtin(msg, index, &route)) {
-			dest = destination_find(transport_find(route.transport), &route);
-			add_recipient(msg, dest, index);
+			const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
+
+			dest =
+			    destination_find(transport_find(route.transport), &route, r->address);
+			destination_add(dest, msg, index,
+			    r->address.len + r->orig.len + r->orcpt.len + RCPT_BYTES);
 			agent_start(dest);
 		}
 	} else {

@@ -33,10 +33,11 @@ def listen(daemons, name):
 
 
 class Agent:
-    """private/local: takes deliveries and answers as DECIDE says, a function of (delivery, content) that
-    returns (status, dsn, text), or None for no answer."""
+    """private/local, or another transport: takes deliveries and answers as DECIDE says, a function of
+    (delivery, content) that returns (status, dsn, text) and, perhaps, whether the destination is
+    unreachable; or None for no answer."""
 
-    def __init__(self, daemons, decide, window=20, keep=True):
+    def __init__(self, daemons, decide, window=20, keep=True, name="local"):
         self.decide = decide
         self.keep = keep  # contents, for whoever wants to look at them later
         self.window = window
@@ -46,7 +47,8 @@ class Agent:
         self.channels = []
         self.closed = 0   # channels that were closed in order
         self.at_once = 0  # most channels there were at the same time
-        self.listener, self.path = listen(daemons, "private/local")
+        self.opened = []  # destinations, as they were introduced
+        self.listener, self.path = listen(daemons, "private/" + name)
         self.listener.listen(300)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -67,7 +69,9 @@ class Agent:
             self.channels.append(channel)
             self.at_once = max(self.at_once, len(self.channels))
         try:
-            channel.expect("agent_open")
+            destination = channel.expect("agent_open")["recipient"]
+            with self.condition:
+                self.opened.append(destination)
             channel.send("agent_ready", window=self.window)
             while True:
                 name, delivery = channel.recv()
@@ -93,9 +97,9 @@ class Agent:
                 self.channels.remove(channel)
 
     @staticmethod
-    def result(channel, delivery, index, status, dsn, text):
+    def result(channel, delivery, index, status, dsn, text, unreachable=False):
         channel.send("result", id=delivery["id"], attempt=delivery["attempt"], index=index, status=status,
-                     dsn=dsn, text=text, relay="local")
+                     dsn=dsn, text=text, relay="local", unreachable=unreachable)
 
     def wait(self, count, timeout=10):
         end = time.monotonic() + timeout
