@@ -5,6 +5,7 @@ libpostkeep_la_SOURCES += \
 	lib/table/table.c lib/table/table.h \
 	lib/table/table_file.c lib/table/table_private.h \
 	lib/table/table_proxy.c \
+	lib/table/table_regexp.c \
 	lib/table/table_text.c \
 	lib/table/table_unix.c
 

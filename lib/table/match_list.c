@@ -47,10 +47,18 @@ struct match_file {
 	unsigned users; /* fibers within its items, which must stay as they are meanwhile */
 };
 
+/* How its owner reaches files and tables. */
+enum match_reach {
+	REACH_ALL,
+	REACH_PROXY, /* confined: tables by proxymap, files now and for good */
+	REACH_NOW,   /* preloaded: both now and for good */
+};
+
 struct match_list {
 	enum match_kind kind;
 	bool parent;
-	bool confined;
+	enum match_reach reach;
+	struct table_paths *paths; /* while it is made */
 	char *param;
 	struct items items;
 };
@@ -102,8 +110,9 @@ compile_file(
 	item->file = MEM_NEW(struct match_file);
 	item->file->file.path = str_dup(path);
 	item->file->depth = depth + 1;
-	if (!m->confined)
+	if (m->reach == REACH_ALL)
 		return true;
+	table_paths_add(m->paths, item->file->file.path);
 	item->file->frozen = load_file(m, item->file, why);
 	return item->file->frozen;
 }
@@ -138,7 +147,9 @@ compile(const struct match_list *m, struct items *items, struct str text, unsign
 	}
 	if (str_chr(text, ':') != STR_NPOS && text.data[0] != '[') {
 		item->kind = ITEM_TABLE;
-		item->table = table_open_for(text, m->param, m->confined, why);
+		item->table = m->reach == REACH_NOW
+		    ? table_open_preloaded(text, m->param, m->paths, why)
+		    : table_open_for(text, m->param, m->reach == REACH_PROXY, why);
 		return item->table != NULL;
 	}
 	item->kind = ITEM_NAME;
@@ -146,23 +157,41 @@ compile(const struct match_list *m, struct items *items, struct str text, unsign
 	return true;
 }
 
-struct match_list *
-match_list_new_for(enum match_kind kind, bool parent, struct str text, const char *param,
-    bool confined, struct buf *why)
+static struct match_list *
+new_list(struct match_list like, struct str text, const char *param, struct buf *why)
 {
 	struct match_list *m = MEM_NEW(struct match_list);
 	struct str item;
 
-	m->kind = kind;
-	m->parent = parent;
-	m->confined = confined;
+	*m = like;
 	m->param = mem_strdup(param);
 	while (conf_list_next(&text, &item))
 		if (!compile(m, &m->items, item, 0, why)) {
 			match_list_free(&m);
 			return NULL;
 		}
+	m->paths = NULL;
 	return m;
+}
+
+struct match_list *
+match_list_new_for(enum match_kind kind, bool parent, struct str text, const char *param,
+    bool confined, struct buf *why)
+{
+	struct match_list like = {
+	    .kind = kind, .parent = parent, .reach = confined ? REACH_PROXY : REACH_ALL};
+
+	return new_list(like, text, param, why);
+}
+
+struct match_list *
+match_list_new_preloaded(enum match_kind kind, bool parent, struct str text, const char *param,
+    struct table_paths *paths, struct buf *why)
+{
+	struct match_list like = {
+	    .kind = kind, .parent = parent, .reach = REACH_NOW, .paths = paths};
+
+	return new_list(like, text, param, why);
 }
 
 struct match_list *

@@ -27,6 +27,7 @@ static const struct {
     {"inline", &table_type_inline},
     {"lmdb", &table_type_text},
     {"proxy", &table_type_proxy},
+    {"regexp", &table_type_regexp},
     {"static", &table_type_static},
     {"texthash", &table_type_text},
     {"unix", &table_type_unix},
@@ -37,7 +38,7 @@ const char *const *
 table_types(void)
 {
 	static const char *const names[] = {"btree", "cdb", "dbm", "hash", "inline", "lmdb",
-	    "proxy", "static", "texthash", "unix", NULL};
+	    "proxy", "regexp", "static", "texthash", "unix", NULL};
 
 	return names;
 }
@@ -51,41 +52,32 @@ find_type(struct str name)
 	return NULL;
 }
 
-/* Types that need nothing but their spec. */
-static bool
-needs_files(const struct table_type *type)
-{
-	return type != &table_type_static && type != &table_type_inline;
-}
-
-struct table *
-table_open_for(struct str spec, const char *param, bool confined, struct buf *why)
+/* SPEC as "type:name": the type and NAME. NULL with WHY. */
+static const struct table_type *
+split_spec(struct str spec, struct str *name, struct buf *why)
 {
 	const struct table_type *type;
-	struct str name;
-	struct table *t;
-	size_t colon;
-	void *state;
+	size_t colon = str_chr(spec, ':');
 
-	spec = str_trim(spec);
-	colon = str_chr(spec, ':');
 	if (colon == STR_NPOS || colon == 0 || colon + 1 == spec.len) {
 		buf_printf(why, "\"%.*s\" is no table: type:name is needed", STR_ARG(spec));
 		return NULL;
 	}
-	name = str_sub(spec, 0, colon);
-	type = find_type(name);
-	if (!type) {
-		buf_printf(
-		    why, "unsupported table type \"%.*s\" in %.*s", STR_ARG(name), STR_ARG(spec));
-		return NULL;
-	}
-	name = str_from(spec, colon + 1);
-	if (confined && needs_files(type)) {
-		name = type == &table_type_proxy ? name : spec;
-		type = &table_type_proxy_confined;
-	}
-	state = type->open(spec, name, param, why);
+	type = find_type(str_sub(spec, 0, colon));
+	if (!type)
+		buf_printf(why, "unsupported table type \"%.*s\" in %.*s",
+		    STR_ARG(str_sub(spec, 0, colon)), STR_ARG(spec));
+	*name = str_from(spec, colon + 1);
+	return type;
+}
+
+static struct table *
+open_as(const struct table_type *type, struct str spec, struct str name, const char *param,
+    struct buf *why)
+{
+	void *state = type->open(spec, name, param, why);
+	struct table *t;
+
 	if (!state)
 		return NULL;
 	t = MEM_NEW(struct table);
@@ -95,9 +87,83 @@ table_open_for(struct str spec, const char *param, bool confined, struct buf *wh
 }
 
 struct table *
+table_open_for(struct str spec, const char *param, bool confined, struct buf *why)
+{
+	const struct table_type *type;
+	struct str name;
+
+	spec = str_trim(spec);
+	type = split_spec(spec, &name, why);
+	if (!type)
+		return NULL;
+	if (confined && !type->plain) {
+		name = type == &table_type_proxy ? name : spec;
+		type = &table_type_proxy_confined;
+	}
+	return open_as(type, spec, name, param, why);
+}
+
+struct table *
+table_open_preloaded(struct str spec, const char *param, struct table_paths *paths, struct buf *why)
+{
+	const struct table_type *type;
+	struct str name;
+	struct table *t;
+
+	spec = str_trim(spec);
+	type = split_spec(spec, &name, why);
+	if (!type)
+		return NULL;
+	if (!type->plain && !type->preload) {
+		name = type == &table_type_proxy ? name : spec;
+		type = &table_type_proxy_smtp;
+	}
+	t = open_as(type, spec, name, param, why);
+	if (t && type->preload)
+		type->preload(t->state, paths);
+	return t;
+}
+
+struct table *
 table_open(struct str spec, struct buf *why)
 {
 	return table_open_for(spec, "", false, why);
+}
+
+void
+table_paths_add(struct table_paths *paths, const char *path)
+{
+	if (!paths)
+		return;
+	for (size_t i = 0; i < paths->count; i++)
+		if (strcmp(paths->list[i], path) == 0)
+			return;
+	paths->list = mem_resize(paths->list, (paths->count + 1) * sizeof(*paths->list));
+	paths->list[paths->count++] = mem_strdup(path);
+}
+
+void
+table_paths_free(struct table_paths *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free(p->list[i]);
+	free(p->list);
+	*p = (struct table_paths){0};
+}
+
+/* Set once, at the start of a program. */
+static const struct table_db_ops *db_ops;
+
+const struct table_db_ops *
+table_db_ops(void)
+{
+	return db_ops;
+}
+
+void
+table_db_ops_set(const struct table_db_ops *ops)
+{
+	db_ops = ops;
 }
 
 void
@@ -123,13 +189,21 @@ table_fold(struct str s, struct buf *out)
 	out->len += s.len;
 }
 
+bool
+table_is_pattern(const struct table *t)
+{
+	return t->type->pattern;
+}
+
 enum table_status
 table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why)
 {
 	struct buf folded = {0};
 	enum table_status status;
 
-	if (key.len > TABLE_KEY_MAX)
+	if (t->type->pattern)
+		key = str_sub(key, 0, TABLE_MATCH_MAX);
+	else if (key.len > TABLE_KEY_MAX)
 		return TABLE_NOT_FOUND;
 	if (!t->type->fold)
 		return t->type->lookup(t->state, key, value, why);
@@ -166,7 +240,7 @@ static_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 }
 
 const struct table_type table_type_static = {
-    .name = "static", .open = static_open, .lookup = static_lookup, .close = free};
+    .name = "static", .open = static_open, .lookup = static_lookup, .close = free, .plain = true};
 
 /* --- inline: -------------------------------------------------------------------------------- */
 
@@ -230,4 +304,5 @@ const struct table_type table_type_inline = {.name = "inline",
     .open = inline_open,
     .lookup = inline_lookup,
     .close = inline_close,
-    .fold = true};
+    .fold = true,
+    .plain = true};

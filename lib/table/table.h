@@ -2,9 +2,10 @@
  * table - look-up tables, "type:name"
  *
  * Built in so far: static:, inline:, texthash: (hash:, btree:, lmdb:, cdb:, dbm: read their text source
- * the same way), unix:passwd.byname, unix:group.byname, proxy: (asks proxymap over a socket, on a
- * fiber). Text tables are read whole, at most 64 MiB, and read again when the file has changed; a file
- * that cannot be read or parsed gives TABLE_ERROR with the cause, never "not found".
+ * the same way; hash: and btree: read NAME.db where there is no text, in programs that called
+ * table_register_db()), regexp:, unix:passwd.byname, unix:group.byname, proxy: (asks proxymap over a
+ * socket, on a fiber). Text tables are read whole, at most 64 MiB, and read again when the file has
+ * changed; a file that cannot be read or parsed gives TABLE_ERROR with the cause, never "not found".
  */
 #ifndef POSTKEEP_TABLE_TABLE_H
 #define POSTKEEP_TABLE_TABLE_H
@@ -56,6 +57,12 @@ void table_close(struct table **t);
  * through proxy: or an offload. WHY names the table.
  */
 enum table_status table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why);
+
+/*
+ * Are keys matched against patterns (regexp:)? Then who searches for parts of an address or a domain asks
+ * for the whole only, as in Postfix.
+ */
+bool table_is_pattern(const struct table *t);
 
 /* The type names there are, NULL-terminated: for postconf -m. */
 const char *const *table_types(void);

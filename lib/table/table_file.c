@@ -18,11 +18,22 @@ same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool
-unchanged(const struct table_file *f, const struct stat *st)
+bool
+table_file_is(const struct table_file *f, const struct stat *st)
 {
 	return f->known && f->dev == st->st_dev && f->ino == st->st_ino && f->size == st->st_size &&
 	    same_time(&f->mtime, &st->st_mtim) && same_time(&f->ctime, &st->st_ctim);
+}
+
+void
+table_file_note(struct table_file *f, const struct stat *st)
+{
+	f->known = true;
+	f->dev = st->st_dev;
+	f->ino = st->st_ino;
+	f->size = st->st_size;
+	f->mtime = st->st_mtim;
+	f->ctime = st->st_ctim;
 }
 
 static enum table_file_status
@@ -44,19 +55,14 @@ table_file_look(struct table_file *f, struct buf *content, struct buf *why)
 	if (stat(f->path, &st) < 0)
 		return failed(f, strerror(errno), why);
 	f->next_look = now + LOOK_INTERVAL;
-	if (unchanged(f, &st))
+	if (table_file_is(f, &st))
 		return TABLE_FILE_SAME;
 	if (!S_ISREG(st.st_mode))
 		return failed(f, "not a regular file", why);
 	/* stat() first: a change while it is read is seen at the next look. */
 	if (io_read_file(f->path, TABLE_FILE_MAX, content) < 0)
 		return failed(f, strerror(errno), why);
-	f->known = true;
-	f->dev = st.st_dev;
-	f->ino = st.st_ino;
-	f->size = st.st_size;
-	f->mtime = st.st_mtim;
-	f->ctime = st.st_ctim;
+	table_file_note(f, &st);
 	return TABLE_FILE_NEW;
 }
 

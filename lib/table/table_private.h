@@ -12,6 +12,7 @@
 
 #define TABLE_FILE_MAX ((size_t)64 << 20) /* a text table; a list in a file */
 #define TABLE_KEY_MAX 1100                /* longer keys are in no table; what proxymap takes */
+#define TABLE_MATCH_MAX 16384             /* patterns see no more of a key */
 
 struct table_type {
 	const char *name;
@@ -20,11 +21,39 @@ struct table_type {
 	enum table_status (*lookup)(
 	    void *state, struct str key, struct buf *value, struct buf *why);
 	void (*close)(void *state);
-	bool fold; /* keys are folded to lower case before the look-up */
+	/*
+	 * Reads everything now; no file is looked at any more. Adds the files' paths to PATHS. NULL: the type
+	 * cannot, or has nothing to read (then it is plain).
+	 */
+	void (*preload)(void *state, struct table_paths *paths);
+	bool fold;  /* keys are folded to lower case before the look-up */
+	bool plain; /* needs nothing but its spec */
+	bool
+	    pattern; /* keys are matched, not found: of long ones the beginning, and never parts of one */
 };
 
 extern const struct table_type table_type_static, table_type_inline, table_type_text,
-    table_type_unix, table_type_proxy, table_type_proxy_confined;
+    table_type_regexp, table_type_unix, table_type_proxy, table_type_proxy_confined,
+    table_type_proxy_smtp;
+
+/* PATHS may be NULL. */
+void table_paths_add(struct table_paths *paths, const char *path);
+
+/* --- Databases (table_db.c, in a library of its own) --- */
+
+struct table_db_ops {
+	/* PATH with ".db". NULL with WHY. */
+	void *(*open)(const char *path, bool btree, struct buf *why);
+	enum table_status (*lookup)(
+	    void *state, struct str key, struct buf *value, struct buf *why);
+	/* FN is called with every entry. False with WHY: not all could be read. */
+	bool (*each)(void *state, void (*fn)(void *arg, struct str key, struct str value),
+	    void *arg, struct buf *why);
+	void (*close)(void *state);
+};
+/* What table_register_db() has given; NULL if it was not called. */
+const struct table_db_ops *table_db_ops(void);
+void table_db_ops_set(const struct table_db_ops *ops);
 
 /* --- Files that may change (table_file.c) --- */
 
@@ -44,6 +73,9 @@ enum table_file_status {
 	TABLE_FILE_NEW,   /* CONTENT has it */
 	TABLE_FILE_ERROR, /* WHY says why */
 };
+/* Is the file that ST describes the one that was noted? */
+bool table_file_is(const struct table_file *f, const struct stat *st);
+void table_file_note(struct table_file *f, const struct stat *st);
 /* Looks at most once a second (unless the last look failed); reads the file if it has changed. */
 enum table_file_status table_file_look(struct table_file *f, struct buf *content, struct buf *why);
 
@@ -64,6 +96,12 @@ void table_entries_free(struct table_entries **e);
 bool table_entries_add(struct table_entries *e, struct str key, struct str value);
 /* KEY folded already. */
 bool table_entries_get(const struct table_entries *e, struct str key, struct buf *value);
+
+/*
+ * Splits the logical line TEXT of a table. KEY (reset first) gets the key as it is looked up: quotes taken
+ * off, and the colon of an alias; VALUE is a view of TEXT, empty when there is none.
+ */
+void table_split_line(struct str text, struct buf *key, struct str *value);
 
 /* Appends S in lower case (ASCII). */
 void table_fold(struct str s, struct buf *out);

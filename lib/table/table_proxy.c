@@ -20,6 +20,7 @@
 /* In queue_directory, or in the program's chroot. */
 #define PROXY_SOCKET "private/proxymap"
 #define PROXY_SOCKET_CONFINED "private/proxymap-net"
+#define PROXY_SOCKET_SMTP "private/proxymap-smtp"
 #define PROXY_TIMEOUT 60000 /* milliseconds for one look-up */
 #define PROXY_IDLE_MAX 4    /* channels kept per table */
 
@@ -57,6 +58,12 @@ static void *
 proxy_open_confined(struct str spec, struct str name, const char *param, struct buf *why)
 {
 	return open_at(PROXY_SOCKET_CONFINED, spec, name, param, why);
+}
+
+static void *
+proxy_open_smtp(struct str spec, struct str name, const char *param, struct buf *why)
+{
+	return open_at(PROXY_SOCKET_SMTP, spec, name, param, why);
 }
 
 static void
@@ -160,3 +167,6 @@ const struct table_type table_type_proxy = {
 
 const struct table_type table_type_proxy_confined = {
     .name = "proxy", .open = proxy_open_confined, .lookup = proxy_lookup, .close = proxy_close};
+
+const struct table_type table_type_proxy_smtp = {
+    .name = "proxy", .open = proxy_open_smtp, .lookup = proxy_lookup, .close = proxy_close};

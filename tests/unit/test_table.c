@@ -62,6 +62,11 @@ static const struct {
     {"inline:{{g = h = i}}", "g", "h = i"},
     {"inline:{A=1}", "a", "1"},
     {"inline:{A=1}", "b", "-"},
+    {"inline:{{a b = c},{d = e, f}}", "a b", "c"},
+    {"inline:{{a b = c},{d = e, f}}", "d", "e, f"},
+    {"regexp:{{/^a(.)c/ found $1}, {!/x/i none}}", "ABC", "found B"},
+    {"regexp:{{/^a(.)c/ found $1}, {!/x/ none}}", "zx", "-"},
+    {"regexp:{{/^a(.)c/ found $1}, {!/x/ none}}", "z", "none"},
     {"unix:passwd.byname", "no-such-user-here", "-"},
     {"unix:passwd.byname", "", "-"},
     {"unix:passwd.byname", "root:x", "-"},
@@ -89,7 +94,10 @@ test_specs(void **state)
 
 static const char *const bad_specs[] = {"", "x", ":x", "hash:", "nosuch:/x",
     "inline:", "inline:a=1", "inline:{a}", "inline:{=b}", "inline:{a=1, A=2}", "unix:shadow.byname",
-    "proxy:x"};
+    "proxy:x", "regexp:{", "regexp:{/a/ b}x", "regexp:{{a b}}", "regexp:{{/a b}}",
+    "regexp:{{/(a/ b}}", "regexp:{{/a/q b}}", "regexp:{{/a/ $1}}", "regexp:{{/a/ $}}",
+    "regexp:{{!/(a)/ $1}}", "regexp:{{/(a)/ $0}}", "regexp:{{if /a/}}", "regexp:{{endif}}",
+    "regexp:{{/(a)/ ${1}}"};
 
 static void
 test_bad_specs(void **state)
@@ -105,6 +113,198 @@ test_bad_specs(void **state)
 	}
 	for (const char *const *t = table_types(); *t; t++)
 		assert_true(strlen(*t) > 0);
+}
+
+/* --- regexp: ----------------------------------------------------------------------------------- */
+
+static const char patterns[] = "# as in regexp_table(5)\n"
+			       "/^one$/ 1\n"
+			       "/^case$/i C\n"
+			       "/(a)(b)?(c)/  $1-$2-$3-${1}x-$(3)y-$$1\n"
+			       "/^long$/\n"
+			       "   continued $$\n"
+			       "!/@/ no address\n"
+			       "if /^user/\n"
+			       "if !/@example\\.org$/\n"
+			       "/@example\\.(com|net)$/ inner $1\n"
+			       "endif\n"
+			       "/^user-(.*)@/ user $1\n"
+			       "endif\n"
+			       "|^/path@| other delimiter\n"
+			       "/^esc\\/aped@/ escaped\n"
+			       "/^a+@/x plain plus\n"
+			       "/^empty@/\n";
+
+static const char *const matched[][2] = {{"one", "1"}, {"ONE", "1"}, {"case", "C"},
+    {"CASE", "no address"}, {"xacx", "a--c-ax-cy-$1"}, {"ABC", "A-B-C-Ax-Cy-$1"},
+    {"long", "continued $"}, {"nothing", "no address"}, {"user-x@example.com", "inner com"},
+    {"user-x@example.org", "user x"}, {"user@example.org", "-"}, {"xuser-x@example.net", "-"},
+    {"/path@", "other delimiter"}, {"esc/aped@", "escaped"}, {"aa@", "-"}, {"a+@", "plain plus"},
+    {"empty@", ""}, {"@", "-"}};
+
+static void
+test_regexp(void **state)
+{
+	char *dir = fixture_dir();
+	struct buf spec = {0}, out = {0}, why = {0};
+	struct str nul = {"one\0", 4};
+	struct table *t;
+
+	(void)state;
+	fixture_write(dir, "patterns", patterns, strlen(patterns));
+	buf_printf(&spec, "regexp:%s/patterns", dir);
+	t = table_open(buf_view(&spec), &why);
+	assert_true(table_is_pattern(t));
+	for (size_t i = 0; i < COUNT(matched); i++) {
+		ask(t, str_c(matched[i][0]), &out);
+		if (strcmp(buf_cstr(&out), matched[i][1]) != 0)
+			fail_msg("%s: %s", matched[i][0], buf_cstr(&out));
+	}
+	assert_string_equal(ask(t, nul, &out), "no address");
+	table_close(&t);
+	buf_free(&spec);
+	buf_free(&out);
+	fixture_remove(dir);
+}
+
+static const struct {
+	const char *text, *cause;
+} bad_patterns[] = {
+    {"/a/ b\n\n/(x/ y\n", "line 3: pattern \"(x\""},
+    {"if /a/\n/b/ c\n", "\"if\" without \"endif\""},
+    {"/b/ c\nendif\n", "line 2: \"endif\" without \"if\""},
+    {"word result\n", "line 1: a pattern between two slashes"},
+    {"/open result\n", "line 1: the closing \"/\" of the pattern is missing"},
+    {"/a/ b\n/a/z b\n", "line 2: unknown flag \"z\""},
+    {"/a(b)/ $2\n", "line 1: the result has $2, the pattern 1 parts"},
+    {"/a/ cost 5$\n", "line 1: \"$\" in a result"},
+    {"!/(a)/ $1\n", "line 1: what does not match has no parts"},
+    {"/a\\", "the closing \"/\""},
+};
+
+/* A pattern that makes no sense is not left out: mail waits. */
+static void
+test_regexp_bad(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad_patterns); i++) {
+		char *dir = fixture_dir();
+		struct buf spec = {0}, out = {0}, why = {0};
+		struct table *t;
+
+		fixture_write(dir, "patterns", bad_patterns[i].text, strlen(bad_patterns[i].text));
+		buf_printf(&spec, "regexp:%s/patterns", dir);
+		t = table_open(buf_view(&spec), &why);
+		ask(t, STR("a"), &out);
+		if (out.data[0] != '!' || !strstr(buf_cstr(&out), bad_patterns[i].cause))
+			fail_msg("%s: %s", bad_patterns[i].text, buf_cstr(&out));
+		assert_string_equal(ask(t, STR("a"), &why), buf_cstr(&out));
+		table_close(&t);
+		buf_free(&spec);
+		buf_free(&out);
+		buf_free(&why);
+		fixture_remove(dir);
+	}
+}
+
+/* Of a long key the beginning is matched; in other tables it cannot stand. */
+static void
+test_long_keys(void **state)
+{
+	struct buf why = {0}, out = {0};
+	struct table *t = table_open(STR("regexp:{{/^(x*)y?$/ $1}}"), &why);
+	char *key = malloc(40000);
+
+	(void)state;
+	memset(key, 'x', 40000);
+	key[16384] = 'y';
+	ask(t, str_n(key, 16384), &out);
+	assert_int_equal(out.len, 16384);
+	ask(t, str_n(key, 40000), &out);
+	assert_int_equal(out.len, 16384);
+	table_close(&t);
+	t = table_open(STR("inline:{a=b}"), &why);
+	assert_string_equal(ask(t, str_n(key, 40000), &out), "-");
+	table_close(&t);
+	free(key);
+	buf_free(&out);
+}
+
+/* --- Read for good ----------------------------------------------------------------------------- */
+
+static const char *const preloads[] = {"texthash", "hash", "btree", "regexp"};
+
+/* What is read for good answers as it was, with the file changed, gone, or out of reach. */
+static void
+test_preloaded(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(preloads); i++) {
+		bool regexp = strcmp(preloads[i], "regexp") == 0;
+		const char *text = regexp ? "/^key$/ one\n" : "key one\n";
+		struct buf spec = {0}, out = {0}, why = {0}, path = {0};
+		struct table_paths paths = {0};
+		char *dir = fixture_dir();
+		struct table *t, *other;
+
+		fixture_write(dir, "t", text, strlen(text));
+		buf_printf(&spec, "%s:%s/t", preloads[i], dir);
+		buf_printf(&path, "%s/t", dir);
+		t = table_open_preloaded(buf_view(&spec), "smtp_tls_policy_maps", &paths, &why);
+		assert_non_null(t);
+		assert_int_equal(paths.count, 1);
+		assert_string_equal(paths.list[0], buf_cstr(&path));
+		fixture_write(dir, "t", "", 0);
+		assert_string_equal(ask(t, STR("key"), &out), "one");
+		unlink(buf_cstr(&path));
+		assert_string_equal(ask(t, STR("key"), &out), "one");
+		assert_string_equal(ask(t, STR("other"), &out), "-");
+		/* One that was not there stays so, and says it; its path is watched all the same. */
+		other = table_open_preloaded(buf_view(&spec), "", &paths, &why);
+		fixture_write(dir, "t", text, strlen(text));
+		ask(other, STR("key"), &out);
+		assert_non_null(strstr(buf_cstr(&out), "t: No such file or directory"));
+		assert_true(paths.count == 1 || paths.count == 2); /* t, and t.db */
+		assert_int_equal(why.len, 0);
+		table_close(&t);
+		table_close(&other);
+		table_paths_free(&paths);
+		buf_free(&spec);
+		buf_free(&out);
+		buf_free(&path);
+		fixture_remove(dir);
+	}
+}
+
+static void
+test_preloaded_kinds(void **state)
+{
+	static const char *const rows[][2] = {
+	    {"static:x", "x"},
+	    {"inline:{key=y}", "y"},
+	    {"regexp:{{/k/ z}}", "z"},
+	    {"proxy:texthash:/nonexistent",
+		"!table proxy:texthash:/nonexistent: private/proxymap-smtp: No such file or "
+		"directory"},
+	    {"unix:passwd.byname",
+		"!table proxy:unix:passwd.byname: private/proxymap-smtp: No such file or "
+		"directory"},
+	};
+	struct table_paths paths = {0};
+	struct buf out = {0}, why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct table *t = table_open_preloaded(str_c(rows[i][0]), "p", &paths, &why);
+
+		assert_string_equal(ask(t, STR("key"), &out), rows[i][1]);
+		table_close(&t);
+	}
+	assert_int_equal(paths.count, 0);
+	assert_null(table_open_preloaded(STR("nosuch:x"), "p", &paths, &why));
+	assert_true(why.len > 0);
+	buf_free(&out);
+	buf_free(&why);
 }
 
 static void
@@ -395,6 +595,11 @@ main(void)
 	    cmocka_unit_test(test_specs),
 	    cmocka_unit_test(test_bad_specs),
 	    cmocka_unit_test(test_unix),
+	    cmocka_unit_test(test_regexp),
+	    cmocka_unit_test(test_regexp_bad),
+	    cmocka_unit_test(test_long_keys),
+	    cmocka_unit_test(test_preloaded),
+	    cmocka_unit_test(test_preloaded_kinds),
 	    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_changes),
 	    cmocka_unit_test(test_large_file),

@@ -1,0 +1,16 @@
+# lib/sasl: logging in at servers.
+libpostkeep_net_la_SOURCES += \
+	lib/sasl/digest.c \
+	lib/sasl/login.c lib/sasl/sasl.h lib/sasl/sasl_private.h \
+	lib/sasl/md5.c \
+	lib/sasl/password.c lib/sasl/password.h \
+	lib/sasl/plain.c \
+	lib/sasl/scram.c \
+	lib/sasl/settings.c lib/sasl/settings_private.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_sasl
+tests_unit_test_sasl_SOURCES = tests/unit/test_sasl.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_sasl_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_sasl_LDADD = libpostkeep-net.la libpostkeep.la $(CMOCKA_LIBS)
+endif

@@ -1,0 +1,163 @@
+/*
+ * password - who to log in as: smtp_sasl_password_maps
+ *
+ * What is looked up are addresses and names that strangers may have chosen; what is found is secret, and
+ * wiped where it was only passing.
+ */
+#include "lib/sasl/password.h"
+
+#include <stdlib.h>
+
+#include "lib/base/mem.h"
+
+struct map {
+	struct table *table; /* NULL: wrong says why */
+	struct buf wrong;
+};
+
+struct sasl_passwords {
+	char *param;
+	char *delimiter;           /* between name and password */
+	char *extension_delimiter; /* recipient_delimiter: any of these */
+	bool by_sender;
+	struct map *maps;
+	size_t n;
+};
+
+static struct str
+value_of(const struct conf *conf, const char *prefix, const char *suffix)
+{
+	struct str value = STR_EMPTY;
+	struct buf full = {0};
+
+	buf_printf(&full, "%s_%s", prefix, suffix);
+	conf_lookup(conf, buf_view(&full), &value);
+	buf_free(&full);
+	return value;
+}
+
+struct sasl_passwords *
+sasl_passwords_new(const struct conf *conf, const char *prefix, struct table_paths *paths)
+{
+	struct sasl_passwords *p = MEM_NEW(struct sasl_passwords);
+	struct str rest = value_of(conf, prefix, "sasl_password_maps"), item;
+	struct buf param = {0};
+
+	buf_printf(&param, "%s_sasl_password_maps", prefix);
+	p->param = buf_take(&param);
+	p->delimiter = str_dup(value_of(conf, prefix, "sasl_password_result_delimiter"));
+	p->extension_delimiter = mem_strdup(conf_cstr(conf, P_recipient_delimiter));
+	p->by_sender = str_eq(str_c(prefix), STR("smtp")) &&
+	    conf_bool(conf, P_smtp_sender_dependent_authentication);
+	while (conf_list_next(&rest, &item)) {
+		struct map *m;
+
+		p->maps = mem_resize(p->maps, (p->n + 1) * sizeof(*p->maps));
+		m = &p->maps[p->n++];
+		*m = (struct map){0};
+		m->table = table_open_preloaded(item, p->param, paths, &m->wrong);
+	}
+	return p;
+}
+
+void
+sasl_passwords_free(struct sasl_passwords **p)
+{
+	if (!*p)
+		return;
+	for (size_t i = 0; i < (*p)->n; i++) {
+		table_close(&(*p)->maps[i].table);
+		buf_free(&(*p)->maps[i].wrong);
+	}
+	free((*p)->maps);
+	free((*p)->param);
+	free((*p)->delimiter);
+	free((*p)->extension_delimiter);
+	free(*p);
+	*p = NULL;
+}
+
+bool
+sasl_passwords_by_sender(const struct sasl_passwords *p)
+{
+	return p->by_sender;
+}
+
+/* --- Search ---------------------------------------------------------------------------------- */
+
+static enum table_status
+look_up(struct sasl_passwords *p, struct str key, struct buf *value, struct buf *why)
+{
+	enum table_status status = TABLE_NOT_FOUND;
+
+	if (key.len == 0)
+		return TABLE_NOT_FOUND;
+	for (size_t i = 0; i < p->n && status == TABLE_NOT_FOUND; i++) {
+		struct map *m = &p->maps[i];
+		struct buf cause = {0};
+
+		status = m->table ? table_lookup(m->table, key, value, &cause) : TABLE_ERROR;
+		if (status == TABLE_ERROR)
+			buf_printf(why, "%s: %.*s", p->param,
+			    STR_ARG(buf_view(m->table ? &cause : &m->wrong)));
+		buf_free(&cause);
+	}
+	return status;
+}
+
+/* user+extension@domain, user@domain, @domain */
+static enum table_status
+by_sender(struct sasl_passwords *p, struct str sender, struct buf *value, struct buf *why)
+{
+	enum table_status status = look_up(p, sender, value, why);
+	size_t at = str_rchr(sender, '@'), plus = STR_NPOS;
+	struct buf key = {0};
+
+	if (status != TABLE_NOT_FOUND || at == STR_NPOS)
+		return status;
+	for (const char *d = p->extension_delimiter; *d && plus == STR_NPOS; d++)
+		plus = str_chr(str_sub(sender, 0, at), *d);
+	if (plus != STR_NPOS && plus > 0) {
+		buf_str(&key, str_sub(sender, 0, plus));
+		buf_str(&key, str_from(sender, at));
+		status = look_up(p, buf_view(&key), value, why);
+	}
+	if (status == TABLE_NOT_FOUND)
+		status = look_up(p, str_from(sender, at), value, why);
+	buf_free(&key);
+	return status;
+}
+
+static void
+split(const struct sasl_passwords *p, struct str value, struct sasl_account *account)
+{
+	struct str delimiter = str_c(p->delimiter);
+	size_t end = delimiter.len > 0 ? str_find(value, delimiter) : STR_NPOS;
+
+	sasl_account_clear(account);
+	buf_reserve(&account->user, value.len + 1);
+	buf_reserve(&account->password, value.len + 1);
+	buf_str(&account->user, str_sub(value, 0, end));
+	if (end != STR_NPOS)
+		buf_str(&account->password, str_from(value, end + delimiter.len));
+}
+
+enum table_status
+sasl_passwords_find(struct sasl_passwords *p, struct str sender, struct str host,
+    struct str nexthop, struct sasl_account *account, struct buf *why)
+{
+	enum table_status status = TABLE_NOT_FOUND;
+	struct buf value = {0};
+
+	buf_reserve(&value, 1024);
+	if (p->by_sender && sender.len > 0)
+		status = by_sender(p, sender, &value, why);
+	if (status == TABLE_NOT_FOUND)
+		status = look_up(p, host, &value, why);
+	if (status == TABLE_NOT_FOUND)
+		status = look_up(p, nexthop, &value, why);
+	if (status == TABLE_FOUND)
+		split(p, buf_view(&value), account);
+	buf_wipe(&value);
+	return status;
+}
