@@ -14,22 +14,29 @@ const char *route_class_name(enum route_class class)
 	return names[class];
 }
 
-/* Is the literal "[192.0.2.1]" or "[IPv6:…]" one of our own addresses? */
-static enum table_status
-own_literal(struct route_compiled *rc, struct str domain, struct buf *why)
+enum table_status
+route_own_literal(struct match_list *addresses, struct str domain, struct buf *why)
 {
 	struct str address;
 
 	if (!address_is_literal(domain))
 		return TABLE_NOT_FOUND;
-	if (!rc->addresses) {
-		buf_str(why, buf_view(&rc->addresses_broken));
-		return TABLE_ERROR;
-	}
 	address = str_sub(domain, 1, domain.len - 2);
 	if (str_starts_nocase(address, STR("IPv6:")))
 		address = str_from(address, 5);
-	return match_list_has(rc->addresses, STR_EMPTY, address, why);
+	return match_list_has(addresses, STR_EMPTY, address, why);
+}
+
+/* Is the literal one of our own addresses? */
+static enum table_status
+own_literal(struct route_compiled *rc, struct str domain, struct buf *why)
+{
+	if (rc->addresses)
+		return route_own_literal(rc->addresses, domain, why);
+	if (!address_is_literal(domain))
+		return TABLE_NOT_FOUND;
+	buf_str(why, buf_view(&rc->addresses_broken));
+	return TABLE_ERROR;
 }
 
 static enum table_status

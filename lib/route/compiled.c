@@ -73,36 +73,6 @@ static const struct {
 	"sender_dependent_default_transport_maps"},
 };
 
-static void
-compile_maps(struct route_compiled *rc, enum route_maps_of which, bool confined)
-{
-	struct str rest = conf_str(rc->conf, maps_params[which].param), item;
-	struct route_maps *m = &rc->maps[which];
-	struct buf why = {0};
-
-	m->param = maps_params[which].name;
-	while (m->broken.len == 0 && conf_list_next(&rest, &item)) {
-		struct table *t = table_open_for(item, m->param, confined, &why);
-
-		if (!t) {
-			buf_printf(&m->broken, "%s: %s", m->param, buf_cstr(&why));
-			break;
-		}
-		m->tables = mem_resize(m->tables, (m->n + 1) * sizeof(struct table *));
-		m->tables[m->n++] = t;
-	}
-	buf_free(&why);
-}
-
-static void
-free_maps(struct route_maps *m)
-{
-	for (size_t i = 0; i < m->n; i++)
-		table_close(&m->tables[i]);
-	free(m->tables);
-	buf_free(&m->broken);
-}
-
 /* --- Own addresses -------------------------------------------------------------------------- */
 
 /* Appends the address of SA to the list in TEXT. */
@@ -170,25 +140,27 @@ add_word(struct str word, struct buf *text, struct buf *why)
 	return true;
 }
 
-static void
-compile_addresses(struct route_compiled *rc)
+struct match_list *
+route_own_addresses(const struct conf *conf, struct buf *why)
 {
 	static const enum param params[] = {P_inet_interfaces, P_proxy_interfaces};
-	struct buf text = {0}, why = {0};
+	struct match_list *list = NULL;
+	struct buf text = {0}, cause = {0};
 	bool ok = true;
 
 	for (size_t i = 0; i < 2; i++) {
-		struct str rest = conf_str(rc->conf, params[i]), word;
+		struct str rest = conf_str(conf, params[i]), word;
 
 		while (ok && conf_list_next(&rest, &word))
-			ok = add_word(word, &text, &why);
+			ok = add_word(word, &text, &cause);
 	}
 	if (ok)
-		rc->addresses = match_list_new(MATCH_ADDRESS, false, buf_view(&text), &why);
-	if (!rc->addresses)
-		buf_printf(&rc->addresses_broken, "inet_interfaces: %s", buf_cstr(&why));
+		list = match_list_new(MATCH_ADDRESS, false, buf_view(&text), &cause);
+	if (!list)
+		buf_printf(why, "inet_interfaces: %s", buf_cstr(&cause));
 	buf_free(&text);
-	buf_free(&why);
+	buf_free(&cause);
+	return list;
 }
 
 /* --- The cache ------------------------------------------------------------------------------ */
@@ -201,8 +173,9 @@ compile(const struct conf *conf, bool confined)
 	rc->conf = conf;
 	compile_lists(rc, confined);
 	for (enum route_maps_of m = 0; m < ROUTE_MAPS; m++)
-		compile_maps(rc, m, confined);
-	compile_addresses(rc);
+		table_maps_open(&rc->maps[m], conf_str(conf, maps_params[m].param),
+		    maps_params[m].name, confined);
+	rc->addresses = route_own_addresses(conf, &rc->addresses_broken);
 	rc->next = cache.first;
 	cache.first = rc;
 	return rc;
@@ -261,7 +234,7 @@ route_forget(const struct conf *conf)
 		buf_free(&rc->lists[i].broken);
 	}
 	for (size_t i = 0; i < ROUTE_MAPS; i++)
-		free_maps(&rc->maps[i]);
+		table_maps_close(&rc->maps[i]);
 	match_list_free(&rc->addresses);
 	buf_free(&rc->addresses_broken);
 	free(rc);

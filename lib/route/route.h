@@ -17,6 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/conf/conf.h"
 #include "lib/mail/address.h"
+#include "lib/table/table.h"
 
 enum route_class {
 	ROUTE_LOCAL,
@@ -51,6 +52,15 @@ void route_forget(const struct conf *conf);
  */
 enum route_status route_class_of(const struct conf *conf, struct str domain,
     enum route_class *class, bool *ambiguous, struct buf *why);
+
+/*
+ * The addresses in inet_interfaces and proxy_interfaces, as networks of one, for who needs no more of this
+ * library; the caller frees the list. NULL with WHY when one has no address. May ask the resolver.
+ */
+struct match_list *route_own_addresses(const struct conf *conf, struct buf *why);
+/* Is DOMAIN a literal ("[192.0.2.1]", "[IPv6:…]") and one of ADDRESSES? */
+enum table_status route_own_literal(
+    struct match_list *addresses, struct str domain, struct buf *why);
 
 struct route {
 	struct str transport; /* service name in master.cf: "local", "smtp", "error", … */

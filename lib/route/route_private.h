@@ -5,7 +5,7 @@
 #define POSTKEEP_ROUTE_ROUTE_PRIVATE_H
 
 #include "lib/route/route.h"
-#include "lib/table/table.h"
+#include "lib/table/maps.h"
 
 #define ROUTE_LISTS 4 /* the classes that a list of domains makes: all but ROUTE_DEFAULT */
 
@@ -16,13 +16,6 @@ struct route_list {
 	struct buf broken;
 };
 
-/* The tables of one parameter, searched in their order. */
-struct route_maps {
-	const char *param;
-	struct table **tables;
-	size_t n;
-	struct buf broken; /* why there are none, though they are set */
-};
 enum route_maps_of {
 	ROUTE_TRANSPORT_MAPS,
 	ROUTE_SENDER_RELAYHOST_MAPS,
@@ -33,7 +26,7 @@ enum route_maps_of {
 struct route_compiled {
 	const struct conf *conf;
 	struct route_list lists[ROUTE_LISTS]; /* by class */
-	struct route_maps maps[ROUTE_MAPS];
+	struct table_maps maps[ROUTE_MAPS];
 	struct match_list *addresses; /* inet_interfaces and proxy_interfaces, as networks of one */
 	struct buf addresses_broken;
 	struct route_compiled *next;
@@ -41,13 +34,6 @@ struct route_compiled {
 
 /* What is compiled from CONF, now or before. */
 struct route_compiled *route_compiled(const struct conf *conf);
-
-/* KEY in all tables of MAPS; what is found is appended to VALUE. */
-enum table_status route_maps_look(
-    struct route_maps *maps, struct str key, struct buf *value, struct buf *why);
-/* ADDRESS (user+extension@domain), then user@domain. */
-enum table_status route_maps_look_address(struct route_compiled *rc, struct route_maps *maps,
-    const struct mail_address *address, struct buf *value, struct buf *why);
 
 /* transport_maps (transport(5)): what they say for RECIPIENT; ROUTE_FAIL means "nothing". */
 enum route_status route_transport_lookup(struct route_compiled *rc,

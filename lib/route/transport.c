@@ -4,28 +4,20 @@
 #include "lib/conf/conf.h"
 #include "lib/route/route_private.h"
 
-enum table_status
-route_maps_look(struct route_maps *maps, struct str key, struct buf *value, struct buf *why)
-{
-	enum table_status status = TABLE_NOT_FOUND;
-
-	for (size_t i = 0; i < maps->n && status == TABLE_NOT_FOUND; i++)
-		status = table_lookup(maps->tables[i], key, value, why);
-	return status;
-}
-
-enum table_status
-route_maps_look_address(struct route_compiled *rc, struct route_maps *maps,
+/* ADDRESS (user+extension@domain), then user@domain. */
+static enum table_status
+look_address(struct route_compiled *rc, const struct table_maps *maps,
     const struct mail_address *address, struct buf *value, struct buf *why)
 {
 	struct str delimiters = conf_str(rc->conf, P_recipient_delimiter);
 	struct arena *a = arena_new(0);
 	struct mail_address plain = *address;
-	enum table_status status = route_maps_look(maps, address_internal(address, a), value, why);
+	enum table_status status =
+	    table_maps_lookup(maps, address_internal(address, a), true, value, why);
 
 	plain.local = address_without_extension(address->local, delimiters, NULL);
 	if (status == TABLE_NOT_FOUND && plain.local.len < address->local.len)
-		status = route_maps_look(maps, address_internal(&plain, a), value, why);
+		status = table_maps_lookup(maps, address_internal(&plain, a), false, value, why);
 	arena_free(&a);
 	return status;
 }
@@ -35,8 +27,8 @@ static enum table_status
 look_domain(struct route_compiled *rc, struct str domain, struct buf *value, struct buf *why)
 {
 	struct str parents = conf_str(rc->conf, P_parent_domain_matches_subdomains), item;
-	struct route_maps *maps = &rc->maps[ROUTE_TRANSPORT_MAPS];
-	enum table_status status = route_maps_look(maps, domain, value, why);
+	const struct table_maps *maps = &rc->maps[ROUTE_TRANSPORT_MAPS];
+	enum table_status status = table_maps_lookup(maps, domain, false, value, why);
 	bool parent = false;
 	size_t dot;
 
@@ -46,7 +38,8 @@ look_domain(struct route_compiled *rc, struct str domain, struct buf *value, str
 		return status;
 	while (status == TABLE_NOT_FOUND && (dot = str_chr(str_from(domain, 1), '.')) != STR_NPOS) {
 		domain = str_from(domain, dot + 1);
-		status = route_maps_look(maps, parent ? str_from(domain, 1) : domain, value, why);
+		status = table_maps_lookup(
+		    maps, parent ? str_from(domain, 1) : domain, false, value, why);
 	}
 	return status;
 }
@@ -61,26 +54,22 @@ enum route_status
 route_transport_lookup(struct route_compiled *rc, const struct mail_address *recipient,
     struct buf *value, struct buf *why)
 {
-	struct route_maps *maps = &rc->maps[ROUTE_TRANSPORT_MAPS];
+	const struct table_maps *maps = &rc->maps[ROUTE_TRANSPORT_MAPS];
 	enum table_status status = TABLE_NOT_FOUND;
 
-	if (maps->broken.len > 0) {
-		buf_str(why, buf_view(&maps->broken));
-		return ROUTE_DEFER;
-	}
-	if (maps->n == 0)
+	if (!table_maps_any(maps))
 		return ROUTE_FAIL;
-	status = route_maps_look_address(rc, maps, recipient, value, why);
+	status = look_address(rc, maps, recipient, value, why);
 	if (status == TABLE_NOT_FOUND && recipient->domain.len > 0)
 		status = look_domain(rc, recipient->domain, value, why);
 	if (status == TABLE_NOT_FOUND)
-		status = route_maps_look(maps, STR("*"), value, why);
+		status = table_maps_lookup(maps, STR("*"), false, value, why);
 	return answer(status);
 }
 
 /* SENDER with and without its extension, then "@domain". */
 static enum table_status
-look_sender(struct route_compiled *rc, struct route_maps *maps, struct str sender,
+look_sender(struct route_compiled *rc, const struct table_maps *maps, struct str sender,
     struct buf *value, struct buf *why)
 {
 	struct mail_address address;
@@ -92,10 +81,10 @@ look_sender(struct route_compiled *rc, struct route_maps *maps, struct str sende
 	if (!address_parse(
 		sender, ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a, &address, &bad))
 		address = (struct mail_address){sender, STR_EMPTY, false};
-	status = route_maps_look_address(rc, maps, &address, value, why);
+	status = look_address(rc, maps, &address, value, why);
 	if (status == TABLE_NOT_FOUND && address.domain.len > 0)
-		status = route_maps_look(
-		    maps, arena_printf(a, "@%.*s", STR_ARG(address.domain)), value, why);
+		status = table_maps_lookup(
+		    maps, arena_printf(a, "@%.*s", STR_ARG(address.domain)), false, value, why);
 	arena_free(&a);
 	buf_free(&bad);
 	return status;
@@ -105,24 +94,16 @@ enum route_status
 route_sender_lookup(struct route_compiled *rc, enum route_maps_of which, struct str sender,
     struct str null_key, struct buf *value, struct buf *why)
 {
-	struct route_maps *maps = &rc->maps[which];
-	struct buf cause = {0};
+	const struct table_maps *maps = &rc->maps[which];
 	enum table_status status;
 	struct str found;
 
-	if (maps->broken.len > 0) {
-		buf_str(why, buf_view(&maps->broken));
-		return ROUTE_DEFER;
-	}
-	if (maps->n == 0)
+	if (!table_maps_any(maps))
 		return ROUTE_FAIL;
 	if (sender.len == 0)
-		status = route_maps_look(maps, null_key, value, &cause);
+		status = table_maps_lookup(maps, null_key, true, value, why);
 	else
-		status = look_sender(rc, maps, sender, value, &cause);
-	if (status == TABLE_ERROR)
-		buf_printf(why, "%s: %s", maps->param, buf_cstr(&cause));
-	buf_free(&cause);
+		status = look_sender(rc, maps, sender, value, why);
 	found = str_trim(buf_view(value));
 	if (status == TABLE_FOUND && (found.len == 0 || str_eq_nocase(found, STR("DUNNO"))))
 		return ROUTE_FAIL;

@@ -333,6 +333,43 @@ test_by_sender(void **state)
 	}
 }
 
+/* Patterns see whole addresses alone: "^@" and "^x.test$" never match (transport(5)). */
+static void
+test_patterns(void **state)
+{
+	static const char rules[] = "/^@/ smtp:[at]\n/^x\\.test$/ smtp:[domain]\n"
+				    "/^carol@/ smtp:[carol]\n/^\\*$/ smtp:[star]\n";
+	struct mail_address recipient = {STR("bob"), STR("x.test"), false};
+	char *dir = fixture_dir();
+	struct arena *a = arena_new(0);
+	struct buf text = {0}, why = {0};
+	struct conf *conf;
+	struct route r;
+
+	(void)state;
+	fixture_write(dir, "rules", rules, sizeof(rules) - 1);
+	buf_printf(&text,
+	    "transport_maps = regexp:%s/rules\nsender_dependent_default_transport_maps = "
+	    "regexp:%s/rules\n",
+	    dir, dir);
+	conf = load(buf_cstr(&text));
+	assert_int_equal(
+	    route_resolve(conf, STR("dave@y.test"), &recipient, a, &r, &why), ROUTE_OK);
+	assert_true(str_eq(r.nexthop, STR("x.test")));
+	assert_int_equal(
+	    route_resolve(conf, STR("carol@y.test"), &recipient, a, &r, &why), ROUTE_OK);
+	assert_true(str_eq(r.nexthop, STR("[carol]")));
+	recipient.local = STR("carol");
+	assert_int_equal(
+	    route_resolve(conf, STR("dave@y.test"), &recipient, a, &r, &why), ROUTE_OK);
+	assert_true(str_eq(r.nexthop, STR("[carol]")));
+	unload(&conf);
+	arena_free(&a);
+	buf_free(&text);
+	buf_free(&why);
+	fixture_remove(dir);
+}
+
 static void
 test_resolve_fails(void **state)
 {
@@ -404,6 +441,7 @@ main(void)
 	    cmocka_unit_test(test_prepare),
 	    cmocka_unit_test(test_resolve),
 	    cmocka_unit_test(test_by_sender),
+	    cmocka_unit_test(test_patterns),
 	    cmocka_unit_test(test_resolve_fails),
 	    cmocka_unit_test(test_local_keys),
 	};
