@@ -4,8 +4,9 @@
  * Its callers talk to strangers, so they are not trusted with more than an answer: a request names a
  * table and the parameter it stands in, and is answered only if the administrator wrote that table
  * there, or in proxy_read_maps. What comes by the socket for programs that talk to strangers may be for
- * a few parameters only, and is told that a key is there, not what stands beside it. Read only. A table
- * that fails gives an error, never a "no".
+ * a few parameters only, and is told that a key is there, not what stands beside it. The SMTP client, which
+ * talks to strangers too, needs values: it has a socket of its own, and is answered for its own parameters
+ * alone. Read only. A table that fails gives an error, never a "no".
  */
 #include <grp.h>
 #include <pwd.h>
@@ -21,8 +22,9 @@
 /* Bytes of a value that can be answered: the limit of lookup_answer.value. */
 #define ANSWER_MAX 32000
 
-/* The master.cf line's own socket is 0; this is the first of endpoint_table. */
+/* The master.cf line's own socket is 0; these are those of endpoint_table. */
 #define ENDPOINT_NETWORK 1
+#define ENDPOINT_SMTP 2
 
 static struct {
 	struct tables *tables;
@@ -46,6 +48,19 @@ proxymap_start(void)
 	return true;
 }
 
+static enum tables_caller
+caller_at(size_t endpoint)
+{
+	switch (endpoint) {
+	case ENDPOINT_NETWORK:
+		return TABLES_NETWORK;
+	case ENDPOINT_SMTP:
+		return TABLES_SMTP;
+	default:
+		return TABLES_SUITE;
+	}
+}
+
 static void
 answer_lookup(enum tables_caller caller, const struct msg_lookup *request,
     struct msg_lookup_answer *answer, struct buf *value, struct buf *why)
@@ -58,9 +73,7 @@ answer_lookup(enum tables_caller caller, const struct msg_lookup *request,
 			log_warning("%s", buf_cstr(why));
 	} else {
 		buf_printf(why, "table %.*s %s %.*s", STR_ARG(request->table),
-		    caller == TABLES_NETWORK ? "may not be asked for by the network side, as of"
-					     : "stands neither in proxy_read_maps nor in",
-		    STR_ARG(request->param));
+		    tables_refusal(caller), STR_ARG(request->param));
 		log_warning("refused: %s", buf_cstr(why));
 	}
 	if (value->len > ANSWER_MAX && status == TABLE_FOUND) {
@@ -88,8 +101,7 @@ serve_lookup(struct service_client *client, struct ipc_channel *ch, struct arena
 	if (!service_idle(client, true) || ipc_recv_one(ch, a, &msg_lookup, &request) != IPC_OK)
 		return false;
 	service_idle(client, false);
-	answer_lookup(client->endpoint == ENDPOINT_NETWORK ? TABLES_NETWORK : TABLES_SUITE,
-	    &request, &answer, &value, &why);
+	answer_lookup(caller_at(client->endpoint), &request, &answer, &value, &why);
 	ok = ipc_send(ch, &msg_lookup_answer, &answer) == IPC_OK && ipc_flush(ch) == IPC_OK;
 	buf_free(&value);
 	buf_free(&why);

@@ -106,15 +106,47 @@ static const char *const network_params[] = {
     "relay_recipient_maps",
 };
 
+/* What the SMTP client looks up, behind "smtp_" or "lmtp_". */
+static const char *const smtp_suffixes[] = {
+    "body_checks",
+    "connection_cache_destinations",
+    "delivery_status_filter",
+    "discard_ehlo_keyword_address_maps",
+    "dns_reply_filter",
+    "generic_maps",
+    "header_checks",
+    "mime_header_checks",
+    "nested_header_checks",
+    "pix_workaround_maps",
+    "reply_filter",
+    "sasl_mechanism_filter",
+    "sasl_password_maps",
+    "tls_policy_maps",
+};
+
+static bool
+is_one_of(struct str name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(name, str_c(list[i])))
+			return true;
+	return false;
+}
+
 static bool
 has_use_for(enum tables_caller caller, struct str param)
 {
-	if (caller == TABLES_SUITE)
+	switch (caller) {
+	case TABLES_NETWORK:
+		return is_one_of(
+		    param, network_params, sizeof(network_params) / sizeof(network_params[0]));
+	case TABLES_SMTP:
+		return (str_starts(param, STR("smtp_")) || str_starts(param, STR("lmtp_"))) &&
+		    is_one_of(str_from(param, 5), smtp_suffixes,
+			sizeof(smtp_suffixes) / sizeof(smtp_suffixes[0]));
+	default:
 		return true;
-	for (size_t i = 0; i < sizeof(network_params) / sizeof(network_params[0]); i++)
-		if (str_eq(param, str_c(network_params[i])))
-			return true;
-	return false;
+	}
 }
 
 bool
@@ -123,22 +155,41 @@ tables_tell_value(enum tables_caller caller)
 	return caller != TABLES_NETWORK;
 }
 
-bool
-tables_allowed(
-    const struct tables *t, enum tables_caller caller, struct str table, struct str param)
+const char *
+tables_refusal(enum tables_caller caller)
+{
+	switch (caller) {
+	case TABLES_NETWORK:
+		return "may not be asked for by the network side, as of";
+	case TABLES_SMTP:
+		return "is not for the SMTP client, or does not stand in the value of";
+	default:
+		return "stands neither in proxy_read_maps nor in";
+	}
+}
+
+static bool
+stands_in(const struct tables *t, struct str table, struct str param)
 {
 	struct str rest, item;
 
-	if (str_chr(table, ':') == STR_NPOS || !has_use_for(caller, param))
-		return false;
-	if (hash_get(t->allowed, table))
-		return true;
 	if (param.len == 0 || !conf_lookup(t->conf, param, &rest))
 		return false;
 	while (conf_list_next(&rest, &item))
 		if (str_eq(without_proxy(item), table))
 			return true;
 	return false;
+}
+
+bool
+tables_allowed(
+    const struct tables *t, enum tables_caller caller, struct str table, struct str param)
+{
+	if (str_chr(table, ':') == STR_NPOS || !has_use_for(caller, param))
+		return false;
+	if (caller != TABLES_SMTP && hash_get(t->allowed, table))
+		return true;
+	return stands_in(t, table, param);
 }
 
 static struct open_table *

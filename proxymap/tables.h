@@ -21,14 +21,18 @@ void tables_free(struct tables **t);
 enum tables_caller {
 	TABLES_SUITE,   /* qmgr, pickup */
 	TABLES_NETWORK, /* programs that talk to strangers: may have been taken over by one */
+	TABLES_SMTP,    /* the SMTP client, likewise */
 };
 
 /*
  * May CALLER look up TABLE ("type:name") for PARAM? It must stand in the value of that parameter, or in
- * proxy_read_maps, with or without "proxy:" before it; and CALLER must have a use for the parameter.
+ * proxy_read_maps, with or without "proxy:" before it; and CALLER must have a use for the parameter. For
+ * TABLES_SMTP, who is told values, it must stand in the value of the parameter.
  */
 bool tables_allowed(
     const struct tables *t, enum tables_caller caller, struct str table, struct str param);
+/* The middle of the sentence that says why not: "table x … smtp_generic_maps". */
+const char *tables_refusal(enum tables_caller caller);
 /* Is CALLER told the value too, or only that the key is there? */
 bool tables_tell_value(enum tables_caller caller);
 

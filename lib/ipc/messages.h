@@ -14,6 +14,7 @@
  *   private/bounce       qmgr                notice, content     answered by notice_done
  *   private/proxymap     pickup, qmgr        lookup              answered by lookup_answer
  *   private/proxymap-net smtpd               lookup              the same: is it there? (no values)
+ *   private/proxymap-smtp smtp               lookup              the same, for the client's parameters
  *   private/anvil        smtpd               anvil_*             counts
  *   public/pickup        postdrop            drop_*              a local submission while the suite is up
  */

@@ -23,6 +23,7 @@ const struct endpoint endpoint_table[] = {
     {"qmgr", "public/showq", PEER_ANYONE},
     {"qmgr", "public/flush", PEER_ANYONE},
     {"proxymap", "private/proxymap-net", PEER_NETWORK},
+    {"proxymap", "private/proxymap-smtp", PEER_NETWORK},
     {NULL},
 };
 

@@ -17,7 +17,7 @@ NOBODY = 65534
 UNIX_ENDPOINTS = {
     "qmgr": ["public/qmgr", "private/qmgr-net", "private/qmgr-local", "private/qmgr-bounce",
              "private/qmgr-report", "private/qmgr-admin", "public/showq", "public/flush"],
-    "proxymap": ["private/proxymap", "private/proxymap-net"],
+    "proxymap": ["private/proxymap", "private/proxymap-net", "private/proxymap-smtp"],
     "anvil": ["private/anvil"],
     "bounce": ["private/bounce"],
 }

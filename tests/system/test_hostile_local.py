@@ -448,7 +448,7 @@ class Pickup(Attack):
         def run():
             open_to_us = []
             for path in sorted(glob.glob(spool + "/public/*")) + [f"{spool}/private/{n}" for n in
-                    ("qmgr-net", "qmgr-local", "qmgr-bounce", "qmgr-report", "qmgr-admin", "local", "bounce", "proxymap", "proxymap-net", "anvil")]:
+                    ("qmgr-net", "qmgr-local", "qmgr-bounce", "qmgr-report", "qmgr-admin", "local", "bounce", "proxymap", "proxymap-net", "proxymap-smtp", "anvil")]:
                 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if path.endswith("postlog") else socket.SOCK_STREAM)
                 s.settimeout(3)
                 try:

@@ -195,6 +195,7 @@ static const struct {
     {"private/bounce", "Q"},
     {"private/proxymap", "QW"},
     {"private/proxymap-net", "N"},
+    {"private/proxymap-smtp", "N"},
     {"private/anvil", "N"},
     {"public/pickup", "WD"},
     {"public/postlogd", "QWNDA"},

@@ -104,6 +104,51 @@ allowed_to_network(void **state)
 	conf_free(&c);
 }
 
+/* The SMTP client is told values, of tables that a parameter of its own names. */
+static void
+test_smtp(void **state)
+{
+	static const struct {
+		const char *table, *param;
+		bool ok;
+	} cases[] = {
+	    {"mysql:/etc/passwords", "smtp_sasl_password_maps", true},
+	    {"mysql:/etc/passwords", "lmtp_sasl_password_maps", false},
+	    {"mysql:/etc/passwords", "smtp_generic_maps", false},
+	    {"mysql:/etc/generic", "smtp_generic_maps", true},
+	    {"mysql:/etc/generic", "generic_maps", false},
+	    {"mysql:/etc/policy", "smtp_tls_policy_maps", true},
+	    {"mysql:/etc/policy", "lmtp_tls_policy_maps", true},
+	    {"texthash:/etc/aliases", "alias_maps", false},
+	    {"texthash:/etc/aliases", "smtp_generic_maps", false},
+	    {"texthash:/etc/mine", "smtp_generic_maps", false}, /* in proxy_read_maps alone */
+	    {"texthash:/etc/mine", "proxy_read_maps", false},
+	    {"unix:passwd.byname", "local_recipient_maps", false},
+	    {"static:x", "smtp_helo_name", false},
+	    {"static:x", "smtp_", false},
+	    {"", "smtp_generic_maps", false},
+	    {"mysql:/etc/generic", "", false},
+	};
+	struct conf *c = load("local_recipient_maps = proxy:unix:passwd.byname\n"
+			      "smtp_sasl_password_maps = proxy:mysql:/etc/passwords\n"
+			      "smtp_generic_maps = inline:{a=b}, mysql:/etc/generic\n"
+			      "smtp_tls_policy_maps = mysql:/etc/policy\n"
+			      "lmtp_tls_policy_maps = $smtp_tls_policy_maps\n"
+			      "smtp_helo_name = mx.example static:x\n"
+			      "proxy_read_maps = texthash:/etc/mine\n"
+			      "alias_maps = texthash:/etc/aliases\n");
+	struct tables *t = tables_new(c);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (tables_allowed(t, TABLES_SMTP, str_c(cases[i].table), str_c(cases[i].param)) !=
+		    cases[i].ok)
+			fail_msg("%s for %s", cases[i].table, cases[i].param);
+	assert_true(tables_tell_value(TABLES_SMTP));
+	tables_free(&t);
+	conf_free(&c);
+}
+
 struct asked {
 	struct tables *tables;
 	const char *dir;
@@ -219,6 +264,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(allowed),
+	    cmocka_unit_test(test_smtp),
 	    cmocka_unit_test(allowed_to_network),
 	    cmocka_unit_test(look_ups),
 	    cmocka_unit_test(many_at_once),
