@@ -11,6 +11,10 @@
  *	cache.c      answers that are kept
  *	query.c      dns_query(), dns_reverse()
  *	host.c       dns_host()
+ *	hop.c        a next hop as text
+ *	mx.c         dns_next_hop(): MX records, hosts, what is this machine
+ *	order.c      in which order addresses are tried, and how many
+ *	tlsa.c       dns_tlsa_lookup()
  */
 #ifndef POSTKEEP_DNS_INTERNAL_H
 #define POSTKEEP_DNS_INTERNAL_H
@@ -18,6 +22,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/list.h"
 #include "lib/dns/dns.h"
+#include "lib/dns/mx.h"
 #include "lib/fiber/fiber.h"
 
 #define DNS_SERVERS_MAX 8
@@ -213,5 +218,30 @@ void dns_wait(struct dns_asked *asked, struct arena *arena, struct dns_answer *o
 /* WHY of an answer that is not DNS_OK; DETAIL ("127.0.0.1: timeout") may be empty. */
 struct str dns_why(struct arena *arena, struct str name, enum dns_type type, enum dns_status status,
     struct str detail);
+
+/* --- next hops --------------------------------------------------------------------------------------- */
+
+/* A next hop as written. */
+struct dns_hop_name {
+	struct str host; /* without brackets, "IPv6:" and port */
+	uint16_t port;
+	bool bracketed;
+	bool literal;              /* host is an address */
+	union dns_address address; /* of a literal, with the port */
+};
+/* SERVICE is the port where HOP has none. SERVICES: name → port + 1. False: WHY. */
+bool dns_hop_parse(struct str hop, const char *service, const struct hash *services,
+    struct arena *arena, struct dns_hop_name *out, struct buf *why);
+
+/*
+ * Targets in the order to try: by preference, equal ones as settings say; then shortened to the limit.
+ * Returns how many are left.
+ */
+size_t dns_order(struct dns_target *targets, size_t n, const struct dns_hop_settings *settings);
+/* Shuffles N things of SIZE bytes (at most 256). */
+void dns_shuffle(void *things, size_t n, size_t size);
+
+/* Keeps of N records those that RFC 7672 allows and that have the length they should have. */
+size_t dns_tlsa_usable(const struct dns_record *records, size_t n, struct dns_tlsa *out);
 
 #endif

@@ -6,13 +6,17 @@ libpostkeep_net_la_SOURCES += \
 	lib/dns/host.c \
 	lib/dns/hosts.c \
 	lib/dns/idna.c \
+	lib/dns/hop.c \
 	lib/dns/internal.h \
+	lib/dns/mx.c \
+	lib/dns/order.c \
 	lib/dns/packet.c \
 	lib/dns/query.c \
 	lib/dns/question.c \
 	lib/dns/resolv.c \
 	lib/dns/resolver.c \
 	lib/dns/settings.c \
+	lib/dns/tlsa.c \
 	lib/dns/words.c
 libpostkeep_net_la_CFLAGS += $(CARES_CFLAGS) $(LIBIDN2_CFLAGS)
 libpostkeep_net_la_LIBADD += $(CARES_LIBS) $(LIBIDN2_LIBS)

@@ -15,8 +15,8 @@
 enum dns_hop_status {
 	DNS_HOP_OK,
 	DNS_HOP_MYSELF, /* the best MX host is this machine: best_mx_transport, or bounced with dsn and why */
-	DNS_HOP_BOUNCE, /* for good: no such domain, null MX, not to be parsed … */
-	DNS_HOP_DEFER,  /* for now */
+	DNS_HOP_BOUNCE, /* for good: no such domain, no address, null MX */
+	DNS_HOP_DEFER, /* for now; also a next hop that cannot be parsed, which only a configuration has */
 };
 
 struct dns_target {
@@ -49,6 +49,11 @@ struct dns_next_hop {
 struct dns_hop_options {
 	const char *service; /* port when the next hop names none: "smtp", "24", "lmtp" */
 	bool no_mx;          /* LMTP: never ask for MX records */
+	/*
+	 * The administrator has named it (relayhost, a transport table), it is no recipient's domain: what does
+	 * not exist is then a mistake in the configuration or in DNS, and mail waits (DNS_HOP_DEFER).
+	 */
+	bool configured;
 	/*
 	 * Is this MX host's name (ADDRESS NULL) or address (HOST its name) this machine? May be NULL. Asked only
 	 * when the port is 25: who names another port knows what is there.

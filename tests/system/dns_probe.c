@@ -7,6 +7,8 @@
  * come as lines on standard input, each answer is one line of JSON:
  *	query NAME TYPE     host NAME     reverse ADDRESS     ascii NAME     sleep MS
  *	many N NAME TYPE    N fibers ask at the same time; the answer of the last
+ *	hop HOP [no_mx] [configured] [me=NAME] [me=ADDRESS]…
+ *	tlsa HOP [force]    for each target of the hop
  *	stop                ends it
  */
 #include <stdio.h>
@@ -177,6 +179,129 @@ ascii(struct str word)
 	buf_free(&why);
 }
 
+/* --- Next hops -------------------------------------------------------------------------------------- */
+
+struct me {
+	struct str names[8];
+	size_t n;
+};
+
+static bool
+is_me(void *ctx, struct str host, const struct sockaddr *address)
+{
+	const struct me *me = ctx;
+	struct str text = host;
+
+	if (address) {
+		union dns_address a = {.sa = {0}};
+
+		memcpy(&a, address, address->sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in));
+		text = dns_address_text(&a, probe.arena);
+	}
+	for (size_t i = 0; i < me->n; i++)
+		if (str_eq(me->names[i], text))
+			return true;
+	return false;
+}
+
+static void
+put_target(const struct dns_target *t)
+{
+	buf_puts(&probe.out, "{");
+	put_text("host", t->host);
+	put_text("canonical", t->canonical);
+	put_text("address", t->text);
+	put_number("port", t->port);
+	put_number("connects_to",
+	    ntohs(t->address.sa.sa_family == AF_INET6 ? t->address.in6.sin6_port
+						      : t->address.in.sin_port));
+	put_number("preference", t->preference);
+	put_number("mx_authentic", t->mx_authentic);
+	put_number("address_authentic", t->address_authentic);
+	put_number("ttl", t->ttl);
+	put_end("}, ");
+}
+
+static void
+put_hop(const struct dns_next_hop *hop)
+{
+	static const char *const words[] = {"OK", "MYSELF", "BOUNCE", "DEFER"};
+
+	buf_puts(&probe.out, "{");
+	put_text("status", str_c(words[hop->status]));
+	put_text("domain", hop->domain);
+	put_number("port", hop->port);
+	put_number("literal", hop->literal);
+	put_number("mx", hop->mx);
+	put_text("dsn", hop->dsn);
+	put_text("why", hop->why);
+	buf_puts(&probe.out, "\"targets\": [");
+	for (size_t i = 0; i < hop->n; i++)
+		put_target(&hop->targets[i]);
+	put_end("]}\n");
+}
+
+static void
+hop(struct str line, struct dns_next_hop *out)
+{
+	struct me me = {.n = 0};
+	struct dns_hop_options options = {.service = "smtp", .ctx = &me};
+	struct str word, name = STR_EMPTY;
+
+	str_token(&line, " \n", &name);
+	while (str_token(&line, " \n", &word)) {
+		options.no_mx |= str_eq(word, STR("no_mx"));
+		options.configured |= str_eq(word, STR("configured"));
+		if (str_starts(word, STR("me=")) && me.n < 8) {
+			me.names[me.n++] = str_from(word, 3);
+			options.is_me = is_me;
+		}
+	}
+	dns_next_hop(name, &options, probe.arena, out);
+}
+
+static void
+tlsa(struct str line)
+{
+	static const char *const words[] = {"USABLE", "UNUSABLE", "NONE", "AGAIN"};
+	bool force = str_find(line, STR(" force")) != STR_NPOS;
+	struct dns_tlsa_answer answer;
+	struct dns_next_hop next;
+
+	hop(line, &next);
+	buf_puts(&probe.out, "[");
+	for (size_t i = 0; i < next.n; i++) {
+		dns_tlsa_lookup(&next.targets[i], force, probe.arena, &answer);
+		buf_puts(&probe.out, "{");
+		put_text("host", next.targets[i].host);
+		put_text("status", str_c(words[answer.status]));
+		put_text("base", answer.base);
+		put_number("n", answer.n);
+		put_text("why", answer.why);
+		put_end("}, ");
+	}
+	put_end("]\n");
+}
+
+/* --- All commands ----------------------------------------------------------------------------------- */
+
+static bool
+run_hop(struct str line)
+{
+	struct dns_next_hop next;
+
+	if (str_starts(line, STR("hop "))) {
+		hop(str_from(line, 4), &next);
+		put_hop(&next);
+		return true;
+	}
+	if (str_starts(line, STR("tlsa "))) {
+		tlsa(str_from(line, 5));
+		return true;
+	}
+	return false;
+}
+
 static void
 run(struct str line)
 {
@@ -217,7 +342,9 @@ main_fiber(void *arg)
 	stream_timeout(probe.io, 0);
 	while (
 	    stream_read_line(probe.io, 4096, &line) == STREAM_OK && !str_eq(line, STR("stop\n"))) {
-		run(arena_str(probe.arena, line));
+		line = arena_str(probe.arena, line);
+		if (!run_hop(line))
+			run(line);
 		stream_write(probe.io, probe.out.data, probe.out.len);
 		stream_flush(probe.io);
 		buf_reset(&probe.out);
