@@ -12,10 +12,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-#include "lib/base/random.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
 #include "lib/mail/dsn.h"
+#include "qmgr/dead.h"
 
 #define CONNECT_MS 10000
 #define IDLE_MS 10000 /* a channel is kept this long without work */
@@ -26,6 +26,7 @@
 #define STUCK_MS 3000     /* a delivery to where nothing has come yet, and takes longer, is stuck */
 #define STUCK_TIMES 4     /* so many times the limit of channels may be stuck beyond it */
 #define PACE_LOOK_MS 1000 /* while destinations wait for channels */
+#define SWEEP_MS 60000    /* between two looks for what can be forgotten */
 #define PAUSE_KEPT_MS 2000 /* a pause between two deliveries for which a channel is kept */
 
 struct agent {
@@ -177,18 +178,6 @@ take_index(struct delivery *d, uint64_t index)
 	return false;
 }
 
-/* What the end of a delivery tells of its destination. */
-static void
-take_feedback(struct destination *dest, const struct delivery *d)
-{
-	const struct feedback_rules *rules = &dest->transport->rules;
-
-	if (!d->unreachable)
-		feedback_good(&dest->feedback, rules, dest->under_way + 1);
-	else
-		(void)feedback_bad(&dest->feedback, rules, clock_wall(), random_below(UINT32_MAX));
-}
-
 /* D has all its results, or will get none: it is no more under way. */
 static void
 delivery_ended(struct agent *a, struct delivery *d)
@@ -217,13 +206,14 @@ take_result(struct agent *a, const struct msg_result *r)
 	a->results++;
 	outcome_of(r, a->dest->transport->name, &o);
 	o.sent_us = d->sent_us;
+	o.unreachable = r->unreachable ? a->dest : NULL;
 	size_t index = r->index;
 	struct message *msg = d->message;
 
 	d->unreachable = d->unreachable || r->unreachable;
 	if (--d->open == 0) {
 		delivery_ended(a, d);
-		take_feedback(a->dest, d);
+		dead_feedback(a->dest, d->unreachable, r->dsn, r->text);
 		delivery_free(d);
 		a->woken = true; /* it looks for more itself */
 		if (a->dest->waiting > 0)
@@ -733,11 +723,12 @@ pace_fiber(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		fiber_deadline until = FIBER_FOREVER;
+		fiber_deadline until = dead_any() ? fiber_after(SWEEP_MS) : FIBER_FOREVER;
 		struct transport *t;
 		size_t cursor = 0;
 
 		look_for_stuck();
+		dead_sweep();
 		while ((t = transport_next(&cursor))) {
 			fiber_deadline end = end_pauses(t);
 

@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/conf/master_cf.h"
+#include "qmgr/dead.h"
 
 #define DELIVERY_BYTES_MAX 20000 /* a request must fit into a frame, attributes and all */
 #define CHANNELS_MAX 1000        /* of one transport, with an unlimited maxproc */
@@ -215,6 +216,7 @@ destination_new(struct transport *t, const struct route *route, struct str key)
 	d->nexthop = str_dup(route->nexthop);
 	list_init(&d->jobs);
 	list_init(&d->channels);
+	list_init(&d->parked);
 	feedback_init(&d->feedback, &t->rules);
 	hash_put(t->destinations, key, d);
 	return d;
@@ -264,6 +266,7 @@ destination_unused(struct destination *dest)
 	if (dest->refs > 0 || !list_empty(&dest->channels) || rests ||
 	    feedback_dead(&dest->feedback))
 		return;
+	dead_release(dest, SIZE_MAX);
 	destination_queue(dest, NULL);
 	hash_del(dest->transport->destinations, str_c(dest->key));
 	free(dest->key);
@@ -398,8 +401,12 @@ destination_take(struct destination *dest)
 void
 delivery_free(struct delivery *d)
 {
-	d->destination->refs--;
+	struct destination *dest = d->destination;
+
+	dest->refs--;
 	free(d);
+	if (dest->probing && dest->waiting + dest->under_way == 0)
+		dead_probe_lost(dest);
 }
 
 void

@@ -65,7 +65,15 @@ struct destination {
 	    *queue; /* of the transport, in which it is: starved, hungry, resting; or NULL */
 	struct list_link link; /* there */
 	fiber_deadline not_before;
-	size_t refs; /* deliveries, and messages that wait for its revival */
+	size_t refs; /* deliveries, and messages in memory that it has deferred */
+
+	/* dead.c's. */
+	struct list_link dead; /* in the list of those that are */
+	char *dsn, *why;       /* the reason */
+	struct list
+	    parked;       /* struct slot: messages that wait for it; the first is the next probe */
+	int64_t expected; /* id_us of the message that is being read back as a probe; or 0 */
+	bool probing;     /* the probe is under way */
 };
 
 /* The deliveries of one message to one destination. */

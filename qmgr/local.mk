@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libqmgr.la
 libqmgr_la_SOURCES = \
 	qmgr/admin.c qmgr/admin.h qmgr/showq.c \
 	qmgr/agent.c qmgr/agent.h \
+	qmgr/dead.c qmgr/dead.h \
 	qmgr/destination.c qmgr/destination.h \
 	qmgr/due.c qmgr/due.h \
 	qmgr/feedback.c qmgr/feedback.h \

@@ -16,6 +16,7 @@
 #include "lib/service/service.h"
 #include "qmgr/admin.h"
 #include "qmgr/agent.h"
+#include "qmgr/dead.h"
 #include "qmgr/destination.h"
 #include "qmgr/message.h"
 #include "qmgr/receive.h"
@@ -139,6 +140,7 @@ qmgr_reload(void)
 	fiber_offload(FIBER_POOL_READ, read_channels, &channels);
 	transport_channels_take(channels);
 	agent_let_go();
+	dead_release_all();
 	schedule_wake();
 }
 

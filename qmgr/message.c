@@ -17,6 +17,7 @@
 #include "lib/conf/conf.h"
 #include "lib/mail/dsn.h"
 #include "lib/service/service.h"
+#include "qmgr/dead.h"
 #include "qmgr/schedule.h"
 
 #define WORK_MAX 2            /* times that qmgr may end while it reads a slot */
@@ -84,12 +85,18 @@ message_new(struct slot *slot, struct arena *arena)
 void
 message_free(struct message *msg)
 {
+	struct destination *blocked_by = msg->blocked_by;
+
 	if (msg->has_content)
 		counts.cached -= msg->content.cap;
 	buf_free(&msg->content);
 	arena_free(&msg->arena);
 	free(msg);
 	counts.active--;
+	if (blocked_by) {
+		blocked_by->refs--;
+		destination_unused(blocked_by);
+	}
 	schedule_wake();
 }
 
@@ -121,6 +128,7 @@ begin_round(struct message *msg)
 	    msg->m.header.rcpts);
 	msg->starting = true;
 	schedule_message(msg);
+	dead_routed(msg);
 	msg->starting = false;
 	if (msg->pending == 0 && msg->refs == 0)
 		round_over(msg);
@@ -269,6 +277,8 @@ message_activate(struct slot *slot)
 	char id[QUEUE_ID_SIZE];
 	struct message *msg;
 
+	if (dead_keeps(slot))
+		return;
 	slots_id(slot, id);
 	if (!slots_use(slot)) {
 		log_error("%s: open queue slot %" PRIu32 ": %s", id, slot->number, strerror(errno));
@@ -283,6 +293,9 @@ message_activate(struct slot *slot)
 	/* After a kill -9 it is due once agents have had the time to report what they did. */
 	msg->m.mark.state = SLOT_QUEUED;
 	msg->want_expire = msg->m.mark.expire;
+	msg->flushed = slot->flushed;
+	msg->probe = slot->probe;
+	slot->flushed = slot->probe = false;
 	slots_mark(slot, id, &msg->m.mark);
 	begin_round(msg);
 }
@@ -533,6 +546,18 @@ soften(const struct message *msg, const struct outcome *o, struct outcome *soft,
 	return soft;
 }
 
+/* Notes who is to blame for a deferral: what waits for one dead destination is parked there. */
+static void
+note_blocked(struct message *msg, struct destination *by)
+{
+	if (!by || (msg->blocked_by && msg->blocked_by != by)) {
+		msg->blocked_otherwise = true;
+	} else if (!msg->blocked_by) {
+		msg->blocked_by = by;
+		by->refs++;
+	}
+}
+
 void
 message_result(struct message *msg, size_t index, const struct outcome *o)
 {
@@ -545,6 +570,8 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 		return;
 	o = soften(msg, o, &soft, dsn);
 	state = state_after(msg, index, o);
+	if (o->status == DELIVERY_DEFERRED)
+		note_blocked(msg, o->unreachable);
 	log_outcome(msg, index, o);
 	if (o->status != DELIVERY_SENT || state == SLOT_RCPT_SENT_NOTICE)
 		reason = message_reason(msg, o);

@@ -18,6 +18,8 @@
 #include "lib/queue/spool.h"
 #include "qmgr/slots.h"
 
+struct destination;
+
 struct message {
 	struct slot *slot;
 	struct arena *arena;
@@ -36,6 +38,11 @@ struct message {
 	bool starting; /* recipients are still being handed out */
 	bool notified; /* notices were tried in this round */
 	bool want_hold, want_delete, want_expire;
+	bool flushed; /* somebody wants it tried now */
+	bool probe;   /* read back to find out whether a dead destination lives */
+	/* The one destination that could not be reached, if all deferred recipients are for it. */
+	struct destination *blocked_by;
+	bool blocked_otherwise;
 };
 
 /* What an agent, or qmgr itself, says of one recipient. Text is copied where it must stay. */
@@ -49,8 +56,9 @@ struct outcome {
 	int64_t sent_us;    /* wall time when it was handed to the agent; 0 = never */
 	int64_t connect_us; /* durations */
 	int64_t transmit_us;
-	const char *logged_as; /* "local", "error": the transport */
-	bool softened;         /* was "bounced" before soft_bounce made it "deferred" */
+	const char *logged_as;           /* "local", "error": the transport */
+	struct destination *unreachable; /* deferred since this could not be reached; or NULL */
+	bool softened;                   /* was "bounced" before soft_bounce made it "deferred" */
 };
 
 /*

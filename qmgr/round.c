@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/random.h"
 #include "lib/conf/conf.h"
+#include "qmgr/dead.h"
 #include "qmgr/message.h"
 #include "qmgr/notice.h"
 
@@ -34,26 +35,6 @@ finish(struct message *msg)
 	if (!msg->want_delete)
 		log_info("%s: removed", msg->m.header.id);
 	slots_release(slot);
-	message_free(msg);
-}
-
-/* The slot waits, in STATE, until NEXT. */
-static void
-put_back(struct message *msg, enum slot_state slot_state, int64_t next)
-{
-	struct slot *slot = msg->slot;
-
-	msg->m.mark.state = slot_state;
-	msg->m.mark.next = next;
-	msg->m.mark.tries++;
-	slots_mark(slot, msg->m.header.id, &msg->m.mark);
-	slot->use = SLOT_USE_WAITING;
-	slot->message = NULL;
-	if (slot_state == SLOT_HOLD)
-		slots_unschedule(slot);
-	else
-		slots_schedule(slot, next);
-	slots_unuse(slot);
 	message_free(msg);
 }
 
@@ -122,6 +103,47 @@ delay_notice_due(const struct message *msg)
 
 	return after > 0 && !msg->m.mark.warned && !message_is_notice(msg) &&
 	    clock_wall() - arrival(msg) >= after;
+}
+
+/* All that is left waits for one destination that is dead. */
+static bool
+waits_for_the_dead(const struct message *msg)
+{
+	return msg->blocked_by && !msg->blocked_otherwise &&
+	    feedback_dead(&msg->blocked_by->feedback);
+}
+
+/* When something else than an attempt is to be done: wall seconds of its end, or of the warning. */
+static int64_t
+attend_at(const struct message *msg)
+{
+	int64_t after = conf_time(conf_get(), P_delay_warning_time);
+	int64_t end = arrival(msg) + lifetime(msg), warning = arrival(msg) + after;
+	bool warn = after > 0 && !msg->m.mark.warned && !message_is_notice(msg);
+
+	return warn && warning < end && warning > clock_wall() ? warning : end;
+}
+
+/* The slot waits, in STATE, until NEXT. */
+static void
+put_back(struct message *msg, enum slot_state slot_state, int64_t next)
+{
+	struct slot *slot = msg->slot;
+
+	msg->m.mark.state = slot_state;
+	msg->m.mark.next = next;
+	msg->m.mark.tries++;
+	slots_mark(slot, msg->m.header.id, &msg->m.mark);
+	slot->use = SLOT_USE_WAITING;
+	slot->message = NULL;
+	if (slot_state == SLOT_HOLD)
+		slots_unschedule(slot);
+	else if (waits_for_the_dead(msg))
+		dead_park(slot, msg->blocked_by, attend_at(msg));
+	else
+		slots_schedule(slot, next);
+	slots_unuse(slot);
+	message_free(msg);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "lib/conf/conf.h"
 #include "lib/route/route.h"
 #include "qmgr/agent.h"
+#include "qmgr/dead.h"
 #include "qmgr/destination.h"
 #include "qmgr/notice.h"
 
@@ -90,9 +91,13 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 
 			dest =
 			    destination_find(transport_find(route.transport), &route, r->address);
-			destination_add(dest, msg, index,
-			    r->address.len + r->orig.len + r->orcpt.len + RCPT_BYTES);
-			agent_start(dest);
+			if (dead_refuses(dest, msg, &o)) {
+				message_result(msg, index, &o);
+			} else {
+				destination_add(dest, msg, index,
+				    r->address.len + r->orig.len + r->orcpt.len + RCPT_BYTES);
+				agent_start(dest);
+			}
 		}
 	} else {
 		o.status = status == ROUTE_DEFER ? DELIVERY_DEFERRED : DELIVERY_BOUNCED;
@@ -194,6 +199,19 @@ goes_to(struct slot *slot, struct str site)
 	return job.found && waits;
 }
 
+/* What waits for a dead destination goes when a probe has succeeded, which is tried now. */
+static void
+flush_slot(struct slot *slot, bool by_name)
+{
+	if (slot->parked_at && !by_name) {
+		if (dead_next_try(slot) > clock_wall())
+			dead_probe_now(slot->parked_at);
+		return;
+	}
+	slot->flushed = true;
+	slots_schedule(slot, 0);
+}
+
 size_t
 schedule_flush(struct str id, struct str site)
 {
@@ -212,7 +230,7 @@ schedule_flush(struct str id, struct str site)
 			continue;
 		if (site.len > 0 && !goes_to(slot, site))
 			continue;
-		slots_schedule(slot, 0);
+		flush_slot(slot, id.len > 0);
 		n++;
 	}
 	return n;

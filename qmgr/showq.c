@@ -17,6 +17,7 @@
 #include "lib/queue/show.h"
 #include "lib/route/route.h"
 #include "qmgr/admin.h"
+#include "qmgr/dead.h"
 #include "qmgr/message.h"
 #include "qmgr/slots.h"
 
@@ -186,7 +187,8 @@ read_slot(void *arg)
 static bool
 show_waiting(struct listing *l, struct slot *slot)
 {
-	struct msg_showq_entry entry = {.state = str_c(admin_state_name(slot)), .next = slot->next};
+	struct msg_showq_entry entry = {
+	    .state = str_c(admin_state_name(slot)), .next = dead_next_try(slot)};
 	struct read_job job = {.fd = -1};
 	size_t at = 0;
 	bool ok = true, more;

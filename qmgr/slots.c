@@ -5,6 +5,7 @@
  * lives in a few slots whose blocks are known to the disk and whose marks the next sync covers anyway.
  */
 #include "qmgr/slots.h"
+#include "qmgr/dead.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -231,6 +232,7 @@ void
 slots_begin_reading(struct slot *slot)
 {
 	slot->use = SLOT_USE_READING;
+	dead_unpark(slot);
 	slots_unschedule(slot);
 }
 
@@ -265,7 +267,9 @@ slots_release(struct slot *slot)
 		slot->owes_sync = false;
 		slots_dirty(slot);
 	}
+	dead_unpark(slot);
 	slots_unschedule(slot);
+	slot->flushed = slot->probe = false;
 	slot->use = SLOT_USE_FREE;
 	slot->state = SLOT_FREE;
 	slot->message = NULL;

@@ -16,6 +16,7 @@
 #include "lib/fiber/fiber.h"
 #include "lib/queue/spool.h"
 
+struct destination;
 struct message;
 
 enum slot_use {
@@ -31,7 +32,10 @@ struct slot {
 	struct list_link link;  /* free list */
 	struct list_link dirty; /* marks written since the last sync */
 	struct message *message;
-	int64_t id_us; /* the time part of the ID of the message it holds */
+	struct list_link parked; /* dead.c's: with others that wait for the same destination */
+	struct destination *parked_at;
+	int64_t attend; /* … and when it is to be looked at all the same, wall seconds */
+	int64_t id_us;  /* the time part of the ID of the message it holds */
 	int64_t
 	    next; /* WAITING: when it is due, wall seconds; FREE: since when, PUT_OFF: until, monotonic ms */
 	uint64_t content; /* bytes of the message */
@@ -42,6 +46,8 @@ struct slot {
 	enum slot_state state; /* as the mark says */
 	enum slot_use use;
 	bool is_dirty;
+	bool flushed;    /* somebody wants it tried now, whatever stands against it */
+	bool probe;      /* it is read back to find out whether its destination lives */
 	bool owes_sync;  /* FILLING, and marks of the former generation are not synced yet */
 	bool grown;      /* larger than queue_slot_size */
 	bool leaving;    /* a write or sync has failed: its file is removed as soon as it is free */

@@ -7,12 +7,19 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
-from queue_rig import CONTENT, Agent, Rig, deliver, silent  # noqa: E402
+from queue_rig import (CONTENT, DEFERRED, DELETE, HOLD, RELEASE, Agent, Bounce, Rig, deliver,  # noqa: E402
+                       silent)
 
 A_WHILE = 0.5  # in which nothing more is to happen
 
 
-class Scheduler(Rig):
+def unreachable(delivery, content):
+    return DEFERRED, "4.4.1", f"connect to {delivery['nexthop']}[192.0.2.1]:25: Connection timed out", True
+
+
+class SchedulerRig(Rig):
+    """Has no tests of its own."""
+
     def start(self, decide=deliver, name="smtp", window=1, **more):
         self.agent = Agent(self.daemons, decide, window=window, name=name, **more)
         self.daemons.start("qmgr")
@@ -38,6 +45,8 @@ class Scheduler(Rig):
         channel, delivery = self.agent.unanswered.pop(0)
         Agent.result(channel, delivery, 0, *deliver(delivery, b""))
 
+
+class Scheduler(SchedulerRig):
     # --- How many at once ---------------------------------------------------------------------------
 
     def test_concurrency(self):
@@ -208,6 +217,213 @@ slow_initial_destination_concurrency = 1
         self.send("a@one.test")
         self.wait_empty()
         self.log("smtp_destination_concurrency_positive_feedback = much: not a number from 0 to 1")
+
+
+
+class Dead(SchedulerRig):
+    """Destinations that cannot be reached."""
+
+    def configure(self, text="", least=2, most=4):
+        self.daemons.configure(f"minimal_backoff_time = {least}s\nmaximal_backoff_time = {most}s\n" + text)
+
+    def start_dead(self, **more):
+        """Everything but live.test is dead until .alive."""
+        self.alive = False
+
+        def decide(delivery, content):
+            if self.alive or delivery["nexthop"] == "live.test":
+                return deliver(delivery, content)
+            return unreachable(delivery, content)
+        self.start(decide, **more)
+
+    def tried(self, nexthop="one.test"):
+        return sum(d["nexthop"] == nexthop for d, _ in self.agent.deliveries)
+
+    def wait_deferred(self, ids):
+        for queue_id in ids:
+            self.wait_state(queue_id, "deferred")
+
+    def test_deferred_at_once(self):
+        """After a cohort of failures nothing is tried any more; others are not concerned."""
+        self.start_dead()
+        ids = self.send_many(60)
+        self.wait_deferred(ids)
+        self.assertEqual(self.tried(), 5)
+        late = self.send("late@one.test")
+        self.wait_deferred([late])
+        self.assertEqual(self.tried(), 5)
+        reason = self.mailq()[late]["rcpts"][0]["reason"]
+        self.assertEqual(reason, "delivery temporarily suspended: connect to one.test[192.0.2.1]:25: "
+                                 "Connection timed out")
+        self.log(f"{late}: to=<late@one.test>, relay=none, ")
+        queue_id = self.send("a@live.test")
+        self.log(f"{queue_id}: removed")
+        # All of them are tried next when the probe is.
+        times = {self.mailq()[queue_id]["next"] for queue_id in ids[5:] + [late]}
+        self.assertLessEqual(max(times) - min(times), 1)
+
+    def test_one_probe(self):
+        """One try now and then, whatever waits; when it succeeds, everything goes."""
+        self.configure()
+        self.start_dead()
+        ids = self.send_many(60)
+        self.wait_deferred(ids[5:])
+        self.wait_for("three probes", lambda: self.tried() >= 8, timeout=40)
+        # The five that were tried first, and each probe.
+        told = [line for line in self.daemons.lines if "(connect to one.test" in line and "status=deferred" in line]
+        self.assertLessEqual(len(told), 12)
+        self.alive = True
+        self.wait_empty(timeout=40)
+        self.assertLess(self.tried(), 60 + 20)
+        self.log("one.test can be reached again")
+
+    def test_silent_probe(self):
+        """While a probe is under way there is no other."""
+        self.configure(least=1, most=1)
+        self.start_dead()
+        ids = self.send_many(30)
+        self.wait_deferred(ids)
+        tried = self.tried()
+        self.agent.decide = silent
+        self.wait_for("a probe", self.agent_has_unanswered)
+        time.sleep(3)
+        self.assertEqual(len(self.agent.unanswered), 1)
+        self.assertLessEqual(self.tried(), tried + 3)
+        # Lost without a verdict: another one follows.
+        self.agent.decide = deliver
+        self.agent.hang_up()
+        self.wait_empty(timeout=30)
+
+    def agent_has_unanswered(self):
+        return len(self.agent.unanswered) > 0
+
+    def test_flush(self):
+        """A flush brings a probe, not a try for each message."""
+        self.start_dead()
+        ids = self.send_many(40)
+        self.wait_deferred(ids)
+        tried = self.tried()
+        self.assertEqual(self.flush(), 40)
+        self.wait_for("tries", lambda: self.tried() > tried)
+        time.sleep(A_WHILE)
+        # Those that had been tried before it was dead have their own times.
+        self.assertLessEqual(self.tried(), tried + 2)
+        self.wait_deferred(ids)
+        self.alive = True
+        self.flush()
+        self.wait_empty()
+
+    def test_flush_of_one(self):
+        self.start_dead()
+        ids = self.send_many(20)
+        self.wait_deferred(ids)
+        self.alive = True
+        channel = ipc.Channel(self.path("public/flush"))
+        channel.send("flush", id=ids[12], site="")
+        self.assertEqual(channel.expect("admin_done")["count"], 1)
+        channel.close()
+        self.log(f"{ids[12]}: removed")
+
+    def test_nothing_is_read(self):
+        """A message for a dead destination costs no reading of its content."""
+        self.configure(least=1, most=1)
+        self.start_dead()
+        ids = self.send_many(6)
+        self.wait_deferred(ids)
+        large = ipc.submit(self.net(), os.urandom(4000000), rcpts=["large@one.test"])
+        self.wait_deferred([large])
+        self.agent.decide = silent  # the probe is another message, and stays under way
+        self.wait_for("a probe", self.agent_has_unanswered)
+        before = self.bytes_read()
+        time.sleep(4)
+        self.assertLess(self.bytes_read() - before, 2000000)
+        self.agent.answer_all()
+        self.wait_empty(timeout=30)
+
+    def bytes_read(self):
+        with open(f"/proc/{self.daemons.pid('qmgr')}/io") as f:
+            return int(f.readline().split()[1])
+
+    def test_orders(self):
+        """What waits can be deleted and held, the probe too."""
+        self.start_dead()
+        ids = self.send_many(20)
+        self.wait_deferred(ids)
+        for queue_id in ids[:10]:
+            self.assertEqual(self.admin(DELETE, queue_id), 1)
+        for queue_id in ids[10:15]:
+            self.assertEqual(self.admin(HOLD, queue_id), 1)
+        self.assertEqual(set(self.mailq()), set(ids[10:]))
+        self.alive = True
+        self.flush()
+        for queue_id in ids[15:]:
+            self.log(f"{queue_id}: removed")
+        for queue_id in ids[10:15]:
+            self.assertEqual(self.admin(RELEASE, queue_id), 1)
+        self.wait_empty()
+
+    def test_expiry(self):
+        """A message ends in time, whatever it waits for."""
+        self.configure("maximal_queue_lifetime = 4s\n", least=100, most=200)
+        self.bounce = Bounce(self.daemons)
+        self.start_dead()
+        self.send_many(20)
+        self.wait_empty(timeout=40)
+        self.bounce.wait(20)
+        self.assertEqual(self.tried(), 5)
+
+    def test_restart(self):
+        self.configure()
+        self.start_dead()
+        ids = self.send_many(30)
+        self.wait_deferred(ids)
+        self.restart()
+        self.assertEqual(set(self.mailq()), set(ids))
+        self.alive = True
+        self.wait_empty(timeout=40)
+
+    def test_other_route(self):
+        """What waits for a destination goes elsewhere when the configuration says so."""
+        self.start_dead()
+        ids = self.send_many(20)
+        self.wait_deferred(ids)
+        self.daemons.configure("relayhost = live.test\n")
+        self.daemons.order("qmgr", "R")
+        self.wait_for("the new configuration", lambda: self.daemons.log_wait("configuration read again", timeout=0))
+        self.flush()
+        self.wait_empty()
+        self.assertEqual(self.tried("live.test"), 20)
+
+    def test_two_destinations(self):
+        """A message for a dead and a living one: the living is not delayed, the dead not tried again."""
+        self.start_dead()
+        self.wait_deferred(self.send_many(5))
+        ids = [self.send(f"a{i}@one.test", f"b{i}@live.test") for i in range(10)]
+        self.wait_deferred(ids)
+        self.assertEqual((self.tried(), self.tried("live.test")), (5, 10))
+        self.alive = True
+        self.flush()
+        self.wait_empty()
+
+    def test_cohorts(self):
+        self.daemons.configure("default_destination_concurrency_failed_cohort_limit = 10\n"
+                               "initial_destination_concurrency = 1\n")
+        self.start_dead()
+        ids = self.send_many(30)
+        self.wait_deferred(ids)
+        self.assertEqual(self.tried(), 10)
+
+    def test_many(self):
+        """A thousand dead destinations: a few tries each, and their mail goes when they live."""
+        self.configure(least=3, most=6)
+        self.start_dead()
+        channel = self.net()
+        for i in range(300):
+            ipc.submit(channel, CONTENT, rcpts=[f"a@d{i % 50}.test"])
+        self.wait_for("all to be deferred", lambda: all(
+            entry["state"] == "deferred" for entry in self.mailq().values()), timeout=30)
+        self.alive = True
+        self.wait_empty(timeout=60)
 
 
 if __name__ == "__main__":
