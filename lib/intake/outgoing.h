@@ -52,7 +52,7 @@ bool outgoing_converts(const struct outgoing_rules *rules);
 
 /*
  * generic(5) for an address of the envelope: *RESULT is what to say to the server, in A. The null sender
- * stays. An entry that is no address is logged and does not count.
+ * stays. An entry that is no address defers, so that a local address does not get out by a typing error.
  */
 enum outgoing_status outgoing_address(const struct outgoing_rules *rules,
     const struct mail_address *address, struct arena *a, struct mail_address *result,

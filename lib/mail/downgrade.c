@@ -31,6 +31,7 @@ enum mode {
 
 struct downgrade {
 	struct mime_walk *walk;
+	size_t look_ahead;
 	const struct mime_events *events;
 	void *arg;
 	struct buf why;
@@ -323,7 +324,7 @@ on_text(void *arg, enum mime_text what, struct str piece)
 	size_t room;
 
 	if (what == MIME_TEXT_BODY && d->mode == MODE_LOOK) {
-		room = DOWNGRADE_LOOK_AHEAD - d->look.len;
+		room = d->look_ahead - d->look.len;
 		buf_str(&d->look, str_sub(piece, 0, room));
 		if (piece.len < room)
 			return true;
@@ -359,7 +360,8 @@ on_leaf_end(void *arg, bool delimited)
 /* --- The stream ----------------------------------------------------------------------------- */
 
 struct downgrade *
-downgrade_new(const struct mime_limits *limits, const struct mime_events *events, void *arg)
+downgrade_new(const struct mime_limits *limits, size_t look_ahead, const struct mime_events *events,
+    void *arg)
 {
 	static const struct mime_events own = {
 	    .field = on_field,
@@ -369,6 +371,7 @@ downgrade_new(const struct mime_limits *limits, const struct mime_events *events
 	};
 	struct downgrade *d = MEM_NEW(struct downgrade);
 
+	d->look_ahead = look_ahead;
 	d->events = events;
 	d->arg = arg;
 	d->walk = mime_walk_new(limits, &own, d);

@@ -33,9 +33,9 @@
 #define DOWNGRADE_LOOK_AHEAD ((size_t)32 * 1024)
 
 struct downgrade;
-/* What comes out goes to EVENTS of ARG: no piece of it is larger than what came in, by a small factor. */
-struct downgrade *downgrade_new(
-    const struct mime_limits *limits, const struct mime_events *events, void *arg);
+/* What comes out goes to EVENTS of ARG. LOOK_AHEAD: DOWNGRADE_LOOK_AHEAD, or less for a test. */
+struct downgrade *downgrade_new(const struct mime_limits *limits, size_t look_ahead,
+    const struct mime_events *events, void *arg);
 void downgrade_free(struct downgrade **d);
 /* Content in wire form, in pieces of any size. False: an event said so, or downgrade_why() is not empty. */
 bool downgrade_data(struct downgrade *d, struct str piece);

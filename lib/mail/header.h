@@ -78,6 +78,21 @@ struct header_qualify {
  */
 bool header_qualify(struct str value, const struct header_qualify *with, struct buf *out);
 
+enum header_mapped {
+	HEADER_MAP_SAME,
+	HEADER_MAP_CHANGED,
+	HEADER_MAP_STOPPED, /* a mapper said so */
+};
+/* Appends what ADDRESS becomes ("user@example.org", quoted as needed) to OUT; or says that it stays. */
+typedef enum header_mapped header_mapper(
+    void *arg, const struct header_address *address, struct buf *out);
+/*
+ * Appends VALUE to OUT with the first MAX of its addresses as MAPPER has them; every other byte stays, but
+ * comments within a changed address go. What is no address is not shown.
+ */
+enum header_mapped header_map(
+    struct str value, size_t max, header_mapper *mapper, void *arg, struct buf *out);
+
 /* NAME as a phrase before an address: quoted (or RFC 2047 encoded when it is not ASCII) as needed. */
 void header_phrase(struct str name, struct buf *out);
 

@@ -301,6 +301,21 @@ add_address(struct header_addresses *addresses, struct arena *a, const struct he
 	addresses->list[addresses->n++] = *add;
 }
 
+/* The address at P in VALUE; its parts live in A. */
+static struct header_address
+extract(struct str value, const struct place *p, struct arena *a, struct buf *text)
+{
+	struct header_address address;
+
+	buf_reset(text);
+	join_words(str_sub(value, p->local_start, p->local_end - p->local_start), true, text);
+	address.local = arena_str(a, buf_view(text));
+	buf_reset(text);
+	join_words(str_sub(value, p->domain_start, p->domain_end - p->domain_start), false, text);
+	address.domain = arena_str(a, buf_view(text));
+	return address;
+}
+
 void
 header_addresses(struct str value, struct arena *a, size_t max, struct header_addresses *addresses)
 {
@@ -315,13 +330,7 @@ header_addresses(struct str value, struct arena *a, size_t max, struct header_ad
 			addresses->truncated = true;
 			break;
 		}
-		buf_reset(&text);
-		join_words(str_sub(value, p.local_start, p.local_end - p.local_start), true, &text);
-		add.local = arena_str(a, buf_view(&text));
-		buf_reset(&text);
-		join_words(
-		    str_sub(value, p.domain_start, p.domain_end - p.domain_start), false, &text);
-		add.domain = arena_str(a, buf_view(&text));
+		add = extract(value, &p, a, &text);
 		add_address(addresses, a, &add);
 	}
 	buf_free(&text);
@@ -369,4 +378,42 @@ header_qualify(struct str value, const struct header_qualify *with, struct buf *
 	}
 	buf_str(out, str_from(value, done));
 	return done > 0;
+}
+
+/* --- Replacement ---------------------------------------------------------------------------- */
+
+enum header_mapped
+header_map(struct str value, size_t max, header_mapper *mapper, void *arg, struct buf *out)
+{
+	struct scan scan = {.in = value};
+	struct arena *a = arena_new(512);
+	struct buf text = {0}, with = {0};
+	enum header_mapped result = HEADER_MAP_SAME, one;
+	size_t done = 0;
+	struct place p;
+
+	for (size_t n = 0; n < max && next_place(&scan, &p); n++) {
+		struct header_address address = extract(value, &p, a, &text);
+
+		if (p.words != 1 || p.odd)
+			continue;
+		buf_reset(&with);
+		one = mapper(arg, &address, &with);
+		arena_reset(a);
+		if (one == HEADER_MAP_STOPPED) {
+			result = one;
+			break;
+		}
+		if (one == HEADER_MAP_SAME)
+			continue;
+		result = HEADER_MAP_CHANGED;
+		buf_str(out, str_sub(value, done, p.local_start - done));
+		buf_str(out, buf_view(&with));
+		done = !p.at ? p.local_end : p.domain_end > p.at_end ? p.domain_end : p.at_end;
+	}
+	buf_str(out, str_from(value, done));
+	arena_free(&a);
+	buf_free(&text);
+	buf_free(&with);
+	return result;
 }

@@ -340,7 +340,7 @@ static bool
 convert(
     struct str in, size_t step, const struct mime_limits *limits, struct buf *out, struct buf *why)
 {
-	struct downgrade *d = downgrade_new(limits, &taker, out);
+	struct downgrade *d = downgrade_new(limits, DOWNGRADE_LOOK_AHEAD, &taker, out);
 	bool ok = true;
 
 	for (; ok && in.len > 0; in = str_from(in, step))
@@ -542,7 +542,7 @@ test_stopped(void **state)
 
 	(void)state;
 	stopper.text = stop_text;
-	d = downgrade_new(&usual, &stopper, &out);
+	d = downgrade_new(&usual, DOWNGRADE_LOOK_AHEAD, &stopper, &out);
 	assert_true(downgrade_data(d, STR(PLAIN "\r\n" UE)));
 	assert_false(downgrade_end(d));
 	assert_int_equal(downgrade_why(d).len, 0);
