@@ -35,6 +35,8 @@ static const char *const qmgr_reaches[] = {
     "private/local", "private/bounce", "private/proxymap", NULL};
 static const char *const bounce_reaches[] = {"private/qmgr-bounce", NULL};
 static const char *const local_reaches[] = {"private/qmgr-report", NULL};
+static const char *const smtp_reaches[] = {NULL};
+static const char *const lmtp_reaches[] = {NULL};
 
 const struct program program_table[] = {
     {
@@ -97,6 +99,21 @@ const struct program program_table[] = {
 	.user = SERVICE_USER_ROOT,
 	.event_driven = true,
 	.reaches = local_reaches,
+	.peers = PEER_QUEUE,
+    },
+    {
+	.name = "smtp",
+	.user = SERVICE_USER_NETWORK,
+	.jail = true,
+	.event_driven = true,
+	.reaches = smtp_reaches,
+	.peers = PEER_QUEUE,
+    },
+    {
+	.name = "lmtp",
+	.user = SERVICE_USER_NETWORK,
+	.event_driven = true,
+	.reaches = lmtp_reaches,
 	.peers = PEER_QUEUE,
     },
     {NULL},

@@ -4,7 +4,7 @@
  * An allow-list per enum service_sandbox. Anything else ends the process at once, but for a few calls
  * that libraries make to look around, which fail as if not permitted (or not there), so that a library
  * goes another way. What is denied above all: running programs, tracing and signalling others, sockets
- * other than UNIX ones, executable memory, and interfaces that get around filters (io_uring, bpf,
+ * other than UNIX ones (a client's excepted), executable memory, and interfaces that get around filters (io_uring, bpf,
  * userfaultfd, pidfd).
  *
  * Listening sockets and the socket of the log are one object for many processes: nobody may shut them
@@ -127,6 +127,14 @@ static const int common_calls[] = {
 static const int network_calls[] = {
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
+};
+
+/* To be a client of other machines (TCP), and to ask name servers (UDP). */
+static const int client_calls[] = {
+    SCMP_SYS(bind),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(sendmmsg),
 };
 
 static const int file_calls[] = {
@@ -252,6 +260,7 @@ static const int copying_fcntls[] = {F_DUPFD, F_DUPFD_CLOEXEC};
 
 static const char *const profile_names[] = {
     [SANDBOX_NETWORK] = "network",
+    [SANDBOX_CLIENT] = "client",
     [SANDBOX_INTERNAL] = "internal",
     [SANDBOX_CLOSED] = "closed",
     [SANDBOX_FILES] = "files",
@@ -292,6 +301,39 @@ add_memory_and_threads(scmp_filter_ctx filter)
 	    allow_if(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
+/* Streams and datagrams over IP; no raw sockets, and no other protocol than the type's own. */
+static bool
+add_inet(scmp_filter_ctx filter, int family)
+{
+	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+	const scmp_datum_t flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+	for (size_t i = 0; i < COUNT(types); i++)
+		if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, ~flags, (scmp_datum_t)types[i])) != 0)
+			return false;
+	return true;
+}
+
+static bool
+add_client_sockets(scmp_filter_ctx filter)
+{
+	const uint32_t absent = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+	bool ok = allow_if(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) &&
+	    add_inet(filter, AF_INET) && add_inet(filter, AF_INET6) &&
+	    seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) == 0 &&
+	    seccomp_rule_add(filter, absent, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_INET6)) ==
+		0;
+
+	/* A rule cannot say "neither of three". */
+	for (int family = 0; ok && family < AF_INET6; family++)
+		ok = family == AF_UNIX || family == AF_INET ||
+		    seccomp_rule_add(filter, absent, SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family)) == 0;
+	return ok;
+}
+
 /* UNIX sockets, and connecting them. Another family is not there, and looking for one no reason to die. */
 static bool
 add_sockets(scmp_filter_ctx filter, enum service_sandbox sandbox)
@@ -301,6 +343,8 @@ add_sockets(scmp_filter_ctx filter, enum service_sandbox sandbox)
 
 	if (sandbox == SANDBOX_CLOSED)
 		return seccomp_rule_add(filter, absent, SCMP_SYS(socket), 0) == 0;
+	if (sandbox == SANDBOX_CLIENT)
+		return add_client_sockets(filter);
 	return allow_if(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) &&
 	    seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) == 0 &&
 	    seccomp_rule_add(filter, absent, SCMP_SYS(socket), 1, others) == 0;
@@ -383,8 +427,10 @@ build(scmp_filter_ctx filter, enum service_sandbox sandbox)
 		    allow_if(filter, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	else if (ok)
 		ok = add_all(filter, SCMP_ACT_ERRNO(EPERM), probe_calls, COUNT(probe_calls));
-	if (ok && sandbox == SANDBOX_NETWORK)
+	if (ok && (sandbox == SANDBOX_NETWORK || sandbox == SANDBOX_CLIENT))
 		ok = add_all(filter, SCMP_ACT_ALLOW, network_calls, COUNT(network_calls));
+	if (ok && sandbox == SANDBOX_CLIENT)
+		ok = add_all(filter, SCMP_ACT_ALLOW, client_calls, COUNT(client_calls));
 	return ok && service_sandbox_extra(filter);
 }
 

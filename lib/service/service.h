@@ -45,6 +45,7 @@ struct service_client {
 /* What beyond the common set of system calls a program may make. */
 enum service_sandbox {
 	SANDBOX_NETWORK,  /* no open, no exec; network clients, and connecting to UNIX sockets */
+	SANDBOX_CLIENT,   /* the same, and connections of its own to other machines */
 	SANDBOX_INTERNAL, /* the same without clients from the network */
 	SANDBOX_CLOSED,   /* the narrowest: only who connects by itself; no new socket */
 	SANDBOX_FILES,    /* opens and changes files: qmgr, local's workers, postlogd, proxymap */

@@ -21,8 +21,6 @@ static const struct stock_program stock_programs[] = {
     {"retry", STOCK_NOT_YET, "the retry transport"},
     {"discard", STOCK_NOT_YET, "the discard transport"},
     {"verify", STOCK_NOT_YET, "address verification"},
-    {"smtp", STOCK_NOT_YET, "delivery to other servers"},
-    {"lmtp", STOCK_NOT_YET, "delivery by LMTP"},
     {"virtual", STOCK_NOT_YET, "delivery to virtual mailboxes, which will be local's"},
     {"pipe", STOCK_NOT_YET, "delivery to external commands"},
     {"spawn", STOCK_NOT_YET, "running policy services"},

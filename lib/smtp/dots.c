@@ -204,11 +204,18 @@ dots_encoder_init(struct dots_encoder *e, size_t line_max)
 	*e = (struct dots_encoder){.line_max = line_max > 0 && line_max < 16 ? 16 : line_max};
 }
 
+void
+dots_encoder_init_plain(struct dots_encoder *e, size_t line_max)
+{
+	dots_encoder_init(e, line_max);
+	e->plain = true;
+}
+
 /* Text without CR and LF. */
 static void
 put_text(struct dots_encoder *e, const char *p, size_t n, struct buf *out)
 {
-	if (n > 0 && e->column == 0 && *p == '.')
+	if (n > 0 && e->column == 0 && *p == '.' && !e->plain)
 		buf_putc(out, '.');
 	while (e->line_max > 0 && n > 0 && e->column + n > e->line_max) {
 		size_t room = e->column < e->line_max ? e->line_max - e->column : 0;
@@ -271,5 +278,6 @@ dots_encode_end(struct dots_encoder *e, struct buf *out)
 	e->cr = false;
 	if (e->column > 0)
 		put_crlf(e, out);
-	buf_puts(out, ".\r\n");
+	if (!e->plain)
+		buf_puts(out, ".\r\n");
 }

@@ -52,12 +52,15 @@ struct dots_encoder {
 	    line_max; /* smtp_line_length_limit: longer lines are broken with CRLF and a blank; 0: never */
 	size_t column; /* bytes that stand on the current line */
 	bool cr;       /* a CR was the last byte in */
+	bool plain;    /* no dots are doubled, and none ends it: BDAT */
 };
 
 void dots_encoder_init(struct dots_encoder *e, size_t line_max);
+/* For the chunks of BDAT: lines as above, dots left alone. */
+void dots_encoder_init_plain(struct dots_encoder *e, size_t line_max);
 /* Content in wire form, without dots doubled; a CR or LF alone becomes a blank. Appends to OUT. */
 void dots_encode(struct dots_encoder *e, struct str in, struct buf *out);
-/* Completes the last line and appends "." CRLF. */
+/* Completes the last line and (unless plain) appends "." CRLF. */
 void dots_encode_end(struct dots_encoder *e, struct buf *out);
 
 #endif

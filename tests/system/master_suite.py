@@ -55,7 +55,7 @@ class Suite:
             os.path.join(self.dir, name) for name in ("etc", "spool", "daemons", "commands"))
         for path in (self.etc, self.programs, self.commands):
             os.mkdir(path, 0o755)
-        for name in ("postlogd", "qmgr", "smtpd", "pickup", "bounce", "proxymap", "anvil", "local",
+        for name in ("postlogd", "qmgr", "smtpd", "pickup", "bounce", "proxymap", "anvil", "local", "smtp", "lmtp",
                      "probe"):
             self.program(name)
         self.wrap("master", os.path.join(BUILD, "master/master"), self.programs)

@@ -26,6 +26,15 @@ FDS_PER_SESSION, FDS_RESERVE = 4, 256
 SESSIONS = {"smtpd": 2000, "qmgr": 4000}
 SESSIONS_OTHERS = 1000
 STATUS, LOG = 3, 4
+# Port 1 answers nobody: the mail waits, and the clients stay for more.
+OUTBOUND = "transport_maps = inline:{ out.example=smtp:[127.0.0.1]:1, in.example=lmtp:inet:127.0.0.1:1 }\n"
+
+
+def send_out(suite):
+    """Mail for other machines: now the clients run, too."""
+    with smtplib.SMTP("127.0.0.1", suite.port) as smtp:
+        smtp.sendmail("", ["x@out.example", "x@in.example"], b"Subject: three\r\n\r\nx\r\n")
+    suite.wait_log(r"status=deferred \(connect to 127.0.0.1\[127.0.0.1\]:1: Connection refused\)", count=2)
 
 
 def tables():
@@ -101,13 +110,14 @@ class Documented(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.table = documented()
-        cls.suite = Suite(PREFIX)
+        cls.suite = Suite(PREFIX, OUTBOUND)
         cls.user = "nobody" if ROOT else cls.suite.user
         with smtplib.SMTP("127.0.0.1", cls.suite.port, source_address=("127.0.0.2", 0)) as smtp:
             smtp.sendmail("a@example.net", [cls.user + "@example.org"], b"Subject: one\r\n\r\nx\r\n")
         cls.suite.run("sendmail", "-f", cls.user, "no-such-user-here", input=b"Subject: two\n\nx\n")
         cls.suite.wait_mail(cls.user, b"Subject: one")
         cls.suite.wait_mail(cls.user, b"Undelivered")
+        send_out(cls.suite)
         cls.client = socket.create_connection(("127.0.0.1", cls.suite.port), source_address=("127.0.0.3", 0))
         cls.client.recv(100)
         cls.processes = [(cls.suite.master_pid(), "master")]
@@ -197,13 +207,14 @@ class Confined(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.table = tables()
-        cls.suite = Suite(PREFIX)
+        cls.suite = Suite(PREFIX, OUTBOUND)
         # A stranger's message to somebody here, and one that comes back: now every program has worked.
         with smtplib.SMTP("127.0.0.1", cls.suite.port, source_address=("127.0.0.2", 0)) as smtp:
             smtp.sendmail("a@example.net", ["nobody@example.org"], b"Subject: one\r\n\r\nx\r\n")
         cls.suite.run("sendmail", "-f", "nobody", "no-such-user-here", input=b"Subject: two\n\nx\n")
         cls.suite.wait_mail("nobody", b"Subject: one")
         cls.suite.wait_mail("nobody", b"Undelivered")
+        send_out(cls.suite)
         # One session and one delivery worker stay.
         cls.client = socket.create_connection(("127.0.0.1", cls.suite.port), source_address=("127.0.0.3", 0))
         cls.client.recv(100)

@@ -169,7 +169,7 @@ class BadConfiguration(MasterTest):
         for service in ("cleanup", "rewrite", "tlsmgr", "showq", "flush", "defer", "trace",
                         "proxywrite", "scache", "tlsproxy"):
             self.assertRegex(out, r"note: .*service %s: no process of its own" % service)
-        for service in ("smtp", "relay", "lmtp", "virtual", "error", "retry", "discard", "verify",
+        for service in ("virtual", "error", "retry", "discard", "verify",
                         "dnsblog", "maildrop", "uucp", "mailman", "policyd-spf"):
             self.assertRegex(out, r"note: .*service %s: .*not there yet" % service)
         self.start()

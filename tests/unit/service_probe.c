@@ -79,6 +79,25 @@ call_socket_inet(void)
 	return socket(AF_INET, SOCK_STREAM, 0);
 }
 
+static long
+call_socket_udp(void)
+{
+	return socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* Another family, which is asked for by number: netlink. */
+static long
+call_socket_other(void)
+{
+	return socket(16, SOCK_STREAM, 0);
+}
+
+static long
+call_socket_raw(void)
+{
+	return socket(AF_INET, SOCK_RAW, 1);
+}
+
 /* A socket with a name and no file, as the test holds one open: outside of every chroot. */
 static long
 call_abstract(void)
@@ -263,6 +282,9 @@ static const struct {
     {"tgkill", call_tgkill_other},
     {"setown", call_setown},
     {"socket", call_socket_inet},
+    {"socket-udp", call_socket_udp},
+    {"socket-other", call_socket_other},
+    {"socket-raw", call_socket_raw},
     {"abstract", call_abstract},
     {"shutdown-log", call_shutdown_log},
     {"shutdown-listen", call_shutdown_listen},
@@ -432,6 +454,8 @@ main(int argc, char **argv)
 		probe.sandbox = SANDBOX_FILES;
 	if (strcmp(probe.name, "bounce") == 0)
 		probe.sandbox = SANDBOX_INTERNAL;
+	if (strcmp(probe.name, "smtp") == 0)
+		probe.sandbox = SANDBOX_CLIENT;
 	if (strcmp(probe.name, "anvil") == 0)
 		probe.sandbox = SANDBOX_CLOSED;
 	if (strcmp(probe.name, "local") == 0) {

@@ -91,7 +91,7 @@ check_sockets()
 
 check_programs()
 {
-	local program user jail row calls
+	local program user jail row calls folder
 
 	table '| program | does' >"$work/programs"
 	list_programs >"$work/found"
@@ -103,7 +103,9 @@ check_programs()
 		}
 		[ "$(printf '%s' "$row" | cut -f3)" = "$user" ] || fail "$program runs as $user"
 		[ "$(printf '%s' "$row" | cut -f4)" = "$jail" ] || fail "$program: chroot is \"$jail\""
-		calls=$(sed -n 's/^ *\.sandbox = SANDBOX_\([A-Z]*\),$/\1/p' "$program"/*.c | tr A-Z a-z | sed 's/none/all/')
+		folder=$program
+		[ "$program" != lmtp ] || folder=smtp
+		calls=$(sed -n 's/^[[:space:]]*\.sandbox = SANDBOX_\([A-Z]*\),$/\1/p' "$folder"/*.c | tr A-Z a-z | sed 's/none/all/')
 		[ "$(printf '%s' "$row" | cut -f5)" = "$calls" ] || fail "$program: system calls are \"$calls\""
 	done <"$work/found"
 }

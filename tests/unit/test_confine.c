@@ -192,6 +192,8 @@ static const struct {
     {"public/showq", "QWNDA"},
     {"public/flush", "QWNDA"},
     {"private/local", "Q"},
+    {"private/smtp", "Q"},
+    {"private/lmtp", "Q"},
     {"private/bounce", "Q"},
     {"private/proxymap", "QW"},
     {"private/proxymap-net", "N"},
@@ -226,9 +228,9 @@ test_matrix(void **state)
 
 /* ---- System calls ---- */
 
-enum { NETWORK, INTERNAL, CLOSED, FILES, PROFILES };
+enum { NETWORK, INTERNAL, CLOSED, FILES, CLIENT, PROFILES };
 /* A program of each, that has nothing that another lacks. */
-static const char *const profile_programs[] = {NULL, "bounce", "anvil", "pickup"};
+static const char *const profile_programs[] = {NULL, "bounce", "anvil", "pickup", "smtp"};
 
 /* What is answered where the kernel keeps abstract sockets apart; where it cannot, it is looked at. */
 #define SCOPED "EPERM"
@@ -238,31 +240,35 @@ static const struct {
 	const char *answers[PROFILES]; /* "" when the process dies of it */
 	bool sanitizers;               /* the same in a build with sanitizers */
 } calls[] = {
-    {"thread", {"ok", "ok", "ok", "ok"}, true},
-    {"offload", {"ok", "ok", "ok", "ok"}, true},
-    {"socket", {"EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT"}, true},
-    {"abstract", {SCOPED, SCOPED, "EAFNOSUPPORT", SCOPED}, true},
-    {"exec-memory", {"EPERM", "EPERM", "EPERM", "EPERM"}, false},
-    {"io_uring", {"ENOSYS", "ENOSYS", "ENOSYS", "ENOSYS"}, true},
-    {"open", {"EPERM", "EPERM", "EPERM", "ok"}, false},
-    {"option-log", {"", "", "", "EPERM"}, true},
-    {"copy-log", {"", "", "", "EPERM"}, false},
-    {"dup-log", {"", "", "", "EPERM"}, true},
-    {"shutdown-log", {"EPERM", "EPERM", "EPERM", "EPERM"}, true},
-    {"shutdown-listen", {"EPERM", "EPERM", "EPERM", "EPERM"}, true},
-    {"shutdown-own", {"ok", "ok", "EAFNOSUPPORT", "ok"}, true},
-    {"execve", {"", "", "", ""}, true},
-    {"fork", {"", "", "", ""}, true},
-    {"ptrace", {"", "", "", ""}, true},
-    {"kill", {"", "", "", ""}, true},
-    {"tgkill", {"", "", "", ""}, true},
-    {"setown", {"", "", "", ""}, false},
-    {"bpf", {"", "", "", ""}, true},
-    {"process_vm", {"", "", "", ""}, true},
-    {"pidfd", {"", "", "", ""}, true},
-    {"unshare", {"", "", "", ""}, true},
-    {"setuid", {"", "", "", ""}, true},
-    {"abort", {"", "", "", ""}, true},
+    {"thread", {"ok", "ok", "ok", "ok", "ok"}, true},
+    {"offload", {"ok", "ok", "ok", "ok", "ok"}, true},
+    {"socket", {"EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "ok"}, true},
+    {"socket-udp", {"EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "ok"}, true},
+    {"socket-other",
+	{"EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT"}, true},
+    {"socket-raw", {"EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", "EAFNOSUPPORT", ""}, true},
+    {"abstract", {SCOPED, SCOPED, "EAFNOSUPPORT", SCOPED, SCOPED}, true},
+    {"exec-memory", {"EPERM", "EPERM", "EPERM", "EPERM", "EPERM"}, false},
+    {"io_uring", {"ENOSYS", "ENOSYS", "ENOSYS", "ENOSYS", "ENOSYS"}, true},
+    {"open", {"EPERM", "EPERM", "EPERM", "ok", "EPERM"}, false},
+    {"option-log", {"", "", "", "EPERM", "EPERM"}, true},
+    {"copy-log", {"", "", "", "EPERM", ""}, false},
+    {"dup-log", {"", "", "", "EPERM", ""}, true},
+    {"shutdown-log", {"EPERM", "EPERM", "EPERM", "EPERM", "EPERM"}, true},
+    {"shutdown-listen", {"EPERM", "EPERM", "EPERM", "EPERM", "EPERM"}, true},
+    {"shutdown-own", {"ok", "ok", "EAFNOSUPPORT", "ok", "ok"}, true},
+    {"execve", {"", "", "", "", ""}, true},
+    {"fork", {"", "", "", "", ""}, true},
+    {"ptrace", {"", "", "", "", ""}, true},
+    {"kill", {"", "", "", "", ""}, true},
+    {"tgkill", {"", "", "", "", ""}, true},
+    {"setown", {"", "", "", "", ""}, false},
+    {"bpf", {"", "", "", "", ""}, true},
+    {"process_vm", {"", "", "", "", ""}, true},
+    {"pidfd", {"", "", "", "", ""}, true},
+    {"unshare", {"", "", "", "", ""}, true},
+    {"setuid", {"", "", "", "", ""}, true},
+    {"abort", {"", "", "", "", ""}, true},
 };
 
 /* Landlock with scopes: Linux 6.12. */

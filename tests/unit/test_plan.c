@@ -90,7 +90,8 @@ static const struct plan_case lines[] = {
     {"", "master unix - - n - 3 probe\n" LOG_LINE, "master: probe 3\n" LOG_PLAN, "master's own"},
     {"", "cleanup unix n - y - 0 cleanup\n" LOG_LINE, LOG_PLAN,
 	"note master.cf:1: service cleanup: no process"},
-    {"", "smtp unix - - y - - smtp\n" LOG_LINE, LOG_PLAN, "note master.cf:1: service smtp: "},
+    {"", "maildrop unix - n n - - pipe\n" LOG_LINE, LOG_PLAN,
+	"note master.cf:1: service maildrop: "},
     {"", "defer unix - - y - 0 bounce\ntrace unix - - y - 0 bounce\n" LOG_LINE, LOG_PLAN,
 	"note master.cf:2: service trace: no process"},
     {"", "", LOG_PLAN, ""},
@@ -257,10 +258,12 @@ test_stock(void **state)
 {
 	(void)state;
 	assert_int_equal(stock_find("cleanup", "cleanup")->state, STOCK_BUILT_IN);
-	assert_int_equal(stock_find("relay", "smtp")->state, STOCK_NOT_YET);
+	assert_int_equal(stock_find("uucp", "pipe")->state, STOCK_NOT_YET);
 	assert_int_equal(stock_find("defer", "bounce")->state, STOCK_BUILT_IN);
 	assert_null(stock_find("bounce", "bounce"));
 	assert_null(stock_find("smtp", "smtpd"));
+	assert_null(stock_find("relay", "smtp"));
+	assert_null(stock_find("lmtp", "lmtp"));
 	assert_null(stock_find("cleanup", "probe"));
 }
 

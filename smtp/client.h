@@ -1,0 +1,10 @@
+/* client - the program, as SMTP client or as LMTP client */
+#ifndef POSTKEEP_SMTP_CLIENT_CLIENT_H
+#define POSTKEEP_SMTP_CLIENT_CLIENT_H
+
+#include <stdbool.h>
+
+/* main() of smtp (LMTP false) and of lmtp. */
+int client_main(bool lmtp, int argc, char **argv);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * connection - a conversation with one server: commands out, replies in
+ *
+ * What a server sends is bounded in length, lines and time. After the first thing that goes wrong nothing
+ * more is read or written; `broken` says what it was.
+ */
+#ifndef POSTKEEP_SMTP_CLIENT_CONNECTION_H
+#define POSTKEEP_SMTP_CLIENT_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/list.h"
+#include "lib/fiber/stream.h"
+#include "lib/smtp/reply.h"
+#include "smtp/features.h"
+#include "smtp/settings.h"
+
+struct server;
+
+struct connection {
+	struct list_link link; /* in the cache */
+	const struct settings *st;
+	struct stream *stream;
+	struct arena *arena; /* what follows; lives as long as the connection */
+	struct str host;     /* "mx.example.org" */
+	struct str peer;     /* "mx.example.org[192.0.2.1]" */
+	struct str relay;    /* "mx.example.org[192.0.2.1]:25" */
+	struct str key;      /* for the cache: server, policy, login */
+	struct str nexthop;  /* that it was made for, with the same */
+	bool best_mx;        /* among the most preferred MX hosts */
+
+	struct features features;
+	bool pix; /* the greeting is that of a firewall with faults */
+	bool tls;
+	struct smtp_reply reply; /* the last one */
+	struct buf long_line;    /* the first part of a line that is too long */
+	enum stream_status broken;
+	bool nonsense; /* broken because what came was no reply */
+	bool
+	    closing; /* the server has said 421, or its state is not known: not for another message */
+	uint64_t uses; /* messages so far, the present one included */
+	fiber_deadline reuse_until;
+	fiber_deadline idle_until; /* in the cache */
+};
+
+/* Takes over STREAM, a connection to SERVER. */
+struct connection *connection_new(
+    const struct settings *st, struct stream *stream, const struct server *server);
+/* Says nothing; closes. NULL is accepted. */
+void connection_free(struct connection **c);
+/* QUIT, the reply waited for as smtp_skip_quit_response says; closes. Waits. */
+void connection_quit(struct connection **c);
+
+/* Buffers a command line (without CRLF). */
+void connection_say(struct connection *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Buffers bytes. May wait, at most MS at a time. */
+bool connection_write(struct connection *c, struct str data, int64_t ms);
+/* Sends what is buffered; at most MS. */
+bool connection_flush(struct connection *c, int64_t ms);
+/* The next reply, in C->reply; at most MS (0: no limit). False: the connection is broken. Waits. */
+bool connection_hear(struct connection *c, int64_t ms);
+/* All three: a command and its reply. */
+bool connection_ask(struct connection *c, int64_t ms, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The class of the last reply: 2, 3, 4 or 5. */
+int connection_class(const struct connection *c);
+
+/* Greeting and EHLO (HELO, LHLO). False: F says why. handshake.c. */
+struct failure;
+bool connection_greet(struct connection *c, struct arena *a, struct failure *f);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * delivery - recipients and their results: see delivery.h
+ */
+#include "smtp/delivery.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+void
+delivery_begin(struct delivery *d, struct client *client, struct ipc_channel *channel,
+    const struct msg_deliver *m, struct arena *a)
+{
+	const struct msg_deliver_rcpt *rcpts = m->rcpts.items;
+
+	*d = (struct delivery){.client = client, .m = m, .arena = a};
+	d->begun_us = d->talked_us = clock_wall_us();
+	d->n = d->open = m->rcpts.count;
+	d->targets = arena_array(a, d->n + 1, sizeof(*d->targets));
+	for (size_t i = 0; i < d->n; i++)
+		d->targets[i] = (struct target){.rcpt = &rcpts[i], .open = true};
+	content_begin(&d->content, channel, a, m->size);
+}
+
+void
+target_fail(struct delivery *d, struct target *t, const struct failure *f)
+{
+	if (!t->open)
+		return;
+	t->failure = *f;
+	t->status = f->hard ? DELIVERY_BOUNCED : DELIVERY_DEFERRED;
+	t->accepted = false;
+	if (f->hard) {
+		t->open = false;
+		d->open--;
+	}
+}
+
+void
+delivery_fail(struct delivery *d, const struct failure *f, bool accepted_only)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->targets[i].open && (d->targets[i].accepted || !accepted_only))
+			target_fail(d, &d->targets[i], f);
+}
+
+void
+target_sent(struct delivery *d, struct target *t, const struct connection *c)
+{
+	char dsn[DSN_TEXT_SIZE] = "2.0.0";
+	struct buf text = {0};
+
+	if (!t->open)
+		return;
+	failure_local(&t->failure, d->arena, c, "2.0.0", "%s", "");
+	if (c->reply.dsn.class == 2)
+		dsn_text(&c->reply.dsn, dsn);
+	smtp_reply_join(&c->reply, &text);
+	t->failure.dsn = arena_str(d->arena, str_c(dsn));
+	t->failure.text = arena_str(d->arena, str_sub(buf_view(&text), 0, MSG_TEXT_MAX));
+	t->failure.remote_mta = arena_printf(d->arena, "dns; %.*s", STR_ARG(c->host));
+	buf_free(&text);
+	t->status = DELIVERY_SENT;
+	t->dsn_passed = (c->features.bits & FEATURE_DSN) != 0;
+	t->conn_use = c->uses;
+	t->open = false;
+	d->open--;
+}
+
+static bool
+send_result(const struct delivery *d, const struct target *t, struct ipc_channel *channel)
+{
+	int64_t now = clock_wall_us();
+	struct msg_result r = {
+	    .id = d->m->id,
+	    .attempt = d->m->attempt,
+	    .index = t->rcpt->index,
+	    .status = t->status,
+	    .dsn = t->failure.dsn,
+	    .text = t->failure.text,
+	    .relay = t->failure.relay,
+	    .diagnostic = t->failure.diagnostic,
+	    .remote_mta = t->failure.remote_mta,
+	    .connect_us = d->talked_us - d->begun_us,
+	    .transmit_us = now - d->talked_us,
+	    .unreachable = t->status == DELIVERY_DEFERRED && t->failure.unreachable && !d->reached,
+	    .dsn_passed = t->dsn_passed,
+	    .conn_use = t->conn_use,
+	};
+
+	return ipc_send(channel, &msg_result, &r) == IPC_OK;
+}
+
+bool
+delivery_end(struct delivery *d, struct ipc_channel *channel)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < d->n && ok; i++) {
+		if (d->targets[i].failure.dsn.len == 0)
+			failure_local(&d->targets[i].failure, d->arena, NULL, "4.3.0",
+			    "no server could be tried");
+		if (d->targets[i].open)
+			d->targets[i].status = DELIVERY_DEFERRED;
+		ok = send_result(d, &d->targets[i], channel);
+	}
+	/* First the results: what is left of the content may be long in coming. */
+	ok = ok && ipc_flush(channel) == IPC_OK && content_skip(&d->content);
+	content_free(&d->content);
+	return ok;
+}

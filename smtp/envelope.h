@@ -1,0 +1,31 @@
+/*
+ * envelope - MAIL, RCPT and XFORWARD for a message and a server
+ */
+#ifndef POSTKEEP_SMTP_CLIENT_ENVELOPE_H
+#define POSTKEEP_SMTP_CLIENT_ENVELOPE_H
+
+#include "lib/base/buf.h"
+#include "smtp/delivery.h"
+
+/* How the message has to go over this server. */
+struct envelope {
+	bool utf8;      /* SMTPUTF8 is asked for */
+	bool eight_bit; /* BODY=8BITMIME is */
+	bool dsn;       /* RET, ENVID, NOTIFY, ORCPT are */
+};
+
+/* False: it cannot go to this server, F says why. */
+bool envelope_fit(
+    const struct delivery *d, const struct connection *c, struct envelope *e, struct failure *f);
+/*
+ * The command line without CRLF, appended to OUT. False: the address cannot stand in a command (OUT is of
+ * no use then).
+ */
+bool envelope_mail(const struct delivery *d, const struct connection *c, const struct envelope *e,
+    struct buf *out);
+bool envelope_rcpt(const struct delivery *d, const struct connection *c, const struct envelope *e,
+    const struct msg_deliver_rcpt *rcpt, struct buf *out);
+/* False: there is nothing to tell. */
+bool envelope_xforward(const struct delivery *d, const struct connection *c, struct buf *out);
+
+#endif

@@ -1,0 +1,29 @@
+# smtp: the SMTP and LMTP client. All but main.c is a convenience library, so that tests and fuzzers run
+# sessions.
+noinst_LTLIBRARIES += libsmtpclient.la
+libsmtpclient_la_SOURCES = \
+	smtp/attempt.c \
+	smtp/body.c smtp/body.h \
+	smtp/cache.c smtp/cache.h \
+	smtp/connect.c smtp/connect.h \
+	smtp/connection.c smtp/connection.h \
+	smtp/content.c smtp/content.h \
+	smtp/delivery.c smtp/delivery.h \
+	smtp/envelope.c smtp/envelope.h \
+	smtp/failure.c smtp/failure.h \
+	smtp/features.c smtp/features.h \
+	smtp/handshake.c \
+	smtp/nexthop.c smtp/nexthop.h \
+	smtp/server.c smtp/server.h \
+	smtp/session.c smtp/session.h \
+	smtp/settings.c smtp/settings.h \
+	smtp/transaction.c
+libsmtpclient_la_CFLAGS = $(AM_CFLAGS)
+
+daemon_PROGRAMS += smtp/smtp smtp/lmtp
+smtp_smtp_SOURCES = smtp/main.c smtp/client.c smtp/client.h
+smtp_smtp_LDADD = libsmtpclient.la libpostkeep.la
+smtp_smtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+smtp_lmtp_SOURCES = smtp/lmtp.c smtp/client.c smtp/client.h
+smtp_lmtp_LDADD = libsmtpclient.la libpostkeep.la
+smtp_lmtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)

@@ -1,0 +1,74 @@
+/*
+ * session - see session.h
+ *
+ * Trusts the queue manager to mean well, not to be right: content is counted, addresses are looked at
+ * again. When the channel is lost before the end of a message was sent, the connection to the server is
+ * closed and nothing was delivered; after it, the result is lost, and the message will go out once more.
+ */
+#include "smtp/session.h"
+
+#include "lib/base/log.h"
+
+#define WINDOW 1 /* each delivery has the connection for itself */
+#define ARENA_FIRST 4096
+
+struct session {
+	struct client *client;
+	struct ipc_channel *channel;
+	session_idle *idle;
+	void *idle_arg;
+};
+
+static bool
+introduce(struct session *s)
+{
+	const struct msg_agent_ready ready = {.window = WINDOW};
+	struct arena *arena = arena_new(512);
+	struct msg_agent_open open;
+	bool ok = ipc_recv_one(s->channel, arena, &msg_agent_open, &open) == IPC_OK &&
+	    ipc_send(s->channel, &msg_agent_ready, &ready) == IPC_OK &&
+	    ipc_flush(s->channel) == IPC_OK;
+
+	arena_free(&arena);
+	return ok;
+}
+
+/* The next order. False: there is none, and the channel has come to its end. */
+static bool
+next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
+{
+	static const struct ipc_schema *const accept[] = {&msg_deliver, &msg_agent_close, NULL};
+	int64_t patience = conf_time(s->client->settings.conf, P_ipc_timeout) * 1000;
+	bool ok;
+
+	/* In between there may be nothing to do for long; within a message qmgr must not pause. */
+	stream_timeout(ipc_stream(s->channel), 0);
+	if (s->idle && !s->idle(s->idle_arg, true))
+		return false;
+	ok = ipc_recv(s->channel, arena, accept, false, m) == IPC_OK && m->schema == &msg_deliver;
+	if (s->idle)
+		(void)s->idle(s->idle_arg, false);
+	stream_timeout(ipc_stream(s->channel), patience);
+	return ok;
+}
+
+void
+session_serve(struct client *client, struct stream *stream, session_idle *idle, void *idle_arg)
+{
+	struct session s = {.client = client, .idle = idle, .idle_arg = idle_arg};
+	struct arena *arena = arena_new(ARENA_FIRST);
+	struct ipc_message m;
+	struct delivery d;
+	bool ok;
+
+	s.channel = ipc_channel_new(stream, client->settings.lmtp ? "lmtp" : "smtp", "qmgr");
+	ok = introduce(&s);
+	while (ok && next_delivery(&s, arena, &m)) {
+		delivery_begin(&d, client, s.channel, m.body, arena);
+		delivery_run(&d);
+		ok = delivery_end(&d, s.channel);
+		arena_reset(arena);
+	}
+	ipc_channel_free(&s.channel);
+	arena_free(&arena);
+}

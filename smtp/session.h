@@ -1,0 +1,16 @@
+/*
+ * session - one channel of the queue manager: a delivery at a time, until it is closed
+ */
+#ifndef POSTKEEP_SMTP_CLIENT_SESSION_H
+#define POSTKEEP_SMTP_CLIENT_SESSION_H
+
+#include "smtp/delivery.h"
+
+/* Asked before and after waiting for the next delivery; false: the process is to end. May be NULL. */
+typedef bool session_idle(void *arg, bool idle);
+
+/* Takes over STREAM. Returns when the channel has ended. Waits. */
+void session_serve(
+    struct client *client, struct stream *stream, session_idle *idle, void *idle_arg);
+
+#endif

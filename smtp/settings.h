@@ -1,0 +1,57 @@
+/*
+ * settings - what the configuration says, for SMTP or for LMTP
+ *
+ * Each parameter exists twice, as smtp_x and lmtp_x. Which one counts follows from the program's name and is
+ * decided once, here; nobody else asks for a parameter of these.
+ */
+#ifndef POSTKEEP_SMTP_CLIENT_SETTINGS_H
+#define POSTKEEP_SMTP_CLIENT_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/conf/conf.h"
+
+struct settings {
+	const struct conf *conf;
+	bool lmtp;
+	struct str hello_name; /* smtp_helo_name, lmtp_lhlo_name */
+	struct str my_name;    /* myhostname */
+	struct str port;       /* smtp_tcp_port as written: a number or a name */
+	unsigned default_port; /* the same as a number */
+	bool always_ehlo, never_ehlo;
+	bool quote;    /* smtp_quote_rfc821_envelope */
+	bool skip_5xx; /* smtp_skip_5xx_greeting */
+	bool skip_quit;
+	bool xforward;
+	int64_t line_max;
+	unsigned discard; /* enum feature bits that are overlooked */
+
+	/* Milliseconds; 0 = no limit of ours. */
+	int64_t connect_ms, hello_ms, mail_ms, rcpt_ms, data_init_ms, data_xfer_ms, data_done_ms;
+	int64_t quit_ms, rset_ms, xforward_ms, starttls_ms;
+	bool request_deadline; /* they are for a whole request, not for each read or write */
+	int64_t min_rate;      /* bytes per second, then */
+
+	bool cache;                 /* smtp_connection_cache_on_demand */
+	int64_t cache_ms, reuse_ms; /* idle; since the connection was made */
+	int64_t reuse_count;        /* 0: no limit */
+
+	int64_t session_limit, address_limit; /* per delivery; 0: no limit */
+	struct str fallback;                  /* list of next hops */
+	struct str bind4, bind6;
+	bool bind_enforce;
+	struct str best_mx_transport;
+
+	struct str pix_workarounds;
+	int64_t pix_delay_ms, pix_threshold;
+	bool probe_data; /* smtp_address_verify_target = data */
+};
+
+/* False with WHY: a value that makes no sense. CONF must outlive it. */
+bool settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct buf *why);
+/* A port by number or by name. False: no such thing. May look into the system's files. */
+bool settings_port(struct str text, unsigned *port);
+
+#endif

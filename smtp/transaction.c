@@ -1,0 +1,389 @@
+/*
+ * transaction - one message over one connection: MAIL, RCPT, and the content
+ *
+ * With PIPELINING all commands leave in one packet, a small message by BDAT with them. Replies come in the
+ * order of the commands; a list of steps says what the next one answers. What has been sent and not been
+ * answered is kept below what any socket buffers, so that neither side ever waits for the other to read.
+ */
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "smtp/body.h"
+#include "smtp/delivery.h"
+#include "smtp/envelope.h"
+
+#define UNANSWERED_MAX 8192 /* bytes of commands */
+#define MAIL_ACTION "sending MAIL FROM"
+
+enum kind { STEP_RSET, STEP_XFORWARD, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BDAT };
+
+struct step {
+	enum kind kind;
+	struct target *target; /* RCPT */
+};
+
+struct transaction {
+	struct delivery *d;
+	struct connection *c;
+	struct envelope envelope;
+	struct step *steps;
+	size_t said, heard;
+	size_t unanswered; /* bytes */
+	bool pipelining, lmtp;
+	bool answered;             /* MAIL was */
+	bool mail_ok, content_now; /* 354 */
+	bool dead;                 /* an old connection that is no good any more */
+	bool chunk_answered;       /* the chunk that went with the commands was */
+	size_t accepted;
+};
+
+static const char *
+action_of(enum kind kind)
+{
+	static const char *const actions[] = {
+	    [STEP_RSET] = "sending RSET",
+	    [STEP_XFORWARD] = "sending XFORWARD",
+	    [STEP_MAIL] = MAIL_ACTION,
+	    [STEP_RCPT] = "sending RCPT TO",
+	    [STEP_DATA] = "sending DATA command",
+	    [STEP_BDAT] = "sending end of data -- message may be sent more than once",
+	};
+
+	return actions[kind];
+}
+
+static int64_t
+patience(const struct settings *st, enum kind kind)
+{
+	switch (kind) {
+	case STEP_RSET:
+		return st->rset_ms;
+	case STEP_XFORWARD:
+		return st->xforward_ms;
+	case STEP_MAIL:
+		return st->mail_ms;
+	case STEP_RCPT:
+		return st->rcpt_ms;
+	case STEP_DATA:
+		return st->data_init_ms;
+	default:
+		return st->data_done_ms;
+	}
+}
+
+/* --- Replies -------------------------------------------------------------------------------------- */
+
+static void
+fail_by_reply(struct transaction *t, const char *command, bool accepted_only)
+{
+	struct failure f;
+
+	failure_by_reply(&f, t->d->arena, t->c, command);
+	delivery_fail(t->d, &f, accepted_only);
+}
+
+static void
+take_rcpt(struct transaction *t, struct target *target)
+{
+	struct smtp_reply *r = &t->c->reply;
+	struct failure f;
+
+	if (!t->mail_ok || !target->open)
+		return;
+	if (connection_class(t->c) == 2) {
+		target->accepted = true;
+		t->accepted++;
+		if (t->d->m->probe)
+			target_sent(t->d, target, t->c);
+		return;
+	}
+	/* RFC 5321 section 4.5.3.1.10: too many recipients is no reason to return the mail. */
+	if (r->code == 552) {
+		r->code = 452;
+		r->dsn.class = r->dsn.class ? 4 : 0;
+	}
+	failure_by_reply(&f, t->d->arena, t->c, "RCPT TO command");
+	target_fail(t->d, target, &f);
+}
+
+/* The answers to the end of the message: one, or with LMTP one per recipient that was accepted. */
+static void
+take_end(struct transaction *t, struct target *target)
+{
+	struct failure f;
+
+	if (connection_class(t->c) != 2) {
+		failure_by_reply(&f, t->d->arena, t->c, "end of DATA command");
+		target_fail(t->d, target, &f);
+	} else {
+		target_sent(t->d, target, t->c);
+	}
+}
+
+static void
+lose(struct transaction *t, const char *action)
+{
+	struct failure f;
+
+	if (!t->answered && t->c->uses > 1) {
+		t->dead = true;
+		return;
+	}
+	failure_by_loss(&f, t->d->arena, t->c, action);
+	f.unreachable = !t->answered;
+	delivery_fail(t->d, &f, t->accepted > 0);
+}
+
+/* False: the connection is broken. */
+static bool
+hear_end(struct transaction *t, bool first_heard)
+{
+	struct connection *c = t->c;
+
+	for (size_t i = 0; i < t->d->n; i++) {
+		struct target *target = &t->d->targets[i];
+
+		if (!target->open || !target->accepted)
+			continue;
+		if (!first_heard && !connection_hear(c, c->st->data_done_ms)) {
+			lose(t, action_of(STEP_BDAT));
+			return false;
+		}
+		/* One answer for all, unless each has its own. */
+		first_heard = !t->lmtp;
+		take_end(t, target);
+	}
+	return true;
+}
+
+static void
+take_reply(struct transaction *t, const struct step *step)
+{
+	int class = connection_class(t->c);
+
+	switch (step->kind) {
+	case STEP_RSET:
+		t->dead = class != 2;
+		break;
+	case STEP_XFORWARD:
+		if (class != 2)
+			log_warning("host %.*s said: %03d to XFORWARD", STR_ARG(t->c->peer),
+			    t->c->reply.code);
+		break;
+	case STEP_MAIL:
+		if (t->c->uses > 1 && t->c->closing) {
+			t->dead = true;
+			break;
+		}
+		t->answered = t->d->reached = true;
+		t->mail_ok = class == 2;
+		if (!t->mail_ok)
+			fail_by_reply(t, "MAIL FROM command", false);
+		break;
+	case STEP_RCPT:
+		take_rcpt(t, step->target);
+		break;
+	case STEP_DATA:
+		t->content_now = class == 3;
+		if (!t->content_now && t->accepted > 0)
+			fail_by_reply(t, "DATA command", true);
+		break;
+	case STEP_BDAT:
+		t->chunk_answered = true;
+		break;
+	}
+}
+
+/* Hears what has not been answered. False: broken, or dead. */
+static bool
+catch_up(struct transaction *t)
+{
+	const struct step *step = &t->steps[t->heard];
+
+	if (t->heard < t->said && !connection_flush(t->c, patience(t->c->st, step->kind))) {
+		lose(t, action_of(step->kind));
+		return false;
+	}
+	while (t->heard < t->said && !t->dead) {
+		step = &t->steps[t->heard];
+		if (!connection_hear(t->c, patience(t->c->st, step->kind))) {
+			lose(t, action_of(step->kind));
+			return false;
+		}
+		t->heard++;
+		take_reply(t, step);
+	}
+	t->unanswered = 0;
+	return !t->dead;
+}
+
+/* Says LINE; waits for its reply unless more can go before. */
+static bool
+say(struct transaction *t, enum kind kind, struct target *target, struct buf *line)
+{
+	connection_say(t->c, "%.*s", (int)line->len, line->data);
+	t->steps[t->said++] = (struct step){kind, target};
+	t->unanswered += line->len + 2;
+	buf_reset(line);
+	return (t->pipelining && t->unanswered < UNANSWERED_MAX) || catch_up(t);
+}
+
+/* --- Commands ------------------------------------------------------------------------------------- */
+
+static bool
+say_mail(struct transaction *t, struct buf *line)
+{
+	struct failure f;
+
+	if (t->c->uses > 1) {
+		buf_puts(line, "RSET");
+		if (!say(t, STEP_RSET, NULL, line))
+			return false;
+	}
+	if (envelope_xforward(t->d, t->c, line) && !say(t, STEP_XFORWARD, NULL, line))
+		return false;
+	buf_reset(line);
+	if (!envelope_mail(t->d, t->c, &t->envelope, line)) {
+		failure_local(&f, t->d->arena, t->c, "5.1.7", "bad sender address syntax");
+		delivery_fail(t->d, &f, false);
+		return false;
+	}
+	return say(t, STEP_MAIL, NULL, line);
+}
+
+static bool
+say_rcpts(struct transaction *t, struct buf *line)
+{
+	for (size_t i = 0; i < t->d->n; i++) {
+		struct target *target = &t->d->targets[i];
+		struct failure f;
+
+		if (!target->open)
+			continue;
+		if (t->answered && !t->mail_ok)
+			return catch_up(t);
+		buf_reset(line);
+		if (!envelope_rcpt(t->d, t->c, &t->envelope, target->rcpt, line)) {
+			failure_local(
+			    &f, t->d->arena, t->c, "5.1.3", "bad recipient address syntax");
+			target_fail(t->d, target, &f);
+			continue;
+		}
+		if (!say(t, STEP_RCPT, target, line))
+			return false;
+	}
+	return true;
+}
+
+/* --- The end -------------------------------------------------------------------------------------- */
+
+static enum transaction_result
+end_of_body(struct transaction *t, enum body_result result)
+{
+	t->c->closing = t->c->closing || result != BODY_SENT;
+	switch (result) {
+	case BODY_LOST:
+		return TRANSACTION_ABORTED;
+	case BODY_BROKEN:
+		lose(t, "sending message body");
+		break;
+	case BODY_REFUSED:
+		fail_by_reply(t, "BDAT command", true);
+		break;
+	case BODY_SENT:
+		(void)hear_end(t, false);
+		break;
+	}
+	return TRANSACTION_DONE;
+}
+
+static enum transaction_result
+by_data(struct transaction *t, struct buf *line)
+{
+	buf_puts(line, "DATA");
+	if (!say(t, STEP_DATA, NULL, line) || !catch_up(t))
+		return t->dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
+	if (!t->content_now)
+		return TRANSACTION_DONE;
+	if (t->accepted == 0) {
+		/* It waits for content that is for nobody: nothing that follows could be told apart. */
+		t->c->closing = true;
+		t->c->broken = STREAM_ERROR;
+		return TRANSACTION_DONE;
+	}
+	return end_of_body(t, body_send_dots(t->d, t->c));
+}
+
+/* Everything in one packet, the content too. */
+static enum transaction_result
+by_one_chunk(struct transaction *t, struct buf *line)
+{
+	struct buf wire = {0};
+	bool ok;
+
+	if (!body_wanted(t->d))
+		return TRANSACTION_ABORTED;
+	body_encode(t->d, &wire);
+	connection_say(t->c, "BDAT %zu LAST", wire.len);
+	t->steps[t->said++] = (struct step){STEP_BDAT, NULL};
+	ok = connection_write(t->c, buf_view(&wire), t->c->st->data_xfer_ms);
+	buf_free(&wire);
+	(void)line;
+	if (!ok)
+		lose(t, "sending message body");
+	else if (catch_up(t) && t->chunk_answered)
+		(void)hear_end(t, true);
+	return t->dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
+}
+
+static enum transaction_result
+send_content(struct transaction *t, struct buf *line)
+{
+	bool chunking = (t->c->features.bits & FEATURE_CHUNKING) != 0;
+
+	if (chunking && t->pipelining && t->d->content.whole && t->heard < t->said)
+		return by_one_chunk(t, line);
+	if (!t->pipelining || chunking) {
+		if (!catch_up(t))
+			return t->dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
+		if (t->accepted == 0)
+			return TRANSACTION_DONE;
+	}
+	if (chunking && (t->envelope.eight_bit || !t->d->content.whole))
+		return end_of_body(t, body_send_chunks(t->d, t->c));
+	return by_data(t, line);
+}
+
+enum transaction_result
+transaction_run(struct delivery *d, struct connection *c)
+{
+	struct transaction t = {.d = d, .c = c, .lmtp = c->st->lmtp};
+	enum transaction_result result = TRANSACTION_DONE;
+	struct buf line = {0};
+	struct failure f;
+
+	d->talked_us = clock_wall_us();
+	c->uses++;
+	for (size_t i = 0; i < d->n; i++)
+		d->targets[i].accepted = false;
+	if (!envelope_fit(d, c, &t.envelope, &f)) {
+		d->reached = true;
+		delivery_fail(d, &f, false);
+		return result;
+	}
+	t.pipelining = (c->features.bits & FEATURE_PIPELINING) != 0;
+	t.steps = arena_array(d->arena, d->n + 4, sizeof(*t.steps));
+	if (!say_mail(&t, &line) || !say_rcpts(&t, &line))
+		result = t.dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
+	else if (d->m->probe)
+		(void)catch_up(&t);
+	else
+		result = send_content(&t, &line);
+	if (t.dead)
+		result = TRANSACTION_DEAD;
+	/* Replies that were not heard would be taken for those of the next message. */
+	c->closing = c->closing || t.heard < t.said;
+	buf_free(&line);
+	return result;
+}
