@@ -7,20 +7,27 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/conf/params.h"
-#include "lib/mail/notice_text.h"
+#include "lib/mail/notice_file.h"
 
-/* Texts from a file are not read by any program, and showing others than are sent would mislead. */
+/*
+ * The texts that are asked for: of FILE, of bounce_template_file, or the built-in ones. A file with
+ * something wrong in it ends the program.
+ */
 static void
-refuse_files(const struct request *r, const struct conf *c)
+load(const struct request *r, const struct conf *c, struct arena *a,
+    struct notice_text texts[NOTICE_KINDS])
 {
-	if (r->names[0] && r->names[0][0])
-		log_fatal("%s: texts from a file are not used by this version: \"\" stands for the"
-			  " built-in ones",
-		    r->names[0]);
-	if (!r->names[0] && conf_raw(c, P_bounce_template_file).len > 0)
-		log_warning(
-		    "bounce_template_file is not used by this version: these are the built-in"
-		    " texts, and they are what is sent");
+	const char *path = r->names[0] ? r->names[0] : conf_cstr(c, P_bounce_template_file);
+	struct notice_file_error error = {0};
+
+	for (size_t i = 0; i < NOTICE_KINDS; i++)
+		texts[i] = *notice_text((enum notice_kind)i);
+	if (*path && !notice_file_load(path, c, a, texts, &error)) {
+		if (error.line)
+			log_fatal("%s, line %zu: %s", path, error.line, buf_cstr(&error.why));
+		log_fatal("%s: %s", path, buf_cstr(&error.why));
+	}
+	buf_free(&error.why);
 }
 
 static void
@@ -28,10 +35,10 @@ put_template(const struct notice_text *text, struct buf *out)
 {
 	buf_printf(out,
 	    "%s_template = <<EOF\n"
-	    "Charset: us-ascii\n"
-	    "From: MAILER-DAEMON (Mail Delivery System)\n"
+	    "Charset: %s\n"
+	    "From: %s\n"
 	    "Subject: %s\n",
-	    text->name, text->subject);
+	    text->name, text->charset, text->from, text->subject);
 	if (!str_eq(str_c(text->subject), str_c(text->postmaster_subject)))
 		buf_printf(out, "Postmaster-Subject: %s\n", text->postmaster_subject);
 	buf_printf(out, "\n%s", text->body);
@@ -54,22 +61,23 @@ texts_show(const struct request *r, bool expanded)
 {
 	struct conf_problems problems = {0};
 	struct conf *c = conf_load(r->dir, r->overrides, r->n_overrides, &problems);
+	struct notice_text texts[NOTICE_KINDS];
+	struct arena *a = arena_new(1024);
 	struct buf out = {0};
 
-	refuse_files(r, c);
+	load(r, c, a, texts);
 	for (size_t i = 0; i < NOTICE_KINDS; i++) {
-		const struct notice_text *text = notice_text((enum notice_kind)i);
-
 		if (expanded)
-			put_expanded(text, c, &out);
+			put_expanded(&texts[i], c, &out);
 		else
-			put_template(text, &out);
+			put_template(&texts[i], &out);
 		buf_puts(&out, "EOF\n\n");
 	}
 	print_text(&out);
 	print_problems(&problems);
 	conf_problems_free(&problems);
 	conf_free(&c);
+	arena_free(&a);
 	buf_free(&out);
 	return 0;
 }

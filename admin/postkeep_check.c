@@ -15,6 +15,7 @@
 #include "admin/postkeep.h"
 #include "lib/base/hash.h"
 #include "lib/conf/params.h"
+#include "lib/mail/notice_file.h"
 #include "lib/service/plan.h"
 #include "lib/service/tree.h"
 
@@ -160,6 +161,23 @@ check_table_files(const struct conf *c, struct conf_problems *problems)
 }
 
 static void
+check_templates(const struct conf *c, struct conf_problems *problems)
+{
+	const char *path = conf_cstr(c, P_bounce_template_file);
+	struct notice_text texts[NOTICE_KINDS];
+	struct notice_file_error error = {0};
+	struct arena *a = arena_new(1024);
+
+	if (*path && !notice_file_load(path, c, a, texts, &error))
+		conf_problem(problems, CONF_ERROR, path, error.line,
+		    "bounce_template_file: %s (bounce(5) has the format; postconf -b shows what "
+		    "becomes of it)",
+		    buf_cstr(&error.why));
+	buf_free(&error.why);
+	arena_free(&a);
+}
+
+static void
 check_seccomp(struct conf_problems *problems)
 {
 	unsigned action = SECCOMP_RET_ERRNO;
@@ -251,6 +269,7 @@ postkeep_gather(struct postkeep *p, struct conf_problems *problems)
 	check_overrides(p, plan, problems);
 	check_domains(p->conf, problems);
 	check_table_files(p->conf, problems);
+	check_templates(p->conf, problems);
 	check_files(p, problems);
 	if (tree_users(p->conf, &ids, problems))
 		tree_walk(p->conf, &ids, TREE_CHECK, problems, NULL);

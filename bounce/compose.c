@@ -8,7 +8,6 @@
 #include "lib/mail/date.h"
 #include "lib/mail/dsn.h"
 #include "lib/mail/mime.h"
-#include "lib/mail/notice_text.h"
 #include "lib/mail/replies.h"
 #include "lib/mail/utf8.h"
 
@@ -105,17 +104,43 @@ put_date_field(struct buf *out, const char *name, int64_t when)
 	buf_printf(out, "%s: %s\r\n", name, date);
 }
 
+static const struct notice_text *
+text_of(const struct compose *c)
+{
+	return c->text ? c->text : notice_text((enum notice_kind)c->notice->kind);
+}
+
+/* From: of a file's template, with the domain that its address lacks, perhaps. */
+static void
+put_from(const struct compose *c, struct str from, struct buf *out)
+{
+	size_t open = str_chr(from, '<');
+	size_t begin = open == STR_NPOS ? 0 : open + 1, end = begin;
+
+	while (end < from.len && from.data[end] != ' ' && from.data[end] != '>')
+		end++;
+	put_clean(out, str_sub(from, 0, end), FIELD_WIDTH);
+	if (str_chr(str_sub(from, begin, end - begin), '@') == STR_NPOS)
+		put_clean(out, str_from(c->from, str_rchr(c->from, '@')), MSG_ADDRESS_MAX);
+	put_clean(out, str_from(from, end), FIELD_WIDTH);
+}
+
 /* The message's own header, up to the first boundary. */
 static void
 put_header(
     const struct compose *c, bool utf8, bool content_8bit, struct str boundary, struct buf *out)
 {
-	const struct msg_notice *n = c->notice;
-	const struct notice_text *text = notice_text((enum notice_kind)n->kind);
+	const struct notice_text *text = text_of(c);
 
-	buf_puts(out, "From: Mail Delivery System <");
-	put_clean(out, c->from, MSG_ADDRESS_MAX);
-	buf_puts(out, ">\r\nTo: ");
+	buf_puts(out, "From: ");
+	if (text->ready) {
+		put_from(c, str_c(text->from), out);
+	} else {
+		buf_puts(out, "Mail Delivery System <");
+		put_clean(out, c->from, MSG_ADDRESS_MAX);
+		buf_putc(out, '>');
+	}
+	buf_puts(out, "\r\nTo: ");
 	put_clean(out, c->to, FIELD_WIDTH);
 	buf_printf(
 	    out, "\r\nSubject: %s\r\n", c->postmaster ? text->postmaster_subject : text->subject);
@@ -169,16 +194,14 @@ put_advice(const struct reply_advice *a, struct buf *out)
 	buf_free(&text);
 }
 
-/* What people read. */
+/* Recipients, reasons, and what is known of them. */
 static void
-put_text(const struct compose *c, struct buf *out)
+put_rcpts(const struct compose *c, struct buf *out)
 {
 	const struct msg_notice *n = c->notice;
 	const struct msg_notice_rcpt *r = n->rcpts.items;
 	const struct reply_advice *last = NULL;
 
-	notice_text_put(notice_text((enum notice_kind)n->kind),
-	    &(struct notice_values){c->myhostname, n->expire_at}, "\r\n", out);
 	for (size_t i = 0; i < n->rcpts.count; i++) {
 		buf_putc(out, '<');
 		put_clean(out, r[i].address, FIELD_WIDTH);
@@ -199,6 +222,30 @@ put_text(const struct compose *c, struct buf *out)
 		last = advice;
 		buf_puts(out, "\r\n");
 	}
+}
+
+/*
+ * What people read. Its character set is that of the template; what follows of recipients is UTF-8 or
+ * ASCII, so it is made ASCII where the template has another one. Postmasters get their copies without the
+ * words that are meant for senders.
+ */
+static const char *
+put_text(const struct compose *c, struct buf *out)
+{
+	const struct notice_text *text = text_of(c);
+	bool own = text->ready && !str_eq_nocase(str_c(text->charset), STR("us-ascii")) &&
+	    !str_eq_nocase(str_c(text->charset), STR("utf-8"));
+	size_t from;
+
+	if (!c->postmaster || c->notice->double_bounce || !text->ready)
+		notice_text_put(text, &(struct notice_values){c->myhostname, c->notice->expire_at},
+		    "\r\n", out);
+	from = out->len;
+	put_rcpts(c, out);
+	for (size_t i = from; own && i < out->len; i++)
+		if ((unsigned char)out->data[i] > 127)
+			out->data[i] = '?';
+	return own ? text->charset : utf8_8bit(buf_view(out)) ? "utf-8" : "us-ascii";
 }
 
 /* RFC 3464 section 2.2. */
@@ -279,10 +326,11 @@ compose_notice(const struct compose *c, struct buf *out)
 	const struct msg_notice *n = c->notice;
 	const struct msg_notice_rcpt *r = n->rcpts.items;
 	bool utf8 = compose_needs_utf8(c), text_8bit, report_8bit;
-	struct buf boundary = {0}, text = {0}, report = {0};
+	struct buf boundary = {0}, text = {0}, report = {0}, type = {0};
+	const char *charset;
 	struct str b;
 
-	put_text(c, &text);
+	charset = put_text(c, &text);
 	put_message_fields(c, &report);
 	for (size_t i = 0; i < n->rcpts.count; i++)
 		put_rcpt_fields(c, &r[i], &report);
@@ -291,8 +339,8 @@ compose_notice(const struct compose *c, struct buf *out)
 	mime_boundary(c->queue_id, c->myhostname, &boundary);
 	b = buf_view(&boundary);
 	put_header(c, utf8, utf8 || text_8bit || report_8bit || utf8_8bit(c->original), b, out);
-	put_part(out, b, "Notification",
-	    text_8bit ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", text_8bit);
+	buf_printf(&type, "text/plain; charset=%s", charset);
+	put_part(out, b, "Notification", buf_cstr(&type), text_8bit);
 	buf_str(out, buf_view(&text));
 	put_part(out, b, "Delivery report",
 	    utf8 ? "message/global-delivery-status" : "message/delivery-status", report_8bit);
@@ -303,4 +351,5 @@ compose_notice(const struct compose *c, struct buf *out)
 	buf_free(&boundary);
 	buf_free(&text);
 	buf_free(&report);
+	buf_free(&type);
 }

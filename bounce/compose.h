@@ -13,16 +13,18 @@
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 #include "lib/ipc/messages.h"
+#include "lib/mail/notice_text.h"
 
 struct compose {
 	const struct msg_notice *notice;
 	struct str original; /* what is returned of the message, wire form */
 	struct str myhostname;
-	struct str from;     /* "MAILER-DAEMON@example.org" */
-	struct str to;       /* where the notice goes, external form */
-	struct str queue_id; /* of the notice */
-	bool postmaster;     /* a copy or a double bounce for the postmaster */
-	int64_t now;         /* wall seconds */
+	struct str from;                /* "MAILER-DAEMON@example.org" */
+	struct str to;                  /* where the notice goes, external form */
+	struct str queue_id;            /* of the notice */
+	bool postmaster;                /* a copy or a double bounce for the postmaster */
+	const struct notice_text *text; /* what people read; NULL: the built-in one */
+	int64_t now;                    /* wall seconds */
 };
 
 /* Appends the whole message, header and body, with CRLF line ends. */

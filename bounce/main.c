@@ -13,7 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
-#include "lib/mail/address.h"
+#include "lib/mail/notice_file.h"
 #include "lib/mail/utf8.h"
 #include "lib/queue/submit.h"
 #include "lib/service/service.h"
@@ -21,6 +21,8 @@
 #define SUBMIT_MS 60000 /* to wait for a queue manager that is away */
 
 static struct submit_pool *pool;
+static struct notice_text texts[NOTICE_KINDS];
+static struct arena *texts_arena;
 
 /* One request of qmgr. */
 struct request {
@@ -96,6 +98,7 @@ send_notice(struct request *r, struct str to, struct str sender, bool postmaster
 	    .from = own_address(r->arena, STR("MAILER-DAEMON")),
 	    .to = to,
 	    .postmaster = postmaster,
+	    .text = &texts[r->notice.kind],
 	    .now = clock_wall(),
 	};
 	struct buf text = {0};
@@ -240,6 +243,23 @@ bounce_session(struct service_client *client)
 	ipc_channel_free(&channel);
 }
 
+/* The texts of bounce_template_file. What is wrong in it must not keep senders from being told. */
+static bool
+bounce_before(void)
+{
+	const char *path = conf_cstr(conf_get(), P_bounce_template_file);
+	struct notice_file_error error = {0};
+
+	texts_arena = arena_new(1024);
+	for (size_t i = 0; i < NOTICE_KINDS; i++)
+		texts[i] = *notice_text((enum notice_kind)i);
+	if (*path && !notice_file_load(path, conf_get(), texts_arena, texts, &error))
+		log_error("%s, line %zu: %s: the built-in texts are used instead", path, error.line,
+		    buf_cstr(&error.why));
+	buf_free(&error.why);
+	return true;
+}
+
 static bool
 bounce_start(void)
 {
@@ -251,6 +271,7 @@ static const struct service bounce_service = {
     .name = "bounce",
     .sandbox = SANDBOX_INTERNAL,
     .session_limit = P_default_session_limit,
+    .before_confinement = bounce_before,
     .start = bounce_start,
     .session = bounce_session,
 };

@@ -516,7 +516,8 @@ state_after(const struct message *msg, size_t index, const struct outcome *o)
 
 	switch (o->status) {
 	case DELIVERY_SENT:
-		return notify & DSN_NOTIFY_SUCCESS || msg->m.envelope.verbose ||
+		/* RFC 3461 section 5.2.1: a server that took the wish over answers it. */
+		return (notify & DSN_NOTIFY_SUCCESS && !o->dsn_passed) || msg->m.envelope.verbose ||
 			msg->m.envelope.verify_only
 		    ? SLOT_RCPT_SENT_NOTICE
 		    : SLOT_RCPT_SENT;

@@ -58,7 +58,8 @@ struct outcome {
 	int64_t transmit_us;
 	const char *logged_as;           /* "local", "error": the transport */
 	struct destination *unreachable; /* deferred since this could not be reached; or NULL */
-	bool softened;                   /* was "bounced" before soft_bounce made it "deferred" */
+	bool dsn_passed; /* sent, to a server that answers for success notices now */
+	bool softened;   /* was "bounced" before soft_bounce made it "deferred" */
 };
 
 /*

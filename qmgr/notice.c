@@ -86,13 +86,14 @@ belongs(const struct job *job, size_t i)
 	}
 }
 
+/* RFC 3464 section 2.3.3; "relayed" (RFC 3461 section 5.2.2): what another server has taken without DSN. */
 static const char *
-action_word(const struct job *job, enum slot_rcpt_state state)
+action_word(const struct job *job, enum slot_rcpt_state state, const struct slot_reason *reason)
 {
 	bool probe = job->msg->m.envelope.verify_only;
 
 	if (state == SLOT_RCPT_SENT_NOTICE)
-		return probe ? "deliverable" : "delivered";
+		return probe ? "deliverable" : reason->remote_mta.len ? "relayed" : "delivered";
 	if (state == SLOT_RCPT_FAILED_NOTICE)
 		return probe ? "undeliverable" : "failed";
 	return "delayed";
@@ -123,7 +124,7 @@ add_rcpt(struct job *job, size_t i)
 	    .orcpt = r->orcpt,
 	    .notify = r->notify,
 	    .status = status_of(mark->state),
-	    .action = str_c(action_word(job, mark->state)),
+	    .action = str_c(action_word(job, mark->state, reason)),
 	    .dsn = reason->dsn,
 	    .text = reason->text,
 	    .diagnostic = reason->diagnostic,

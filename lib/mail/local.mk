@@ -9,6 +9,7 @@ libpostkeep_la_SOURCES += \
 	lib/mail/lines.c lib/mail/lines.h \
 	lib/mail/mime.c lib/mail/mime.h \
 	lib/mail/mime_walk.c lib/mail/mime_walk.h \
+	lib/mail/notice_file.c lib/mail/notice_file.h \
 	lib/mail/notice_text.c lib/mail/notice_text.h \
 	lib/mail/received.c lib/mail/received.h \
 	lib/mail/replies.c lib/mail/replies.h \
@@ -23,7 +24,10 @@ tests_unit_test_downgrade_SOURCES = tests/unit/test_downgrade.c
 tests_unit_test_downgrade_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_downgrade_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_header tests/unit/test_mail_text \
-	tests/unit/test_replies
+	tests/unit/test_notice_file tests/unit/test_replies
+tests_unit_test_notice_file_SOURCES = tests/unit/test_notice_file.c
+tests_unit_test_notice_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_notice_file_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_mail_address_SOURCES = tests/unit/test_mail_address.c
 tests_unit_test_mail_address_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_DATA='"$(srcdir)/tests/data"'
 tests_unit_test_mail_address_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

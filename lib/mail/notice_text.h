@@ -1,11 +1,13 @@
 /*
  * notice_text - what people read in a delivery status notification
  *
- * The built-in texts, as templates: `bounce` fills them in, `postconf -t` and `-b` show them.
+ * Templates: the built-in ones, or those of a file (bounce_template_file, bounce(5)). `bounce` fills them in,
+ * `postconf -t` and `-b` show them.
  */
 #ifndef POSTKEEP_MAIL_NOTICE_TEXT_H
 #define POSTKEEP_MAIL_NOTICE_TEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/buf.h"
@@ -14,10 +16,15 @@
 
 struct notice_text {
 	const char *name; /* as in a file of templates: "failure" */
+	const char *charset, *from;
 	const char *subject, *postmaster_subject;
 	/* Lines that end with "\n"; $myhostname and $will_retry_until stand for values. */
 	const char *body;
+	/* Of a file: the body with the values of parameters, NOTICE_RETRY_MARK where the date goes. Else NULL. */
+	const char *ready;
 };
+
+#define NOTICE_RETRY_MARK '\1'
 
 struct notice_values {
 	struct str myhostname;

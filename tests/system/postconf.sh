@@ -132,10 +132,16 @@ timeless() {
 }
 expect test "$(timeless <<<"$texts")" = "$("$postconf" -c "$dir" -b '' | timeless)"
 expect grep -qx 'This is the mail system at host other\.' <("$postconf" -c "$dir" -b -o myhostname=other)
-check 1 'postconf: fatal: FILE: texts from a file are not used by this version: "" stands for the built-in ones' -b FILE
-expect test "$("$postconf" -c "$dir" -t -o bounce_template_file=/x 2>&1 >"$work/templates")" = \
-	'postconf: warning: bounce_template_file is not used by this version: these are the built-in texts, and they are what is sent'
-expect test "$(cat "$work/templates")" = "$templates"
+check 1 'postconf: fatal: FILE: No such file or directory' -b FILE
+# what -t writes can be read again, and means the same
+echo "$templates" >"$work/templates"
+expect test "$("$postconf" -c "$dir" -t "$work/templates")" = "$templates"
+expect test "$("$postconf" -c "$dir" -b -o bounce_template_file="$work/templates" | timeless)" = "$(timeless <<<"$texts")"
+printf 'delay_template = <<END\n\nLate by $delay_warning_time_minutes minutes.\nEND\n' >"$work/own"
+expect grep -qx 'Late by 60 minutes\.' <("$postconf" -c "$dir" -b -o delay_warning_time=1h "$work/own")
+expect test "$("$postconf" -c "$dir" -t "$work/own" | grep -c 'mail system at host')" = 3
+printf '# x\nfailure_template = <<EOF\nSubjet: x\n\nx\nEOF\n' >"$work/bad"
+check 1 "postconf: fatal: $work/bad, line 3: not Charset, From, Subject or Postmaster-Subject, nor an empty line in front of the text: \"Subjet: x\"" -b "$work/bad"
 expect test "$("$postconf" -d | wc -l)" -gt 1000
 expect test "$("$postconf" -d | sort -c 2>&1)" = ""
 

@@ -97,9 +97,9 @@ class Agent:
                 self.channels.remove(channel)
 
     @staticmethod
-    def result(channel, delivery, index, status, dsn, text, unreachable=False):
+    def result(channel, delivery, index, status, dsn, text, unreachable=False, more=None):
         channel.send("result", id=delivery["id"], attempt=delivery["attempt"], index=index, status=status,
-                     dsn=dsn, text=text, relay="local", unreachable=unreachable)
+                     dsn=dsn, text=text, relay="local", unreachable=unreachable, **(more or {}))
 
     def wait(self, count, timeout=10):
         end = time.monotonic() + timeout

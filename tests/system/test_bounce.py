@@ -1,5 +1,7 @@
 """bounce between a queue manager and itself: the test plays both ends, the one that asks for a notice and the
 one that takes it."""
+import email
+import email.policy
 import os
 import socket
 import sys
@@ -14,6 +16,10 @@ ORIGINAL = b"Subject: test\r\nX-Token: 1\r\n\r\nhello\r\n"
 
 
 class Bounce(unittest.TestCase):
+    kind = 0
+    rcpts = [{"address": "bob@example.com", "orig": "bob@example.com", "status": 2, "action": "failed",
+              "dsn": "5.1.1", "text": "unknown user"}]
+
     def setUp(self):
         self.daemons = Daemons(BUILD)
         self.addCleanup(self.daemons.__exit__)
@@ -30,10 +36,8 @@ class Bounce(unittest.TestCase):
 
     def ask(self):
         channel = ipc.Channel(os.path.join(self.daemons.spool, "private/bounce"), name="qmgr")
-        channel.send("notice", kind=0, id="4jXLqz2YGKz18", sender="alice@example.org", size=len(ORIGINAL),
-                     full_size=len(ORIGINAL), rcpts=[{
-                         "address": "bob@example.com", "orig": "bob@example.com", "status": 2,
-                         "action": "failed", "dsn": "5.1.1", "text": "unknown user"}])
+        channel.send("notice", kind=self.kind, id="4jXLqz2YGKz18", sender="alice@example.org", size=len(ORIGINAL),
+                     full_size=len(ORIGINAL), rcpts=self.rcpts)
         channel.content(ORIGINAL)
         return channel
 
@@ -68,6 +72,65 @@ class Bounce(unittest.TestCase):
         self.assertIn(ORIGINAL, content)
         done = asker.expect("notice_done")
         self.assertEqual((done["accepted"], done["id"]), (True, "4jXM1v0CXPz2f"))
+
+    def read(self, content):
+        """A notice as Python's parser sees it: its three parts, and nothing to complain about."""
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        self.assertEqual(message.defects, [])
+        self.assertEqual(message.get_content_type(), "multipart/report")
+        text, report, original = message.iter_parts()
+        self.assertEqual([part.defects for part in message.walk()], [[]] * len(list(message.walk())))
+        self.assertIn(report.get_content_type(), ("message/delivery-status", "message/global-delivery-status"))
+        return message, text, report.get_payload(), original
+
+    def test_fields(self):
+        """The fields of RFC 3464, for what another server has refused."""
+        self.rcpts = [{"address": "bob@example.com", "orig": "b@example.org", "status": 2, "action": "failed",
+                       "dsn": "5.7.26", "orcpt": "rfc822;b@example.org", "remote_mta": "dns; mx.example.com",
+                       "text": "host mx.example.com[192.0.2.1] said: 550 5.7.26 This mail has been blocked "
+                               "because the sender is unauthenticated (in reply to end of DATA command)",
+                       "diagnostic": "smtp; 550 5.7.26 This mail has been blocked because the sender is "
+                                     "unauthenticated"}]
+        asker = self.ask()  # noqa: F841 - who hangs up gets no notice
+        _, text, (whole, rcpt), original = self.read(self.take(self.accept())[2])
+        self.assertEqual(rcpt["Remote-MTA"], "dns; mx.example.com")
+        self.assertEqual(rcpt["Diagnostic-Code"], self.rcpts[0]["diagnostic"])
+        self.assertEqual((rcpt["Action"], rcpt["Status"]), ("failed", "5.7.26"))
+        self.assertEqual(rcpt["Original-Recipient"], "rfc822; b@example.org")
+        self.assertIn("Reporting-MTA", whole)
+        self.assertIn("What it means: The receiver takes no mail from domains that prove neither",
+                      text.get_content())
+        self.assertEqual(original.get_content_type(), "message/rfc822")
+
+    def test_relayed(self):
+        self.kind, self.rcpts = 2, [{"address": "bob@example.com", "status": 0, "action": "relayed", "dsn": "2.0.0",
+                                     "text": "250 ok", "remote_mta": "dns; mx.example.com"}]
+        asker = self.ask()  # noqa: F841 - who hangs up gets no notice
+        message, text, (_, rcpt), _ = self.read(self.take(self.accept())[2])
+        self.assertEqual((rcpt["Action"], rcpt["Status"]), ("relayed", "2.0.0"))
+        self.assertNotIn("What it means", text.get_content())
+        self.assertEqual(message["Subject"], "Your mail was delivered")
+
+    def test_templates(self):
+        """A file's texts take the place of the built-in ones; a wrong file is named with its line, and does
+        not keep senders from being told."""
+        path = os.path.join(self.daemons.conf, "bounce.cf")
+        self.daemons.configure(f"bounce_template_file = {path}\n")
+        for text, subject, body in (
+                ("failure_template = <<END\nCharset: utf-8\nFrom: Post <post>\nSubject: Zur\u00fcck\n\nx\nEND\n",
+                 "Undelivered mail returned to sender", "This is the mail system at host"),
+                ("failure_template = <<END\nCharset: utf-8\nFrom: Post <post>\nSubject: Back\n\nGr\u00fc\u00dfe von "
+                 "$myhostname, $maximal_queue_lifetime_days\nEND\n", "Back", "Gr\u00fc\u00dfe von mx.example.com, 5\r\n")):
+            with open(path, "w") as f:
+                f.write(text)
+            self.daemons.stop("bounce")
+            self.daemons.start("bounce")
+            asker = self.ask()  # noqa: F841
+            message, part, _, _ = self.read(self.take(self.accept())[2])
+            self.assertEqual(message["Subject"], subject)
+            self.assertIn(body, part.get_content())
+        self.assertRegex(message["From"], r"Post <post@\S+>")
+        self.daemons.log_wait(f"{path}, line 4: only ASCII")
 
     def test_asker_gone(self):
         """A queue manager that was killed asks again when it is back: what it asked before is not sent."""

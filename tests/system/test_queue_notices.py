@@ -132,6 +132,23 @@ class Notices(Rig):
             self.assertEqual(notice["full_size"], len(content))
             self.removed(queue_id)
 
+    def test_relayed(self):
+        """Delivered to another server: relayed, unless that server has taken the wish for notices over."""
+        remote = {"remote_mta": "dns; mx.example.net", "diagnostic": "smtp; 250 ok"}
+        answers = {"plain": remote, "dsn": {**remote, "dsn_passed": True}, "here": {}}
+
+        def decide(delivery, content):
+            more = answers[delivery["rcpts"][0]["address"].split("@")[0]]
+            return 0, "2.0.0", "250 ok", False, more
+        self.start_all(decide)
+        rcpts = [{"address": f"{name}@example.com", "notify": SUCCESS | FAILURE} for name in answers]
+        self.removed(ipc.submit(self.net(), CONTENT, rcpts=rcpts))
+        notice, _ = self.bounce.wait(1)
+        self.assertEqual(len(self.bounce.notices), 1)
+        self.assertEqual(notice["kind"], NOTICE_SUCCESS)
+        self.assertEqual({r["address"].split("@")[0]: (r["action"], r["remote_mta"]) for r in notice["rcpts"]},
+                         {"plain": ("relayed", "dns; mx.example.net"), "here": ("delivered", "")})
+
     def test_report(self):
         """sendmail -bv and -v: one report for all, whatever became of each; nothing delivered by -bv."""
         self.bounce = Bounce(self.daemons)

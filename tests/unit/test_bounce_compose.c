@@ -145,6 +145,47 @@ test_advice(void **state)
 	buf_free(&out);
 }
 
+/* A template of a file: its header and text, in its character set; postmasters get no words for senders. */
+static void
+test_template(void **state)
+{
+	static const struct notice_text own = {
+	    "failure", "iso-8859-1", "Office (x)", "Back", "Back, copy", "", "Gr\374\337e, \1.\n"};
+	struct msg_notice n = sample(NOTICE_FAILURE);
+	struct compose c = {.notice = &n,
+	    .original = STR("Subject: hi\r\n\r\n"),
+	    .to = n.sender,
+	    .from = STR("MAILER-DAEMON@example.net"),
+	    .queue_id = STR("4jXKcV6sGYz9"),
+	    .text = &own};
+	struct str was = rcpts[0].text;
+	struct buf out = {0};
+	struct str t;
+
+	(void)state;
+	rcpts[0].text = STR("caf\303\251");
+	for (int copy = 0; copy < 2; copy++) {
+		c.postmaster = copy;
+		buf_reset(&out);
+		compose_notice(&c, &out);
+		t = buf_view(&out);
+		HAS(t, "From: Office@example.net (x)\r\n");
+		HAS(t, "Content-Type: text/plain; charset=iso-8859-1\r\n");
+		HAS(t, "caf??\r\n");
+		HAS(t, "Diagnostic-Code: X-Postkeep; caf\303\251\r\n");
+	}
+	HAS(t, "Subject: Back, copy\r\n");
+	HAS_NOT(t, "Gr\374\337e");
+	c.postmaster = false;
+	buf_reset(&out);
+	compose_notice(&c, &out);
+	HAS(buf_view(&out), "Subject: Back\r\n");
+	HAS(buf_view(&out), "Gr\374\337e, ");
+	HAS_NOT(buf_view(&out), "\1");
+	rcpts[0].text = was;
+	buf_free(&out);
+}
+
 static void
 test_headers_only(void **state)
 {
@@ -277,6 +318,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_failure),
+	    cmocka_unit_test(test_template),
 	    cmocka_unit_test(test_injection),
 	    cmocka_unit_test(test_advice),
 	    cmocka_unit_test(test_headers_only),
