@@ -43,6 +43,7 @@ admin_postkeep_SOURCES = \
 	admin/postkeep.c admin/postkeep.h \
 	admin/postkeep_check.c \
 	admin/postkeep_rotate.c \
+	admin/postkeep_routes.c \
 	admin/postkeep_run.c \
 	admin/postkeep_setup.c \
 	admin/postkeep_start.c

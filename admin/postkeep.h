@@ -11,6 +11,7 @@
 
 #include "lib/conf/conf.h"
 #include "lib/service/pidfile.h"
+#include "lib/service/plan.h"
 
 struct postkeep {
 	char *config_dir; /* absolute */
@@ -43,8 +44,11 @@ void postkeep_say_line(const char *line);
 /* All of PROBLEMS but notes, unless NOTES. */
 void postkeep_print_problems(const struct conf_problems *problems, bool notes);
 
-/* check.c: everything that can be looked at. */
-void postkeep_gather(struct postkeep *p, struct conf_problems *problems);
+/* check.c: everything that can be looked at. HOSTS: in DNS too, which may take seconds. */
+void postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems);
+/* routes.c: transports, next hops and passwords; LOOK_UP the hosts. */
+void postkeep_check_routes(
+    const struct conf *c, const struct plan *plan, bool look_up, struct conf_problems *problems);
 
 /*
  * Runs ARGV[0] (absolute, or looked for in the system's directories) with a clean environment and waits:

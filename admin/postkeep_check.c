@@ -257,7 +257,7 @@ sort_problems(struct conf_problems *problems)
 }
 
 void
-postkeep_gather(struct postkeep *p, struct conf_problems *problems)
+postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems)
 {
 	struct pidfile_info running;
 	struct service_ids ids;
@@ -270,6 +270,7 @@ postkeep_gather(struct postkeep *p, struct conf_problems *problems)
 	check_domains(p->conf, problems);
 	check_table_files(p->conf, problems);
 	check_templates(p->conf, problems);
+	postkeep_check_routes(p->conf, plan, hosts, problems);
 	check_files(p, problems);
 	if (tree_users(p->conf, &ids, problems))
 		tree_walk(p->conf, &ids, TREE_CHECK, problems, NULL);
@@ -288,7 +289,7 @@ postkeep_check(struct postkeep *p)
 	struct conf_problems problems = {0};
 	size_t counts[3] = {0};
 
-	postkeep_gather(p, &problems);
+	postkeep_gather(p, true, &problems);
 	postkeep_print_problems(&problems, true);
 	for (size_t i = 0; i < problems.count; i++)
 		counts[problems.list[i].severity]++;

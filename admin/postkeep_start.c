@@ -46,7 +46,7 @@ may_start(struct postkeep *p)
 		    "error: the mail system is already running: process %ld", (long)running.pid);
 		return false;
 	}
-	postkeep_gather(p, &problems);
+	postkeep_gather(p, false, &problems);
 	postkeep_print_problems(&problems, false);
 	ok = problems.errors == 0;
 	if (!ok)

@@ -1,5 +1,6 @@
 # lib/table: look-up tables and match lists.
 libpostkeep_la_SOURCES += \
+	lib/table/each.c lib/table/each.h \
 	lib/table/match_list.c lib/table/match_private.h \
 	lib/table/match_net.c \
 	lib/table/maps.c lib/table/maps.h \

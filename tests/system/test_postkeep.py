@@ -216,6 +216,43 @@ class Check(MasterTest):
         open(os.path.join(self.suite.etc, "aliases"), "w").close()
         self.check(0)
 
+    def test_next_hops(self):
+        table = os.path.join(self.suite.etc, "senders")
+        with open(table, "w") as f:
+            f.write("# by sender\nalice@example.org  [mail.example\n@example.org  DUNNO\nbob@example.org  [localhost]:587\n")
+        self.suite.main("relayhost = 192.0.2.1, [localhost]:nosuchport [192.0.2.2]:25 smarthost user@localhost [2001:db8::1]\n"
+                        "sender_dependent_relayhost_maps = hash:%s\n"
+                        "transport_maps = inline:{ {a.test=nosuch:} {b.test=local:} {c.test=error:no} }\n"
+                        "default_transport = other:[x y]\n" % table)
+        text = self.check(
+            0, r'warning: .*main.cf, line 11: relayhost: "192.0.2.1": an address is written in brackets',
+            r'line 11: relayhost: "\[localhost\]:nosuchport": there is no such port',
+            r'line 11: relayhost: "smarthost": a domain is needed here.*\[host\]',
+            r'line 11: relayhost: "user@localhost": this is not a host name',
+            r'senders, line 2: sender_dependent_relayhost_maps: "\[mail.example": the "]" is missing',
+            r'line 13: transport_maps: "nosuch:": no line of master.cf provides this transport',
+            r'line 14: default_transport: "other:.*": no line of master.cf provides this transport')
+        self.assertNotRegex(text, r"192\.0\.2\.2|2001:db8|DUNNO|bob|local:|error:|localhost.: there is")
+        self.assertEqual(text.count("warning:"), 7, text)
+        self.suite.master(self.suite.lines() + "other unix - - n - - smtp\n")
+        self.check(0, r'default_transport: "\[x": the "]" is missing')
+
+    def test_relay_hosts_that_do_not_exist(self):
+        self.suite.main("relayhost = [no-such-host.invalid]:587, no-such-domain.invalid, [localhost]\n")
+        text = self.check(0, r'line 11: relayhost: "no-such-host.invalid": (there is no such host|could not be looked up)',
+                          r'relayhost: "no-such-domain.invalid": (there is no such domain|could not be looked up)')
+        self.assertNotIn('"localhost"', text)
+
+    def test_passwords_others_can_read(self):
+        table = os.path.join(self.suite.etc, "passwords")
+        with open(table, "w") as f:
+            f.write("[mail.example]:587  user:secret\n")
+        self.suite.main("smtp_sasl_password_maps = texthash:%s\n" % table)
+        os.chmod(table, 0o640)
+        self.check(0, r"line 11: smtp_sasl_password_maps: .*passwords.*mode 0640.*chmod 600")
+        os.chmod(table, 0o600)
+        self.assertNotIn("chmod", self.check(0))
+
     def test_misspelt_override(self):
         self.suite.master(smtpd="-o smtpd_recipient_limt=3")
         self.check(0, r"warning: .*master.cf, line 1: .*smtpd_recipient_limt.*smtpd_recipient_limit")
