@@ -1,11 +1,10 @@
 /*
  * attempt - from next hop to next hop and from server to server, until the message is where it belongs
  */
-#include <errno.h>
-#include <string.h>
-
 #include "lib/base/log.h"
-#include "smtp/delivery.h"
+#include "smtp/client.h"
+#include "smtp/open.h"
+#include "smtp/secure.h"
 
 /* Before another server is tried: the log says what was wrong with the last one. */
 static void
@@ -14,46 +13,11 @@ note_failure(const struct delivery *d, const struct failure *f)
 	log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(f->text));
 }
 
-static bool
-finished(const struct delivery *d)
-{
-	return d->open == 0 || d->content.lost;
-}
-
 static void
 fail_all(struct delivery *d, const struct failure *f)
 {
 	note_failure(d, f);
 	delivery_fail(d, f, false);
-}
-
-/* A connection that can carry a message; NULL: all recipients know why not. */
-static struct connection *
-open_connection(struct delivery *d, const struct nexthop *hop, const struct server *server)
-{
-	const struct settings *st = &d->client->settings;
-	struct stream *stream = d->client->connect(st, server);
-	struct connection *c;
-	struct failure f;
-	int error = errno;
-
-	if (!stream) {
-		failure_local(&f, d->arena, NULL, "4.4.1", "connect to %.*s: %s",
-		    STR_ARG(server->relay), strerror(error));
-		f.unreachable = true;
-		fail_all(d, &f);
-		return NULL;
-	}
-	d->sessions++;
-	c = connection_new(st, stream, server);
-	c->nexthop = arena_str(c->arena, hop->text);
-	c->key = arena_str(c->arena, c->relay);
-	if (connection_greet(c, d->arena, &f))
-		return c;
-	f.unreachable = !f.hard;
-	fail_all(d, &f);
-	connection_quit(&c);
-	return NULL;
 }
 
 static bool
@@ -98,16 +62,25 @@ use(struct delivery *d, struct connection **c)
 	return result != TRANSACTION_DEAD;
 }
 
+/* What connections are kept by: the next hop, whose TLS policy they have, and who logs in there. */
+static struct str
+cache_key(const struct delivery *d, struct str hop)
+{
+	bool by_sender = d->client->passwords && sasl_passwords_by_sender(d->client->passwords);
+
+	return by_sender ? arena_printf(d->arena, "%.*s %.*s", STR_ARG(hop), STR_ARG(d->m->sender))
+			 : hop;
+}
+
 /* Connections from before, for as long as there are any that live. */
-static bool
-use_old(struct delivery *d, struct str nexthop, struct str key)
+static void
+use_old(struct delivery *d, struct str key)
 {
 	struct connection *c;
 
-	while ((c = cache_take(d->client->cache, nexthop, key)))
+	while ((c = cache_take(d->client->cache, key)))
 		if (use(d, &c))
-			return true;
-	return false;
+			return;
 }
 
 static bool
@@ -119,44 +92,66 @@ limit_reached(const struct delivery *d)
 	    (st->address_limit > 0 && d->addresses >= st->address_limit);
 }
 
-static void
-try_servers(struct delivery *d, const struct nexthop *hop, const struct servers *servers)
+static bool
+may_go_on(struct delivery *d)
 {
-	for (size_t i = 0; i < servers->n && !finished(d) && !limit_reached(d); i++) {
-		struct connection *c;
-
-		if (was_tried(d, servers->list[i].relay))
-			continue;
-		d->addresses++;
-		c = open_connection(d, hop, &servers->list[i]);
-		if (c)
-			(void)use(d, &c);
-		if (!content_rewind(&d->content))
-			break;
-	}
+	return d->open > 0 && content_rewind(&d->content);
 }
 
 static void
-try_nexthop(struct delivery *d, struct str text)
+try_server(struct delivery *d, const struct servers *servers, const struct server *server,
+    struct tls_policy policy)
 {
-	const struct settings *st = &d->client->settings;
+	struct connection *c = NULL;
+	struct failure f;
+
+	d->addresses++;
+	if (secure_dane(d, server, &policy, &f))
+		c = open_connection(d, servers, server, &policy, &f);
+	if (!c) {
+		fail_all(d, &f);
+		return;
+	}
+	d->sessions++;
+	c->key = arena_str(c->arena, cache_key(d, servers->nexthop));
+	(void)use(d, &c);
+}
+
+/* Is HOP what the administrator has named, and not the domain of a recipient? */
+static bool
+is_configured(const struct delivery *d, struct str hop)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		struct str address = d->targets[i].rcpt->address;
+		size_t at = str_rchr(address, '@');
+
+		if (at != STR_NPOS && str_eq_nocase(str_from(address, at + 1), hop))
+			return false;
+	}
+	return true;
+}
+
+static void
+try_nexthop(struct delivery *d, struct str hop)
+{
+	const struct client *client = d->client;
+	struct tls_policy policy;
 	struct servers servers;
-	struct buf why = {0};
-	struct nexthop hop;
 	struct failure f;
 
 	d->sessions = d->addresses = 0;
-	if (use_old(d, text, STR_EMPTY) && (finished(d) || !content_rewind(&d->content))) {
-		/* That was all. */
-	} else if (!nexthop_parse(st, text, &hop, &why)) {
-		failure_local(&f, d->arena, NULL, "4.3.5", "%s", buf_cstr(&why));
+	use_old(d, cache_key(d, hop));
+	if (!may_go_on(d))
+		return;
+	if (!servers_find(&client->settings, client->own, hop, is_configured(d, hop), d->arena,
+		&servers, &f) ||
+	    !secure_policy(d, &servers, &policy, &f)) {
 		fail_all(d, &f);
-	} else if (!servers_find(st, &hop, d->arena, &servers, &f)) {
-		fail_all(d, &f);
-	} else {
-		try_servers(d, &hop, &servers);
+		return;
 	}
-	buf_free(&why);
+	for (size_t i = 0; i < servers.n && may_go_on(d) && !limit_reached(d); i++)
+		if (!was_tried(d, servers.list[i].relay))
+			try_server(d, &servers, &servers.list[i], policy);
 }
 
 void
@@ -165,7 +160,6 @@ delivery_run(struct delivery *d)
 	struct str lists[] = {d->m->nexthop, d->client->settings.fallback}, hop;
 
 	for (size_t i = 0; i < 2; i++)
-		while (!finished(d) && content_rewind(&d->content) &&
-		    str_token(&lists[i], ", \t\r\n", &hop))
+		while (may_go_on(d) && str_token(&lists[i], ", \t\r\n", &hop))
 			try_nexthop(d, hop);
 }

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
 #include "lib/smtp/dots.h"
+#include "smtp/client.h"
 
 #define CHUNKS_AHEAD 8 /* of BDAT, sent and not yet answered */
 

@@ -94,7 +94,7 @@ usable(const struct connection *c)
 {
 	const struct settings *st = c->st;
 
-	return st->cache && st->cache_ms > 0 && c->broken == STREAM_OK && !c->closing &&
+	return st->cache && st->cache_ms > 0 && c->broken == STREAM_OK && !c->closing && !c->once &&
 	    stream_buffered(c->stream) == 0 && fiber_now() < c->reuse_until &&
 	    (st->reuse_count == 0 || c->uses < (uint64_t)st->reuse_count);
 }
@@ -120,14 +120,13 @@ cache_put(struct cache *cache, struct connection **c)
 }
 
 struct connection *
-cache_take(struct cache *cache, struct str nexthop, struct str key)
+cache_take(struct cache *cache, struct str key)
 {
 	/* The one that was used last: its server is the least likely to have lost patience. */
 	for (struct list_link *l = cache->idle.ends.prev; l != &cache->idle.ends; l = l->prev) {
 		struct connection *c = LIST_ITEM(l, struct connection, link);
 
-		if ((nexthop.len > 0 && str_eq(c->nexthop, nexthop)) ||
-		    (key.len > 0 && str_eq(c->key, key))) {
+		if (str_eq(c->key, key)) {
 			list_remove(&cache->idle, l);
 			return c;
 		}

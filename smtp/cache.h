@@ -18,8 +18,8 @@ struct cache *cache_new(void);
 void cache_free(struct cache **cache);
 /* Keeps *C, which is NULL after, or ends it when it may not be used again. May wait. */
 void cache_put(struct cache *cache, struct connection **c);
-/* One that was made for NEXTHOP, or leads to KEY (the other one empty); NULL when there is none. */
-struct connection *cache_take(struct cache *cache, struct str nexthop, struct str key);
+/* One with this KEY; NULL when there is none. */
+struct connection *cache_take(struct cache *cache, struct str key);
 /* Tells all of them QUIT. */
 void cache_clear(struct cache *cache);
 

@@ -1,86 +1,44 @@
 /*
- * client - the service: see client.h
- *
- * Talks to servers that may be anybody's: runs as postnet, confined, and keeps nothing. What it needs of
- * files is read before.
+ * client - see client.h
  */
 #include "smtp/client.h"
 
-#include <time.h>
+#include <stdlib.h>
 
 #include "lib/base/log.h"
-#include "lib/service/service.h"
-#include "smtp/connect.h"
-#include "smtp/session.h"
+#include "lib/route/route.h"
 
-static struct client client;
-
+/* Trust anchors and the like that a policy names; only the values of tables in reach can be known. */
 static bool
-open_resources(bool lmtp)
+prepare_tls(struct client *client, const struct conf *conf, bool lmtp)
 {
-	struct buf why = {0};
-	bool ok = settings_read(&client.settings, conf_get(), lmtp, &why);
+	enum param maps = lmtp ? P_lmtp_tls_policy_maps : P_smtp_tls_policy_maps;
 
-	tzset();
-	if (!ok)
-		log_error("%s", buf_cstr(&why));
-	buf_free(&why);
-	return ok;
-}
-
-static bool
-open_for_smtp(void)
-{
-	return open_resources(false);
-}
-
-static bool
-open_for_lmtp(void)
-{
-	return open_resources(true);
-}
-
-static bool
-start(void)
-{
-	client.cache = cache_new();
-	client.connect = connect_to;
+	client->tls = tls_client_prepare(conf, lmtp ? TLS_CLIENT_LMTP : TLS_CLIENT_SMTP);
+	if (tls_client_fault(client->tls))
+		log_warning("%s", tls_client_fault(client->tls));
+	table_maps_preload(&client->tls_policies, conf_str(conf, maps),
+	    lmtp ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps", &client->paths);
 	return true;
 }
 
-static bool
-idle(void *arg, bool is_idle)
+bool
+client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct buf *why)
 {
-	return service_idle(arg, is_idle);
-}
+	const char *prefix = lmtp ? "lmtp" : "smtp";
 
-static void
-serve(struct service_client *from)
-{
-	struct stream *stream = from->stream;
-
-	from->stream = NULL;
-	session_serve(&client, stream, idle, from);
-}
-
-static void
-drain(void)
-{
-	cache_clear(client.cache);
-}
-
-int
-client_main(bool lmtp, int argc, char **argv)
-{
-	const struct service service = {
-	    .name = lmtp ? "lmtp" : "smtp",
-	    .sandbox = SANDBOX_CLIENT,
-	    .session_limit = P_default_session_limit,
-	    .before_confinement = lmtp ? open_for_lmtp : open_for_smtp,
-	    .start = start,
-	    .session = serve,
-	    .drain = drain,
-	};
-
-	return service_run(&service, argc, argv);
+	*client = (struct client){0};
+	if (!settings_read(&client->settings, conf, lmtp, why) || !dns_prepare(conf, prefix, why) ||
+	    !prepare_tls(client, conf, lmtp))
+		return false;
+	client->own = route_own_addresses(conf, why);
+	if (!client->own)
+		return false;
+	/* A digest that is missing costs the mechanisms that need it, no more. */
+	if (!sasl_prepare(why))
+		log_warning("%s", buf_cstr(why));
+	buf_reset(why);
+	client->sasl = sasl_settings_new(conf, prefix, &client->paths);
+	client->passwords = sasl_passwords_new(conf, prefix, &client->paths);
+	return true;
 }

@@ -1,10 +1,51 @@
-/* client - the program, as SMTP client or as LMTP client */
+/*
+ * client - what all deliveries of the process share
+ *
+ * Read before confinement; nothing is opened later. In tests what is not needed is NULL.
+ */
 #ifndef POSTKEEP_SMTP_CLIENT_CLIENT_H
 #define POSTKEEP_SMTP_CLIENT_CLIENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-/* main() of smtp (LMTP false) and of lmtp. */
-int client_main(bool lmtp, int argc, char **argv);
+#include "lib/sasl/password.h"
+#include "lib/sasl/sasl.h"
+#include "lib/table/maps.h"
+#include "lib/tls/tls.h"
+#include "smtp/cache.h"
+#include "smtp/server.h"
+#include "smtp/settings.h"
+
+#define REFUSALS_MAX 32
+
+/* Logins that were refused lately. */
+struct refusals {
+	uint64_t key[2];
+	bool keyed;
+	size_t next;
+	struct {
+		uint64_t sum;
+		int64_t until; /* clock_mono_ms() */
+	} list[REFUSALS_MAX];
+};
+
+struct client {
+	struct settings settings;
+	struct cache *cache; /* of idle connections */
+	/* connect_to(), or what a test has in its place */
+	struct stream *(*connect)(const struct settings *st, const struct server *server);
+
+	struct match_list *own; /* addresses of this machine */
+	struct tls_client *tls; /* NULL: no TLS at all */
+	struct table_maps tls_policies;
+	struct sasl_settings *sasl; /* NULL: no logins */
+	struct sasl_passwords *passwords;
+	struct refusals refusals;
+	struct table_paths paths; /* files that were read */
+};
+
+/* Reads all that the client needs of CONF and of files. False with WHY. Not on a fiber. */
+bool client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct buf *why);
 
 #endif

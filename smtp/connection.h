@@ -27,13 +27,17 @@ struct connection {
 	struct str host;     /* "mx.example.org" */
 	struct str peer;     /* "mx.example.org[192.0.2.1]" */
 	struct str relay;    /* "mx.example.org[192.0.2.1]:25" */
-	struct str key;      /* for the cache: server, policy, login */
-	struct str nexthop;  /* that it was made for, with the same */
+	struct str nexthop;  /* that it was made for */
+	struct str key;      /* for the cache: next hop and login */
 	bool best_mx;        /* among the most preferred MX hosts */
 
 	struct features features;
-	bool pix; /* the greeting is that of a firewall with faults */
+	bool esmtp; /* EHLO is worth a try */
+	bool pix;   /* the greeting is that of a firewall with faults */
 	bool tls;
+	bool tls_verified;       /* the server has proved who it is */
+	bool login_missing;      /* there is an account, and the server offers no AUTH */
+	bool once;               /* for one message only */
 	struct smtp_reply reply; /* the last one */
 	struct buf long_line;    /* the first part of a line that is too long */
 	enum stream_status broken;
@@ -71,5 +75,7 @@ int connection_class(const struct connection *c);
 /* Greeting and EHLO (HELO, LHLO). False: F says why. handshake.c. */
 struct failure;
 bool connection_greet(struct connection *c, struct arena *a, struct failure *f);
+/* The second part alone, after TLS was started. */
+bool connection_hello(struct connection *c, struct arena *a, struct failure *f);
 
 #endif

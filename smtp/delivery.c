@@ -2,6 +2,7 @@
  * delivery - recipients and their results: see delivery.h
  */
 #include "smtp/delivery.h"
+#include "smtp/client.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

@@ -21,13 +21,7 @@
 #include "smtp/server.h"
 #include "smtp/settings.h"
 
-/* What all deliveries of the process share. */
-struct client {
-	struct settings settings;
-	struct cache *cache; /* of idle connections */
-	/* connect_to(), or what a test has in its place */
-	struct stream *(*connect)(const struct settings *st, const struct server *server);
-};
+struct client;
 
 struct target {
 	const struct msg_deliver_rcpt *rcpt;

@@ -11,6 +11,7 @@
 #include "lib/mail/address.h"
 #include "lib/mail/dsn.h"
 #include "lib/smtp/command.h"
+#include "smtp/client.h"
 
 #define XFORWARD_LINE_MAX 500
 
@@ -97,6 +98,8 @@ envelope_mail(
 		buf_puts(out, " BODY=8BITMIME");
 	if (e->utf8)
 		buf_puts(out, " SMTPUTF8");
+	if (d->client->settings.dummy_auth && (c->features.bits & FEATURE_AUTH))
+		buf_puts(out, " AUTH=<>");
 	if (e->dsn && d->m->ret != DSN_RET_NONE)
 		buf_printf(out, " RET=%s", d->m->ret == DSN_RET_FULL ? "FULL" : "HDRS");
 	if (e->dsn && d->m->envid.len > 0) {

@@ -50,6 +50,9 @@ failure_by_reply(
 
 	*f = (struct failure){.hard = r->code >= 500 && r->code <= 599};
 	name_server(f, a, c);
+	/* "Log in first": it is not the message's fault that nobody could. */
+	if (c->login_missing && f->hard && (r->code == 530 || r->dsn.subject == 7))
+		f->hard = false;
 	f->dsn = no ? dsn_of(a, r, f->hard) : STR("4.5.0");
 	smtp_reply_join(r, &said);
 	f->diagnostic = arena_printf(a, "smtp; %.*s", STR_ARG(str_sub(buf_view(&said), 0, 1900)));
@@ -60,6 +63,8 @@ failure_by_reply(
 	buf_str(&text, buf_view(&said));
 	if (command)
 		buf_printf(&text, " (in reply to %s)", command);
+	if (c->login_missing && command)
+		buf_puts(&text, " (no login was made: the server does not offer AUTH)");
 	buf_free(&said);
 	f->text = keep(a, &text);
 }

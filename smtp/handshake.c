@@ -86,17 +86,12 @@ loops(struct connection *c, struct arena *a, struct failure *f)
 }
 
 bool
-connection_greet(struct connection *c, struct arena *a, struct failure *f)
+connection_hello(struct connection *c, struct arena *a, struct failure *f)
 {
 	const struct settings *st = c->st;
 	const char *verb = st->lmtp ? "LHLO" : "EHLO";
-	bool esmtp;
 
-	if (!hear_greeting(c, a, f))
-		return false;
-	c->pix = looks_like_pix(buf_view(&c->reply.text));
-	esmtp = st->lmtp || st->always_ehlo || has_word(buf_view(&c->reply.text), STR("ESMTP"));
-	if (esmtp && !st->never_ehlo) {
+	if (c->esmtp) {
 		if (!connection_ask(c, st->hello_ms, "%s %.*s", verb, STR_ARG(st->hello_name)))
 			return refused(c, a, f, verb);
 		if (connection_class(c) == 2) {
@@ -112,4 +107,20 @@ connection_greet(struct connection *c, struct arena *a, struct failure *f)
 	    connection_class(c) != 2)
 		return refused(c, a, f, "HELO");
 	return !loops(c, a, f);
+}
+
+bool
+connection_greet(struct connection *c, struct arena *a, struct failure *f)
+{
+	const struct settings *st = c->st;
+	struct str greeting;
+
+	if (!hear_greeting(c, a, f))
+		return false;
+	greeting = buf_view(&c->reply.text);
+	c->pix = looks_like_pix(greeting);
+	c->esmtp = !st->never_ehlo &&
+	    (st->lmtp || st->always_ehlo || has_word(greeting, STR("ESMTP"))) &&
+	    !(c->pix && str_find(st->pix_workarounds, STR("disable_esmtp")) != STR_NPOS);
+	return connection_hello(c, a, f);
 }

@@ -1,7 +1,7 @@
 /*
  * lmtp - deliver mail by LMTP (RFC 2033): smtp under another name, with parameters of its own
  */
-#include "smtp/client.h"
+#include "smtp/service.h"
 
 int
 main(int argc, char **argv)

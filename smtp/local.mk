@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += libsmtpclient.la
 libsmtpclient_la_SOURCES = \
 	smtp/attempt.c \
 	smtp/body.c smtp/body.h \
+	smtp/client.c smtp/client.h \
 	smtp/cache.c smtp/cache.h \
 	smtp/connect.c smtp/connect.h \
 	smtp/connection.c smtp/connection.h \
@@ -13,7 +14,9 @@ libsmtpclient_la_SOURCES = \
 	smtp/failure.c smtp/failure.h \
 	smtp/features.c smtp/features.h \
 	smtp/handshake.c \
-	smtp/nexthop.c smtp/nexthop.h \
+	smtp/login.c smtp/login.h \
+	smtp/open.c smtp/open.h \
+	smtp/secure.c smtp/secure.h \
 	smtp/server.c smtp/server.h \
 	smtp/session.c smtp/session.h \
 	smtp/settings.c smtp/settings.h \
@@ -21,9 +24,9 @@ libsmtpclient_la_SOURCES = \
 libsmtpclient_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += smtp/smtp smtp/lmtp
-smtp_smtp_SOURCES = smtp/main.c smtp/client.c smtp/client.h
-smtp_smtp_LDADD = libsmtpclient.la libpostkeep.la
+smtp_smtp_SOURCES = smtp/main.c smtp/service.c smtp/service.h
+smtp_smtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la
 smtp_smtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
-smtp_lmtp_SOURCES = smtp/lmtp.c smtp/client.c smtp/client.h
-smtp_lmtp_LDADD = libsmtpclient.la libpostkeep.la
+smtp_lmtp_SOURCES = smtp/lmtp.c smtp/service.c smtp/service.h
+smtp_lmtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la
 smtp_lmtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)

@@ -1,7 +1,7 @@
 /*
  * smtp - deliver mail to other servers by SMTP
  */
-#include "smtp/client.h"
+#include "smtp/service.h"
 
 int
 main(int argc, char **argv)

@@ -3,54 +3,10 @@
  */
 #include "smtp/server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "smtp/failure.h"
-
-static bool
-unix_server(const struct settings *st, const struct nexthop *hop, struct arena *a,
-    struct server *server, struct failure *f)
-{
-	struct sockaddr_un *un = (struct sockaddr_un *)&server->sa;
-
-	if (hop->host.len >= sizeof(un->sun_path) || memchr(hop->host.data, 0, hop->host.len)) {
-		failure_local(f, a, NULL, "4.3.5", "path too long: %.*s", STR_ARG(hop->text));
-		return false;
-	}
-	un->sun_family = AF_UNIX;
-	memcpy(un->sun_path, hop->host.data, hop->host.len);
-	server->sa_len = sizeof(*un);
-	server->name = st->my_name;
-	server->address = hop->host;
-	return true;
-}
-
-/* HOST as a numeric address. */
-static bool
-literal(struct arena *a, const struct nexthop *hop, struct server *server)
-{
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&server->sa;
-	struct sockaddr_in *four = (struct sockaddr_in *)&server->sa;
-	const char *text = arena_cstr(a, hop->host);
-
-	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)hop->port);
-		server->sa_len = sizeof(*four);
-	} else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-		six->sin6_family = AF_INET6;
-		six->sin6_port = htons((uint16_t)hop->port);
-		server->sa_len = sizeof(*six);
-	} else {
-		return false;
-	}
-	server->name = server->address = hop->host;
-	server->port = hop->port;
-	return true;
-}
 
 static void
 name_server(struct arena *a, struct server *s)
@@ -59,21 +15,104 @@ name_server(struct arena *a, struct server *s)
 	s->relay = s->port > 0 ? arena_printf(a, "%.*s:%u", STR_ARG(s->peer), s->port) : s->peer;
 }
 
-bool
-servers_find(const struct settings *st, const struct nexthop *hop, struct arena *a,
-    struct servers *servers, struct failure *f)
+static bool
+unix_server(const struct settings *st, struct str path, struct arena *a, struct servers *servers,
+    struct failure *f)
 {
-	servers->list = arena_array(a, 1, sizeof(*servers->list));
+	struct server *server = servers->list = ARENA_NEW(a, struct server);
+	struct sockaddr_un *un = (struct sockaddr_un *)&server->sa;
+
+	if (path.len == 0 || path.len >= sizeof(un->sun_path) || memchr(path.data, 0, path.len)) {
+		failure_local(
+		    f, a, NULL, "4.3.5", "bad path in next hop \"unix:%.*s\"", STR_ARG(path));
+		return false;
+	}
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, path.data, path.len);
+	server->sa_len = sizeof(*un);
+	server->name = servers->domain = st->my_name;
+	server->address = path;
 	servers->n = 1;
-	if (hop->unix_socket ? unix_server(st, hop, a, servers->list, f)
-			     : !hop->mx && literal(a, hop, servers->list)) {
-		name_server(a, servers->list);
+	name_server(a, server);
+	return true;
+}
+
+struct me {
+	const struct settings *st;
+	struct match_list *own;
+};
+
+/* Is the MX host this machine? Asked of its name first, then of its addresses. */
+static bool
+is_me(void *ctx, struct str host, const struct sockaddr *address)
+{
+	const struct me *me = ctx;
+	struct arena *a;
+	struct buf why = {0};
+	union dns_address copy = {0};
+	enum table_status status;
+
+	if (!address)
+		return str_eq_nocase(host, me->st->my_name);
+	if (!me->own)
+		return false;
+	a = arena_new(256);
+	memcpy(&copy, address, address->sa_family == AF_INET6 ? sizeof(copy.in6) : sizeof(copy.in));
+	status = match_list_has(me->own, STR_EMPTY, dns_address_text(&copy, a), &why);
+	arena_free(&a);
+	buf_free(&why);
+	return status == TABLE_FOUND;
+}
+
+static void
+take_targets(const struct dns_next_hop *found, struct arena *a, struct servers *servers)
+{
+	servers->list = arena_array(a, found->n + 1, sizeof(*servers->list));
+	servers->n = found->n;
+	servers->domain = found->domain;
+	for (size_t i = 0; i < found->n; i++) {
+		const struct dns_target *t = &found->targets[i];
+		struct server *s = &servers->list[i];
+
+		s->target = t;
+		s->name = t->host;
+		s->address = t->text;
+		s->port = t->port;
+		s->sa_len = dns_address_len(&t->address);
+		memcpy(&s->sa, &t->address, s->sa_len);
+		s->best = found->mx && t->preference == found->targets[0].preference;
+		name_server(a, s);
+	}
+}
+
+bool
+servers_find(const struct settings *st, struct match_list *own, struct str hop, bool configured,
+    struct arena *a, struct servers *servers, struct failure *f)
+{
+	struct me me = {st, own};
+	const struct dns_hop_options options = {
+	    .service = arena_cstr(a, st->port),
+	    .no_mx = st->lmtp,
+	    .configured = configured,
+	    .is_me = is_me,
+	    .ctx = &me,
+	};
+	struct dns_next_hop found;
+
+	*servers = (struct servers){.nexthop = hop};
+	if (st->lmtp && str_starts(hop, STR("unix:")))
+		return unix_server(st, str_from(hop, 5), a, servers, f);
+	if (st->lmtp && str_starts(hop, STR("inet:")))
+		hop = str_from(hop, 5);
+	dns_next_hop(hop, &options, a, &found);
+	if (found.status == DNS_HOP_OK && found.n > 0) {
+		take_targets(&found, a, servers);
 		return true;
 	}
-	if (hop->unix_socket)
-		return false;
-	failure_local(f, a, NULL, "4.4.3", "Host or domain name not found: %.*s is no address",
-	    STR_ARG(hop->host));
-	f->unreachable = true;
+	failure_local(f, a, NULL, found.dsn.len > 0 ? arena_cstr(a, found.dsn) : "4.4.3", "%.*s",
+	    STR_ARG(found.why));
+	/* What is for good is said of the domain; what is for now, of the way there. */
+	f->hard = found.status == DNS_HOP_BOUNCE || found.status == DNS_HOP_MYSELF;
+	f->unreachable = !f->hard;
 	return false;
 }

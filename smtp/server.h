@@ -1,5 +1,7 @@
 /*
  * server - the addresses to try for a next hop, in order
+ *
+ * A next hop is what dns_next_hop() takes (lib/dns/mx.h), or with LMTP "unix:path", or "inet:" before one.
  */
 #ifndef POSTKEEP_SMTP_CLIENT_SERVER_H
 #define POSTKEEP_SMTP_CLIENT_SERVER_H
@@ -9,7 +11,9 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/str.h"
-#include "smtp/nexthop.h"
+#include "lib/dns/mx.h"
+#include "lib/table/table.h"
+#include "smtp/settings.h"
 
 struct failure;
 
@@ -19,18 +23,24 @@ struct server {
 	unsigned port;      /* 0: a UNIX socket */
 	struct sockaddr_storage sa;
 	socklen_t sa_len;
-	bool best;        /* one of the most preferred MX hosts */
-	struct str peer;  /* "mx.example.org[192.0.2.1]" */
-	struct str relay; /* the same with ":25" */
+	bool best;                       /* one of the most preferred MX hosts */
+	struct str peer;                 /* "mx.example.org[192.0.2.1]" */
+	struct str relay;                /* the same with ":25" */
+	const struct dns_target *target; /* NULL: a UNIX socket */
 };
 
 struct servers {
+	struct str nexthop; /* as it was given */
+	struct str domain;  /* of the next hop, without brackets and port */
 	struct server *list;
 	size_t n;
 };
 
-/* All in A. False: F says why there is none. Waits. */
-bool servers_find(const struct settings *st, const struct nexthop *hop, struct arena *a,
-    struct servers *servers, struct failure *f);
+/*
+ * All in A. CONFIGURED: the administrator has named the next hop, it is no recipient's domain. OWN: the
+ * addresses of this machine (NULL: none are known). False: F says why there is no server. Waits.
+ */
+bool servers_find(const struct settings *st, struct match_list *own, struct str hop,
+    bool configured, struct arena *a, struct servers *servers, struct failure *f);
 
 #endif

@@ -8,6 +8,7 @@
 #include "smtp/session.h"
 
 #include "lib/base/log.h"
+#include "smtp/client.h"
 
 #define WINDOW 1 /* each delivery has the connection for itself */
 #define ARENA_FIRST 4096

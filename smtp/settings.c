@@ -3,16 +3,12 @@
  */
 #include "smtp/settings.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 #include "smtp/features.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MS 1000
-#define PORT_MAX 65535
 
 /* One field: where it is, and the two parameters that it may come from. */
 struct row {
@@ -53,6 +49,11 @@ static const struct row switches[] = {
     ROW(quote, P_smtp_quote_rfc821_envelope, P_lmtp_quote_rfc821_envelope),
     ROW(skip_5xx, P_smtp_skip_5xx_greeting, P_lmtp_skip_5xx_greeting),
     ROW(skip_quit, P_smtp_skip_quit_response, P_lmtp_skip_quit_response),
+    ROW(wrapper, P_smtp_tls_wrappermode, P_lmtp_tls_wrappermode),
+    ROW(force_tlsa, P_smtp_tls_force_insecure_host_tlsa_lookup,
+	P_lmtp_tls_force_insecure_host_tlsa_lookup),
+    ROW(auth_soft_bounce, P_smtp_sasl_auth_soft_bounce, P_lmtp_sasl_auth_soft_bounce),
+    ROW(dummy_auth, P_smtp_send_dummy_mail_auth, P_lmtp_send_dummy_mail_auth),
     ROW(xforward, P_smtp_send_xforward_command, P_lmtp_send_xforward_command),
     ROW(request_deadline, P_smtp_per_request_deadline, P_lmtp_per_request_deadline),
     ROW(cache, P_smtp_connection_cache_on_demand, P_lmtp_connection_cache_on_demand),
@@ -94,35 +95,6 @@ read_rows(struct settings *st)
 }
 
 bool
-settings_port(struct str text, unsigned *port)
-{
-	static const struct {
-		struct str name;
-		unsigned port;
-	} known[] = {{{"smtp", 4}, 25}, {{"submission", 10}, 587}, {{"submissions", 11}, 465},
-	    {{"smtps", 5}, 465}, {{"lmtp", 4}, 24}};
-	const struct servent *service;
-	uint64_t number;
-	char *name;
-
-	if (str_to_u64(text, PORT_MAX, &number)) {
-		*port = (unsigned)number;
-		return number > 0;
-	}
-	for (size_t i = 0; i < COUNT(known); i++)
-		if (str_eq(text, known[i].name)) {
-			*port = known[i].port;
-			return true;
-		}
-	name = str_dup(text);
-	service = getservbyname(name, "tcp");
-	free(name);
-	if (service)
-		*port = ntohs((uint16_t)service->s_port);
-	return service != NULL;
-}
-
-bool
 settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct buf *why)
 {
 	struct str discard;
@@ -142,10 +114,5 @@ settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct bu
 	    conf_str(conf, lmtp ? P_lmtp_discard_lhlo_keywords : P_smtp_discard_ehlo_keywords);
 	if (!features_words(discard, &st->discard, why))
 		return false;
-	if (!settings_port(st->port, &st->default_port)) {
-		buf_printf(why, "%s_tcp_port: there is no port \"%.*s\"", lmtp ? "lmtp" : "smtp",
-		    STR_ARG(st->port));
-		return false;
-	}
 	return true;
 }

@@ -18,13 +18,16 @@ struct settings {
 	bool lmtp;
 	struct str hello_name; /* smtp_helo_name, lmtp_lhlo_name */
 	struct str my_name;    /* myhostname */
-	struct str port;       /* smtp_tcp_port as written: a number or a name */
-	unsigned default_port; /* the same as a number */
+	struct str port;       /* smtp_tcp_port: a number or a name */
 	bool always_ehlo, never_ehlo;
 	bool quote;    /* smtp_quote_rfc821_envelope */
 	bool skip_5xx; /* smtp_skip_5xx_greeting */
 	bool skip_quit;
 	bool xforward;
+	bool wrapper;          /* smtp_tls_wrappermode */
+	bool force_tlsa;       /* smtp_tls_force_insecure_host_tlsa_lookup */
+	bool auth_soft_bounce; /* smtp_sasl_auth_soft_bounce */
+	bool dummy_auth;       /* smtp_send_dummy_mail_auth */
 	int64_t line_max;
 	unsigned discard; /* enum feature bits that are overlooked */
 
@@ -51,7 +54,5 @@ struct settings {
 
 /* False with WHY: a value that makes no sense. CONF must outlive it. */
 bool settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct buf *why);
-/* A port by number or by name. False: no such thing. May look into the system's files. */
-bool settings_port(struct str text, unsigned *port);
 
 #endif

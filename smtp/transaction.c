@@ -10,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "smtp/body.h"
+#include "smtp/client.h"
 #include "smtp/delivery.h"
 #include "smtp/envelope.h"
 

@@ -35,8 +35,8 @@ static const char *const qmgr_reaches[] = {
     "private/local", "private/bounce", "private/proxymap", NULL};
 static const char *const bounce_reaches[] = {"private/qmgr-bounce", NULL};
 static const char *const local_reaches[] = {"private/qmgr-report", NULL};
-static const char *const smtp_reaches[] = {NULL};
-static const char *const lmtp_reaches[] = {NULL};
+static const char *const smtp_reaches[] = {"private/proxymap-smtp", NULL};
+static const char *const lmtp_reaches[] = {"private/proxymap-smtp", NULL};
 
 const struct program program_table[] = {
     {

@@ -1,0 +1,197 @@
+/*
+ * login - see login.h
+ *
+ * A server that refuses a password is not asked again with the same one for a while: some lock the account.
+ * The memory for that is the process's, small, and holds no password.
+ */
+#include "smtp/login.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/random.h"
+#include "lib/base/siphash.h"
+#include "smtp/client.h"
+
+#define REMEMBER_MS 300000
+#define AUTH_COMMAND "AUTH command"
+
+/* --- Refusals that are remembered ----------------------------------------------------------------- */
+
+/* Server, user and password as one number that only this process can make. */
+static uint64_t
+fingerprint(struct client *client, const struct connection *c, const struct sasl_account *account)
+{
+	struct buf all = {0};
+	uint64_t sum;
+
+	if (!client->refusals.keyed) {
+		random_bytes(client->refusals.key, sizeof(client->refusals.key));
+		client->refusals.keyed = true;
+	}
+	buf_str(&all, c->host);
+	buf_putc(&all, '\0');
+	buf_str(&all, buf_view(&account->user));
+	buf_putc(&all, '\0');
+	buf_str(&all, buf_view(&account->password));
+	sum = siphash(client->refusals.key, all.data, all.len);
+	buf_wipe(&all);
+	buf_free(&all);
+	return sum;
+}
+
+static bool
+was_refused(struct client *client, uint64_t sum)
+{
+	for (size_t i = 0; i < REFUSALS_MAX; i++)
+		if (client->refusals.list[i].sum == sum &&
+		    client->refusals.list[i].until > clock_mono_ms())
+			return true;
+	return false;
+}
+
+static void
+note_refused(struct client *client, uint64_t sum)
+{
+	size_t at = client->refusals.next++ % REFUSALS_MAX;
+
+	client->refusals.list[at].sum = sum;
+	client->refusals.list[at].until = clock_mono_ms() + REMEMBER_MS;
+}
+
+/* --- The exchange --------------------------------------------------------------------------------- */
+
+struct exchange {
+	struct delivery *d;
+	struct connection *c;
+	struct sasl_login *login;
+	struct failure *f;
+	struct buf line, why;
+};
+
+/* Sends the line, which is a secret, and hears what the server says. */
+static bool
+send_line(struct exchange *x)
+{
+	buf_puts(&x->line, "\r\n");
+	(void)connection_write(x->c, buf_view(&x->line), x->c->st->hello_ms);
+	buf_wipe(&x->line);
+	buf_reset(&x->line);
+	return connection_flush(x->c, x->c->st->hello_ms) &&
+	    connection_hear(x->c, x->c->st->hello_ms);
+}
+
+static bool
+fail(struct exchange *x, const char *dsn)
+{
+	if (x->c->broken != STREAM_OK)
+		failure_by_loss(x->f, x->d->arena, x->c, "performing SASL authentication");
+	else
+		failure_local(x->f, x->d->arena, x->c, dsn, "SASL authentication failed: %s",
+		    buf_cstr(&x->why));
+	return false;
+}
+
+/* The server's own words about a refusal. */
+static bool
+refused(struct exchange *x)
+{
+	const struct settings *st = x->c->st;
+	bool hard = x->c->reply.code == 535 && !st->auth_soft_bounce;
+	struct buf said = {0};
+
+	sasl_login_error(x->login, &x->why);
+	smtp_reply_join(&x->c->reply, &said);
+	failure_local(x->f, x->d->arena, x->c, hard ? "5.7.8" : "4.7.8",
+	    "SASL authentication failed; server %.*s said: %s%s%s", STR_ARG(x->c->peer),
+	    buf_cstr(&said), x->why.len > 0 ? " " : "", buf_cstr(&x->why));
+	x->f->diagnostic = arena_printf(x->d->arena, "smtp; %s", buf_cstr(&said));
+	buf_free(&said);
+	return false;
+}
+
+static struct str
+last_line(const struct connection *c)
+{
+	struct str text = buf_view(&c->reply.text);
+	size_t lf = str_rchr(text, '\n');
+
+	return lf == STR_NPOS ? text : str_from(text, lf + 1);
+}
+
+/* One mechanism. */
+static bool
+run(struct exchange *x)
+{
+	sasl_login_begin(x->login, &x->line);
+	if (!send_line(x))
+		return fail(x, "4.7.0");
+	while (x->c->reply.code == 334) {
+		enum sasl_step step = sasl_login_step(x->login, last_line(x->c), &x->line, &x->why);
+
+		if (!send_line(x) || step == SASL_STEP_CANCEL)
+			return fail(x, "4.7.0");
+	}
+	if (x->c->reply.code != 235)
+		return refused(x);
+	if (!sasl_login_done(x->login, last_line(x->c), &x->why)) {
+		x->c->closing = true;
+		return fail(x, "4.7.0");
+	}
+	return true;
+}
+
+static bool
+log_in(struct exchange *x, const struct server *server, const struct sasl_account *account)
+{
+	struct client *client = x->d->client;
+	enum sasl_channel channel = !x->c->tls ? SASL_CHANNEL_CLEAR
+	    : x->c->tls_verified               ? SASL_CHANNEL_VERIFIED
+					       : SASL_CHANNEL_TLS;
+	uint64_t sum = fingerprint(client, x->c, account);
+	bool ok;
+
+	if (was_refused(client, sum)) {
+		buf_printf(&x->why, "server %.*s has refused this user and password lately",
+		    STR_ARG(x->c->peer));
+		return fail(x, "4.7.8");
+	}
+	x->login = sasl_login_new(client->sasl, channel, str_c(x->c->features.auth), server->name,
+	    server->port, account, &x->why);
+	if (!x->login)
+		return fail(x, "4.7.0");
+	do
+		ok = run(x);
+	while (!ok && x->c->broken == STREAM_OK && !x->c->closing &&
+	    sasl_login_next(x->login, (unsigned)x->c->reply.code));
+	if (!ok && x->c->broken == STREAM_OK && x->c->reply.code == 535)
+		note_refused(client, sum);
+	sasl_login_free(&x->login);
+	return ok;
+}
+
+bool
+login_run(struct delivery *d, struct connection *c, const struct servers *servers,
+    const struct server *server, struct failure *f)
+{
+	struct exchange x = {.d = d, .c = c, .f = f};
+	struct sasl_account account = {0};
+	enum table_status status;
+	bool ok = true;
+
+	if (!d->client->sasl || !sasl_settings_enabled(d->client->sasl))
+		return true;
+	status = sasl_passwords_find(
+	    d->client->passwords, d->m->sender, server->name, servers->nexthop, &account, &x.why);
+	if (status == TABLE_ERROR)
+		ok = fail(&x, "4.3.0");
+	else if (status == TABLE_FOUND && (c->features.bits & FEATURE_AUTH))
+		ok = log_in(&x, server, &account);
+	else
+		c->login_missing = status == TABLE_FOUND;
+	if (!ok)
+		f->unreachable = !f->hard;
+	sasl_account_clear(&account);
+	buf_free(&x.line);
+	buf_free(&x.why);
+	return ok;
+}

@@ -1,0 +1,117 @@
+/*
+ * open - see open.h
+ */
+#include "smtp/open.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "smtp/client.h"
+#include "smtp/login.h"
+
+struct opening {
+	struct delivery *d;
+	const struct servers *servers;
+	const struct server *server;
+	const struct tls_policy *policy;
+	struct failure *f;
+	bool clear; /* without TLS, whatever the server offers */
+};
+
+static bool
+wants_tls(const struct opening *o)
+{
+	return o->policy->level != TLS_NONE && !o->clear;
+}
+
+static enum secure_result
+no_tls(struct opening *o, struct connection *c, const char *dsn, const char *what)
+{
+	if (!tls_level_mandatory(o->policy->level))
+		return SECURE_OK;
+	failure_local(o->f, o->d->arena, c, dsn, "TLS is required, but %s by host %.*s", what,
+	    STR_ARG(c->peer));
+	o->f->unreachable = true;
+	return SECURE_FAILED;
+}
+
+static enum secure_result
+start_tls(struct opening *o, struct connection *c)
+{
+	const struct settings *st = c->st;
+	enum secure_result result;
+
+	if (!(c->features.bits & FEATURE_STARTTLS))
+		return no_tls(o, c, "4.7.4", "was not offered");
+	if (!connection_ask(c, st->starttls_ms, "STARTTLS")) {
+		failure_by_loss(o->f, o->d->arena, c, "sending STARTTLS");
+		o->f->unreachable = true;
+		return tls_level_mandatory(o->policy->level) ? SECURE_FAILED : SECURE_CLEAR;
+	}
+	if (connection_class(c) != 2)
+		return no_tls(o, c, "4.7.5", "STARTTLS was refused");
+	result = secure_start(o->d, c, o->servers, o->server, o->policy, o->f);
+	/* What was said in clear does not count any more (RFC 3207 section 4.2). */
+	if (result == SECURE_OK && !connection_hello(c, o->d->arena, o->f))
+		result = SECURE_FAILED;
+	return result;
+}
+
+/* A connection as far as it goes in one try. *C is NULL when there is none. */
+static enum secure_result
+try_once(struct opening *o, struct connection **c)
+{
+	struct client *client = o->d->client;
+	struct stream *stream = client->connect(&client->settings, o->server);
+	bool wrapped = client->settings.wrapper && wants_tls(o);
+	enum secure_result result = SECURE_OK;
+	int error = errno;
+
+	*c = NULL;
+	if (!stream) {
+		failure_local(o->f, o->d->arena, NULL, "4.4.1", "connect to %.*s: %s",
+		    STR_ARG(o->server->relay), strerror(error));
+		o->f->unreachable = true;
+		return SECURE_FAILED;
+	}
+	*c = connection_new(&client->settings, stream, o->server);
+	(*c)->nexthop = arena_str((*c)->arena, o->servers->nexthop);
+	if (wrapped)
+		result = secure_start(o->d, *c, o->servers, o->server, o->policy, o->f);
+	if (result != SECURE_OK)
+		return result;
+	if (!connection_greet(*c, o->d->arena, o->f)) {
+		o->f->unreachable = !o->f->hard;
+		return SECURE_FAILED;
+	}
+	if (wants_tls(o) && !wrapped)
+		result = start_tls(o, *c);
+	if (result == SECURE_OK && !login_run(o->d, *c, o->servers, o->server, o->f))
+		result = SECURE_FAILED;
+	return result;
+}
+
+struct connection *
+open_connection(struct delivery *d, const struct servers *servers, const struct server *server,
+    const struct tls_policy *policy, struct failure *f)
+{
+	struct opening o = {.d = d, .servers = servers, .server = server, .policy = policy, .f = f};
+	enum secure_result result = SECURE_AGAIN;
+	struct connection *c = NULL;
+
+	/* With an old TLS session, without it, in clear. */
+	for (int i = 0; i < 3 && (result == SECURE_AGAIN || result == SECURE_CLEAR); i++) {
+		connection_free(&c);
+		o.clear = result == SECURE_CLEAR;
+		result = try_once(&o, &c);
+		if (result == SECURE_AGAIN && i > 0)
+			result = tls_level_mandatory(policy->level) ? SECURE_FAILED : SECURE_CLEAR;
+	}
+	if (result == SECURE_OK) {
+		c->once = c->tls && !policy->connection_reuse;
+		return c;
+	}
+	if (c)
+		connection_quit(&c);
+	return NULL;
+}

@@ -1,0 +1,17 @@
+/*
+ * open - from a server's address to a connection that can carry a message
+ */
+#ifndef POSTKEEP_SMTP_CLIENT_OPEN_H
+#define POSTKEEP_SMTP_CLIENT_OPEN_H
+
+#include "smtp/delivery.h"
+#include "smtp/secure.h"
+
+/*
+ * Connects, greets, starts TLS as POLICY demands (once more in clear when that fails and may be), logs in.
+ * NULL: F says why not. Waits.
+ */
+struct connection *open_connection(struct delivery *d, const struct servers *servers,
+    const struct server *server, const struct tls_policy *policy, struct failure *f);
+
+#endif
