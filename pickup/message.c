@@ -20,6 +20,7 @@
 #include "lib/intake/intake.h"
 #include "lib/mail/address.h"
 #include "lib/mail/received.h"
+#include "lib/mail/verp.h"
 #include "lib/queue/submit.h"
 
 #define QMGR_SOCKET "private/qmgr-local"
@@ -186,15 +187,19 @@ parse_rcpts(struct message *m, const struct msg_drop_begin *e, const struct msg_
 	return ok;
 }
 
-/* What the log and, by qmgr, mailq know of the submitter. */
+/* What the log and, by qmgr, mailq know of the submitter, and how the sender is to be written. */
 static struct ipc_list
-attributes(struct message *m)
+attributes(struct message *m, const struct msg_drop_begin *e)
 {
-	struct msg_attr *list = arena_array(m->arena, 1, sizeof(*list));
+	struct msg_attr *list = arena_array(m->arena, 2, sizeof(*list));
 
 	list[0].name = STR("local_uid");
 	list[0].value = arena_printf(m->arena, "%ju", (uintmax_t)m->uid);
-	return (struct ipc_list){.items = list, .count = 1};
+	if (!verp_delimiters_ok(e->verp, conf_str(conf_get(), P_verp_delimiter_filter)))
+		return (struct ipc_list){.items = list, .count = 1};
+	list[1].name = STR(VERP_ATTRIBUTE);
+	list[1].value = e->verp;
+	return (struct ipc_list){.items = list, .count = 2};
 }
 
 bool
@@ -223,7 +228,7 @@ message_envelope(
 		return false;
 	envelope.sender = address_text(&sender, m->arena);
 	envelope.smtputf8 |= utf8 || sender.utf8;
-	envelope.attrs = attributes(m);
+	envelope.attrs = attributes(m, e);
 	start_intake(m, e, &sender);
 	if (!submit_envelope(m->submit, &envelope, list, n_rcpts))
 		m->failed = true;

@@ -314,8 +314,13 @@ send_delivery(struct agent *a, struct delivery *d)
 	    .attrs = {e->attrs, e->n_attrs},
 	    .rcpts = {rcpts, d->count},
 	};
+	struct buf sender = {0};
 	bool ok;
 
+	if (message_verp(msg).len > 0 && d->count == 1) {
+		message_sender(msg, d->rcpts[0], &sender);
+		deliver.sender = buf_view(&sender);
+	}
 	_Static_assert(
 	    sizeof(struct slot_attr) == sizeof(struct msg_attr), "one is sent as the other");
 	fill_rcpts(d, rcpts);
@@ -327,6 +332,7 @@ send_delivery(struct agent *a, struct delivery *d)
 	ok = ipc_send(a->channel, &msg_deliver, &deliver) == IPC_OK && send_content(a, msg) &&
 	    ipc_flush(a->channel) == IPC_OK;
 	free(rcpts);
+	buf_free(&sender);
 	message_unref(msg);
 	return ok;
 }

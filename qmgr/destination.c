@@ -369,7 +369,8 @@ destination_add(struct destination *dest, struct message *msg, size_t index, siz
 		job = job_new(dest, msg);
 	if (!list_empty(&job->deliveries))
 		d = LIST_ITEM(job->deliveries.ends.prev, struct delivery, link);
-	if (!d || d->count >= dest->transport->recipient_limit || d->bytes > DELIVERY_BYTES_MAX)
+	if (!d || d->count >= dest->transport->recipient_limit || d->bytes > DELIVERY_BYTES_MAX ||
+	    message_verp(msg).len > 0)
 		d = delivery_new(job);
 	else if (d->count == d->room)
 		d = delivery_grow(job, d);

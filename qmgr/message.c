@@ -16,6 +16,7 @@
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/mail/dsn.h"
+#include "lib/mail/verp.h"
 #include "lib/service/service.h"
 #include "qmgr/dead.h"
 #include "qmgr/schedule.h"
@@ -495,6 +496,34 @@ message_failed_state(const struct message *msg, size_t index)
 	if (notify && !(notify & DSN_NOTIFY_FAILURE) && !message_is_notice(msg))
 		return SLOT_RCPT_REMOVED;
 	return SLOT_RCPT_FAILED_NOTICE;
+}
+
+struct str
+message_verp(const struct message *msg)
+{
+	const struct slot_envelope *e = &msg->m.envelope;
+
+	if (e->sender.len > 0)
+		for (size_t i = 0; i < e->n_attrs; i++)
+			if (str_eq(e->attrs[i].name, STR(VERP_ATTRIBUTE)) &&
+			    verp_delimiters_ok(e->attrs[i].value, STR_EMPTY))
+				return e->attrs[i].value;
+	return STR_EMPTY;
+}
+
+void
+message_sender(const struct message *msg, size_t index, struct buf *out)
+{
+	const struct slot_envelope *e = &msg->m.envelope;
+	const struct slot_rcpt *r = &e->rcpts[index];
+	struct str verp = message_verp(msg);
+
+	/* The recipient as the sender knows it, before aliases: that is what a list looks for. */
+	if (verp.len)
+		verp_sender(
+		    e->sender, r->orig.len ? r->orig : r->address, verp, MSG_ADDRESS_MAX, out);
+	else
+		buf_str(out, e->sender);
 }
 
 bool

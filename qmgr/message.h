@@ -122,6 +122,10 @@ unsigned message_reason(struct message *msg, const struct outcome *o);
 const struct slot_reason *message_reason_at(const struct message *msg, unsigned n);
 /* The mark of a recipient that has failed for good: is its sender to be told? */
 enum slot_rcpt_state message_failed_state(const struct message *msg, size_t index);
+/* The delimiters of its variable return paths, empty when it has none: then each recipient is one delivery. */
+struct str message_verp(const struct message *msg);
+/* The sender that recipient INDEX sees; appends. */
+void message_sender(const struct message *msg, size_t index, struct buf *out);
 /* Is this a notice itself, whose sender is not to be told anything? */
 bool message_is_notice(const struct message *msg);
 void message_mark_rcpt(

@@ -50,6 +50,8 @@ struct job {
 	uint32_t indexes[RCPTS_MAX];
 	size_t n;
 	size_t bytes;
+	bool verp; /* one recipient in each, to the return path that was made for it */
+	struct buf sender;
 };
 
 bool
@@ -141,7 +143,7 @@ gather(struct job *job, size_t *at)
 {
 	job->n = job->bytes = 0;
 	for (; *at < job->msg->m.header.rcpts; (*at)++) {
-		if (job->n == RCPTS_MAX || job->bytes > RCPTS_BYTES_MAX)
+		if (job->n == (job->verp ? 1 : RCPTS_MAX) || job->bytes > RCPTS_BYTES_MAX)
 			break;
 		if (belongs(job, *at))
 			add_rcpt(job, *at);
@@ -201,7 +203,7 @@ converse(
 	struct msg_notice notice = {
 	    .kind = job->kind,
 	    .id = str_c(msg->m.header.id),
-	    .sender = e->sender,
+	    .sender = job->verp ? buf_view(&job->sender) : e->sender,
 	    .double_bounce = message_is_notice(msg),
 	    .ret = e->ret,
 	    .envid = e->envid,
@@ -275,9 +277,15 @@ send_kind(struct job *job, enum notice_kind kind)
 	size_t at = 0;
 
 	job->kind = kind;
-	while (gather(job, &at))
+	job->verp = kind == NOTICE_FAILURE && message_verp(job->msg).len > 0 &&
+	    !conf_bool(conf_get(), P_disable_verp_bounces);
+	while (gather(job, &at)) {
+		buf_reset(&job->sender);
+		if (job->verp)
+			message_sender(job->msg, job->indexes[0], &job->sender);
 		if (send_one(job))
 			mark_noticed(job);
+	}
 }
 
 static void
@@ -302,6 +310,7 @@ notice_fiber(void *arg)
 		free(request);
 		message_unref(job->msg);
 	}
+	buf_free(&job->sender);
 	free(job);
 	waiting.fibers--;
 }

@@ -18,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
 #include "lib/mail/utf8.h"
+#include "lib/mail/verp.h"
 #include "lib/queue/drop.h"
 #include "lib/queue/users.h"
 #include "sendmail/fail.h"
@@ -121,6 +122,20 @@ set_full_name(struct submission *s)
 	buf_free(&text);
 }
 
+/* The two characters of -XV, or those of main.cf. What is wrong with them is the caller's mistake. */
+static void
+set_verp(struct submission *s)
+{
+	const char *asked = s->options->verp;
+	struct str filter = conf_str(conf_get(), P_verp_delimiter_filter);
+
+	if (!asked)
+		return;
+	s->envelope.verp = *asked ? str_c(asked) : conf_str(conf_get(), P_default_verp_delimiters);
+	if (!verp_delimiters_ok(s->envelope.verp, filter))
+		fail(EX_USAGE, "-XV needs two characters from %.*s", STR_ARG(filter));
+}
+
 static void
 set_envelope(struct submission *s)
 {
@@ -138,6 +153,7 @@ set_envelope(struct submission *s)
 	e->verbose = o->report;
 	e->remove_bcc = true;
 	e->gateway = o->gateway;
+	set_verp(s);
 }
 
 static void

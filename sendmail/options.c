@@ -252,10 +252,14 @@ opt_verbose(struct options *o, const char *value, struct buf *why)
 	return true;
 }
 
+/* -XV, -XV+=: variable return paths. Any other -X is Sendmail's log of traffic. */
 static bool
-opt_traffic(struct options *o, const char *value, struct buf *why)
+opt_extension(struct options *o, const char *value, struct buf *why)
 {
-	(void)o;
+	if (*value == 'V') {
+		o->verp = value + 1;
+		return true;
+	}
 	buf_printf(why, "unsupported: -X%c", *value);
 	return false;
 }
@@ -281,7 +285,7 @@ static const struct row rows[] = {
     {'R', ARG_REQUIRED, opt_return},
     {'U', ARG_NONE, opt_ignored},
     {'V', ARG_REQUIRED, opt_envid},
-    {'X', ARG_REQUIRED, opt_traffic},
+    {'X', ARG_REQUIRED, opt_extension},
     {'b', ARG_REQUIRED, opt_mode},
     {'c', ARG_NONE, opt_ignored},
     {'e', ARG_REQUIRED, opt_ignored},

@@ -24,6 +24,8 @@ struct options {
 	const char *sender;
 	const char *full_name;
 	const char *envid;
+	const char *
+	    verp; /* -XV: delimiters, "" for those of default_verp_delimiters; NULL = not asked for */
 	const char *flush_site, *flush_id;
 	unsigned notify; /* enum dsn_notify bits */
 	enum dsn_ret ret;

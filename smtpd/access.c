@@ -23,6 +23,7 @@ struct access {
 	struct match_list *mynetworks;
 	struct match_list *unlimited;
 	struct match_list *newlines;
+	struct match_list *verp;
 	struct match_list *interfaces; /* this machine's own addresses */
 	int relay_code, unknown_local_code;
 	bool rewrite_interfaces, rewrite_mynetworks; /* local_header_rewrite_clients */
@@ -191,6 +192,7 @@ access_client(struct session *s)
 	buf_free(&why);
 	s->unlimited = has_client(a->unlimited, s);
 	s->newlines_excepted = has_client(a->newlines, s);
+	s->verp = has_client(a->verp, s);
 	s->rewrites = (a->rewrite_mynetworks && s->mynetworks == TABLE_FOUND) ||
 	    (a->rewrite_interfaces && has_client(a->interfaces, s));
 }
@@ -277,6 +279,8 @@ access_new(const struct conf *conf, struct buf *why)
 	if (!compile(&a->mynetworks, conf_str(conf, P_mynetworks), "mynetworks", why) ||
 	    !compile(&a->unlimited, conf_str(conf, P_smtpd_client_event_limit_exceptions),
 		"smtpd_client_event_limit_exceptions", why) ||
+	    !compile(&a->verp, conf_str(conf, P_smtpd_authorized_verp_clients),
+		"smtpd_authorized_verp_clients", why) ||
 	    !compile(&a->newlines, conf_str(conf, P_smtpd_forbid_bare_newline_exclusions),
 		"smtpd_forbid_bare_newline_exclusions", why) ||
 	    !compile(&a->interfaces, buf_view(&own), "inet_interfaces", why))
@@ -293,6 +297,7 @@ access_free(struct access **a)
 	match_list_free(&(*a)->mynetworks);
 	match_list_free(&(*a)->unlimited);
 	match_list_free(&(*a)->newlines);
+	match_list_free(&(*a)->verp);
 	match_list_free(&(*a)->interfaces);
 	free(*a);
 	*a = NULL;

@@ -19,7 +19,7 @@
 struct access *access_new(const struct conf *conf, struct buf *why);
 void access_free(struct access **a);
 
-/* What the lists say of the client, once: fills in s->mynetworks, rewrites, unlimited, newlines_excepted. */
+/* What the lists say of the client, once: fills in s->mynetworks, rewrites, unlimited, newlines_excepted, verp. */
 void access_client(struct session *s);
 
 /*

@@ -18,6 +18,7 @@
 #include "lib/intake/intake.h"
 #include "lib/mail/dsn.h"
 #include "lib/mail/received.h"
+#include "lib/mail/verp.h"
 #include "lib/smtp/dots.h"
 #include "smtpd/transaction.h"
 
@@ -209,6 +210,7 @@ content_envelope(struct content *c)
 	    {STR("client_addr_type"), strchr(s->peer.address, ':') ? STR("inet6") : STR("inet")},
 	    {STR("protocol_name"), str_c(s->protocol)},
 	    {STR("helo_name"), str_c(s->helo)},
+	    {STR(VERP_ATTRIBUTE), t->verp},
 	};
 	struct msg_submit_envelope envelope = {
 	    .sender = address_text(&t->sender, t->arena),
@@ -221,8 +223,11 @@ content_envelope(struct content *c)
 
 	snprintf(port, sizeof(port), "%u", (unsigned)s->peer.port);
 	attrs[2].value = str_c(port);
-	if (!s->helo)
+	/* What there is not is left out; it stands at the end. */
+	if (t->verp.len == 0)
 		envelope.attrs.count--;
+	if (!s->helo)
+		attrs[5] = attrs[--envelope.attrs.count];
 	return s->server->sink->envelope(c->message, &envelope, t->rcpts, t->n_rcpts);
 }
 

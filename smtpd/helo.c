@@ -41,6 +41,7 @@ ehlo_command(struct session *s, const struct command *c)
 	    {EHLO_DSN, "DSN"},
 	    {EHLO_SMTPUTF8, "SMTPUTF8"},
 	    {EHLO_CHUNKING, "CHUNKING"},
+	    {EHLO_XVERP, "XVERP"},
 	};
 	const struct settings *st = &s->server->settings;
 	struct buf text = {0};
@@ -48,7 +49,7 @@ ehlo_command(struct session *s, const struct command *c)
 	helo_said(s, c, "ESMTP");
 	buf_str(&text, s->server->myhostname);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		if (!(st->offered & lines[i].bit))
+		if (!(session_offered(s) & lines[i].bit))
 			continue;
 		buf_printf(&text, "\n%s", lines[i].line);
 		if (lines[i].bit == EHLO_SIZE && st->message_max > 0)

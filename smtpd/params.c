@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/mail/dsn.h"
+#include "lib/mail/verp.h"
 #include "lib/smtp/command.h"
 #include "smtpd/reply.h"
 
@@ -17,8 +18,8 @@ struct target {
 
 struct param_row {
 	const char *key;
-	unsigned needs; /* enum ehlo_keyword: only where it is offered */
-	bool value;     /* must have one; otherwise must have none */
+	unsigned needs;                            /* enum ehlo_keyword: only where it is offered */
+	enum { NO_VALUE, VALUE, ANY_VALUE } value; /* must have none, must have one, may have one */
 	bool (*take)(const struct target *to, struct str value);
 };
 
@@ -101,18 +102,36 @@ take_orcpt(const struct target *to, struct str value)
 	return true;
 }
 
+/* For a sender whom bounces can reach (the null sender cannot be varied). */
+static bool
+take_xverp(const struct target *to, struct str value)
+{
+	const struct settings *st = &to->session->server->settings;
+	struct transaction *t = to->transaction;
+
+	t->verp = value.len ? arena_str(t->arena, value) : st->verp_default;
+	return !address_is_null(&t->sender) && verp_delimiters_ok(t->verp, st->verp_filter);
+}
+
 static const struct param_row mail_rows[] = {
-    {"SIZE", EHLO_SIZE, true, take_size},
-    {"BODY", EHLO_8BITMIME, true, take_body},
-    {"SMTPUTF8", EHLO_SMTPUTF8, false, take_smtputf8},
-    {"RET", EHLO_DSN, true, take_ret},
-    {"ENVID", EHLO_DSN, true, take_envid},
+    {"SIZE", EHLO_SIZE, VALUE, take_size},
+    {"BODY", EHLO_8BITMIME, VALUE, take_body},
+    {"SMTPUTF8", EHLO_SMTPUTF8, NO_VALUE, take_smtputf8},
+    {"RET", EHLO_DSN, VALUE, take_ret},
+    {"ENVID", EHLO_DSN, VALUE, take_envid},
+    {"XVERP", EHLO_XVERP, ANY_VALUE, take_xverp},
 };
 
 static const struct param_row rcpt_rows[] = {
-    {"NOTIFY", EHLO_DSN, true, take_notify},
-    {"ORCPT", EHLO_DSN, true, take_orcpt},
+    {"NOTIFY", EHLO_DSN, VALUE, take_notify},
+    {"ORCPT", EHLO_DSN, VALUE, take_orcpt},
 };
+
+static bool
+value_as_wanted(const struct param_row *row, const struct smtp_param *p)
+{
+	return row->value == ANY_VALUE || p->has_value == (row->value == VALUE);
+}
 
 static bool
 take_params(const struct target *to, const struct param_row *rows, size_t n, struct str rest)
@@ -128,11 +147,12 @@ take_params(const struct target *to, const struct param_row *rows, size_t n, str
 
 		while (i < n && !str_eq_nocase(p.key, str_c(rows[i].key)))
 			i++;
-		if (i == n || !(st->offered & rows[i].needs)) {
+		if (i == n || !(session_offered(s) & rows[i].needs)) {
 			reply(s, 555, "5.5.4", "Unsupported option: %.*s", STR_ARG(p.key));
 			return false;
 		}
-		if (seen & 1U << i || p.has_value != rows[i].value || !rows[i].take(to, p.value)) {
+		if (seen & 1U << i || !value_as_wanted(&rows[i], &p) ||
+		    !rows[i].take(to, p.value)) {
 			reply(s, 501, "5.5.4", "Error: bad %s parameter", rows[i].key);
 			return false;
 		}

@@ -28,6 +28,7 @@ static const struct {
     {"DSN", EHLO_DSN},
     {"SMTPUTF8", EHLO_SMTPUTF8},
     {"CHUNKING", EHLO_CHUNKING},
+    {"XVERP", EHLO_XVERP},
 };
 
 static enum newline_policy
@@ -47,7 +48,7 @@ static unsigned
 offered_keywords(const struct conf *conf)
 {
 	unsigned offered = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
-	    EHLO_DSN | EHLO_CHUNKING;
+	    EHLO_DSN | EHLO_CHUNKING | EHLO_XVERP;
 	struct str rest = conf_str(conf, P_smtpd_discard_ehlo_keywords), item;
 
 	if (!conf_bool(conf, P_disable_vrfy_command))
@@ -92,6 +93,8 @@ read_settings(struct settings *st, const struct conf *conf)
 	st->newlines = newline_policy_of(conf_str(conf, P_smtpd_forbid_bare_newline));
 	st->newline_code = (int)conf_int(conf, P_smtpd_forbid_bare_newline_reject_code);
 	st->offered = offered_keywords(conf);
+	st->verp_default = conf_str(conf, P_default_verp_delimiters);
+	st->verp_filter = conf_str(conf, P_verp_delimiter_filter);
 	st->helo_required = conf_bool(conf, P_smtpd_helo_required);
 	st->strict_envelopes = conf_bool(conf, P_strict_rfc821_envelopes);
 	st->disable_vrfy = conf_bool(conf, P_disable_vrfy_command);

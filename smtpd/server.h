@@ -39,6 +39,7 @@ enum ehlo_keyword {
 	EHLO_DSN = 64,
 	EHLO_SMTPUTF8 = 128,
 	EHLO_CHUNKING = 256,
+	EHLO_XVERP = 512, /* to clients in smtpd_authorized_verp_clients */
 };
 
 /* main.cf, read once. */
@@ -57,7 +58,8 @@ struct settings {
 	unsigned prefix4, prefix6; /* bits of an address that make one client */
 	enum newline_policy newlines;
 	int newline_code;
-	unsigned offered; /* enum ehlo_keyword bits */
+	unsigned offered;                     /* enum ehlo_keyword bits; see session_offered() */
+	struct str verp_default, verp_filter; /* delimiters; views of the configuration */
 	bool helo_required, strict_envelopes, disable_vrfy, soft_bounce, forbid_pipelining;
 	bool smtputf8, strict_smtputf8, port_logging;
 };

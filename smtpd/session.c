@@ -101,6 +101,12 @@ input_text(struct stream *client, struct buf *out)
 	}
 }
 
+unsigned
+session_offered(const struct session *s)
+{
+	return s->server->settings.offered & ~(s->verp ? 0u : (unsigned)EHLO_XVERP);
+}
+
 bool
 session_pipelining(struct session *s)
 {

@@ -42,6 +42,7 @@ struct session {
 	bool rewrites;                /* in local_header_rewrite_clients */
 	bool unlimited;               /* in smtpd_client_event_limit_exceptions */
 	bool newlines_excepted;       /* in smtpd_forbid_bare_newline_exclusions */
+	bool verp;                    /* in smtpd_authorized_verp_clients */
 	bool ended;                   /* no further command is read */
 	bool pipelining_said, newline_said; /* logged once */
 	unsigned errors;
@@ -72,6 +73,9 @@ bool session_pipelining(struct session *s);
  * what comes at smtpd_minimum_rate or faster; never beyond the session's own end.
  */
 fiber_deadline session_deadline(const struct session *s, int64_t started, uint64_t bytes);
+
+/* What EHLO offers this client: enum ehlo_keyword bits. */
+unsigned session_offered(const struct session *s);
 
 /* names.c: fills PEER in from the socket's addresses, or for the user of a stand-alone session. */
 void peer_from_socket(

@@ -26,6 +26,7 @@ struct transaction {
 	uint64_t size;          /* SIZE=, 0 = not given */
 	uint64_t ret;           /* enum dsn_ret */
 	struct str envid;
+	struct str verp; /* XVERP=: two characters, or empty */
 	bool body_8bit;
 	bool smtputf8; /* asked for */
 	bool utf8;     /* an address is not ASCII */

@@ -16,6 +16,7 @@
 #define NOTIFY_MAX 15      /* all bits of enum dsn_notify */
 #define CODE_MAX 599       /* SMTP replies */
 #define DSN_MAX 16         /* "5.123.123" and to spare */
+#define VERP_MAX 2         /* delimiters */
 #define WORD_MAX 32        /* a state, an action */
 #define HOST_MAX 400       /* "host[address]:port", "dns; host" */
 #define NEXTHOP_MAX 1100   /* a host, or what transport_maps says */
@@ -341,6 +342,7 @@ static const struct ipc_field drop_begin_fields[] = {
     IPC_FIELD(struct msg_drop_begin, verbose, IPC_BOOL, 0),
     IPC_FIELD(struct msg_drop_begin, remove_bcc, IPC_BOOL, 0),
     IPC_FIELD(struct msg_drop_begin, gateway, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_drop_begin, verp, IPC_STR, VERP_MAX),
 };
 MESSAGE(drop_begin, 80);
 
@@ -409,6 +411,7 @@ static const struct {
     {"reverse_client_name", true},
     {"helo_name", true},
     {"protocol_name", true},
+    {"verp", true},
     {"log_client_name", false},
     {"log_client_address", false},
     {"log_client_port", false},

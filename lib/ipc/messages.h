@@ -393,6 +393,7 @@ struct msg_drop_begin {
 	bool verbose;
 	bool remove_bcc; /* -t: Bcc: goes from the header */
 	bool gateway;    /* -G: not of local origin, no rewriting */
+	struct str verp; /* delimiters of variable return paths, or empty */
 };
 
 struct msg_drop_commit {

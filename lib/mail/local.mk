@@ -15,7 +15,8 @@ libpostkeep_la_SOURCES += \
 	lib/mail/replies.c lib/mail/replies.h \
 	lib/mail/replies_table.c lib/mail/replies_table.h \
 	lib/mail/transfer.c lib/mail/transfer.h \
-	lib/mail/utf8.c lib/mail/utf8.h
+	lib/mail/utf8.c lib/mail/utf8.h \
+	lib/mail/verp.c lib/mail/verp.h
 
 EXTRA_DIST += tests/data/email-addresses.tsv tests/data/email-addresses.LICENSE
 if HAVE_CMOCKA
@@ -24,7 +25,10 @@ tests_unit_test_downgrade_SOURCES = tests/unit/test_downgrade.c
 tests_unit_test_downgrade_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_downgrade_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_mail_address tests/unit/test_mail_header tests/unit/test_mail_text \
-	tests/unit/test_notice_file tests/unit/test_replies
+	tests/unit/test_notice_file tests/unit/test_replies tests/unit/test_verp
+tests_unit_test_verp_SOURCES = tests/unit/test_verp.c
+tests_unit_test_verp_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_verp_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_notice_file_SOURCES = tests/unit/test_notice_file.c
 tests_unit_test_notice_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_notice_file_LDADD = libpostkeep.la $(CMOCKA_LIBS)

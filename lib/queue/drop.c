@@ -18,7 +18,8 @@
 #define SUM_DIGITS 16
 #define VERSION_SUM 2   /* has a K record */
 #define VERSION_RCPTS 3 /* O and P records */
-#define VERSION_LAST 3
+#define VERSION_VERP 4  /* has an X record */
+#define VERSION_LAST 4
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -83,7 +84,7 @@ drop_write_begin(struct buf *out, const struct msg_drop_begin *e)
 	char flags[8];
 	size_t n = 0;
 
-	write_record(out, 'V', STR("3"));
+	write_record(out, 'V', e->verp.len ? STR("4") : STR("3"));
 	write_record(out, 'S', e->sender);
 	if (e->full_name.len && printable(e->full_name))
 		write_record(out, 'N', cut_utf8(e->full_name, DROP_NAME_MAX));
@@ -106,6 +107,8 @@ drop_write_begin(struct buf *out, const struct msg_drop_begin *e)
 		flags[n++] = 'g';
 	if (n)
 		write_record(out, 'F', str_n(flags, n));
+	if (e->verp.len)
+		write_record(out, 'X', e->verp);
 }
 
 /* "type;address", whatever an address of that type looks like. */
@@ -377,11 +380,11 @@ read_text(struct drop_reader *r, struct str value, size_t max, struct str *out)
 static bool
 read_attribute(struct drop_reader *r, const struct record *rec)
 {
-	static const char letters[] = "SNETQF";
+	static const char letters[] = "SNETQFX";
 	const char *at = rec->letter ? strchr(letters, rec->letter) : NULL;
 	unsigned bit;
 
-	if (at == NULL)
+	if (at == NULL || (rec->letter == 'X' && r->version < VERSION_VERP))
 		return false;
 	bit = 1u << (at - letters);
 	if (r->seen & bit)
@@ -398,6 +401,8 @@ read_attribute(struct drop_reader *r, const struct record *rec)
 		return read_ret(r, rec->value);
 	case 'Q':
 		return read_notify(rec->value, &r->envelope.notify);
+	case 'X':
+		return rec->value.len == 2 && read_text(r, rec->value, 2, &r->envelope.verp);
 	default:
 		return read_flags(r, rec->value);
 	}

@@ -8,7 +8,7 @@
  * The stream is a sequence of records. A record is one letter, the length of its value in decimal
  * (no leading zeros), a colon, the value, a line feed:
  *
- *	V1:3                     version of the format; first
+ *	V1:3                     version of the format; first; 4 when there is an X
  *	S17:alice@example.org    sender, external form; empty = the null sender; once
  *	N5:Alice                 full name, for a From: that is missing
  *	E6:abc123                ENVID, decoded
@@ -16,6 +16,7 @@
  *	Q15:success,failure      NOTIFY for all recipients: never, or a list of success, failure, delay
  *	F2:8b                    flags: 8 body is 8-bit, u SMTPUTF8, v verify only, r report the first
  *	                         attempt, b remove Bcc:, g gateway (no rewriting)
+ *	X2:+=                    delimiters of variable return paths (VERP)
  *	O19:rfc822;bob@a.example  ORCPT of the next recipient, decoded
  *	P5:never                 NOTIFY of the next recipient, instead of Q's; behind its O
  *	R3:bob                   a recipient, external form; at least one, behind all of the above

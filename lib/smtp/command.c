@@ -99,12 +99,12 @@ valid_keyword(struct str s)
 
 /* 1*(%d33-60 / %d62-126), and UTF-8 by RFC 6531 section 3.3. */
 static bool
-valid_value(struct str s, bool utf8)
+valid_value(struct str s, bool utf8, bool equals)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 
-		if (c <= 32 || c == '=' || c == 127 || (c > 127 && !utf8))
+		if (c <= 32 || (c == '=' && !equals) || c == 127 || (c > 127 && !utf8))
 			return false;
 	}
 	return s.len > 0 && (!utf8 || utf8_valid(s));
@@ -127,7 +127,9 @@ smtp_param_next(struct str *rest, bool utf8, struct smtp_param *p)
 	p->has_value = equals != STR_NPOS;
 	p->key = str_sub(word, 0, p->has_value ? equals : word.len);
 	p->value = p->has_value ? str_from(word, equals + 1) : STR_EMPTY;
-	if (!valid_keyword(p->key) || (p->has_value && !valid_value(p->value, utf8)))
+	/* The delimiters of XVERP= are "+=", usually, whatever RFC 5321 says of values. */
+	if (!valid_keyword(p->key) ||
+	    (p->has_value && !valid_value(p->value, utf8, str_eq_nocase(p->key, STR("XVERP")))))
 		return SMTP_PARAM_BAD;
 	return SMTP_PARAM_OK;
 }

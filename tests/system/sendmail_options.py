@@ -103,8 +103,9 @@ class Case(unittest.TestCase):
         os.unlink(path)
         records = parse_drop(data)
         content = b"".join(records.get("D", []))
-        self.assertIn(records["V"], ([b"1"], [b"3"]))
-        self.assertEqual(len(records.get("K", [])), int(records["V"] == [b"3"]))
+        self.assertIn(records["V"], ([b"1"], [b"3"], [b"4"]))
+        self.assertEqual(records["V"] == [b"4"], "X" in records)
+        self.assertEqual(len(records.get("K", [])), int(records["V"] != [b"1"]))
         self.assertEqual(records["Z"], [str(len(content)).encode()])
         records["D"] = content
         return records
@@ -123,6 +124,14 @@ class Case(unittest.TestCase):
 
 
 class Envelope(Case):
+    def test_verp(self):
+        """-XV asks for variable return paths: with the delimiters of main.cf, or others that it allows."""
+        self.assertNotIn("X", self.accept("bob"))
+        self.assertEqual(self.accept("-XV", "bob")["X"], [b"+="])
+        self.assertEqual(self.accept("-XV-=", "bob")["X"], [b"-="])
+        for delimiters in ("+", "+=+", "ab", "@="):
+            self.assertIn("-XV needs two characters from -=+", self.refuse(USAGE, "-XV" + delimiters, "bob"))
+
     def test_plain(self):
         m = self.accept("bob")
         self.assertEqual(m["S"], [LOGIN.encode()])

@@ -576,6 +576,37 @@ def newlines_noted(s):
     s.logged("bare <LF> received after EHLO from localhost[127.0.0.1]")
 
 
+@test("smtpd_authorized_verp_clients=127.0.0.1")
+def verp(s):
+    """Who may ask for variable return paths, with which delimiters, for whom."""
+    c = s.client(ehlo=None)
+    c.send("EHLO x\r\n")
+    assert "XVERP" in c.reply()
+    for parameter, answer in (("XVERP", "250"), ("XVERP=+=", "250"), ("xverp=-+", "250"),
+                              ("XVERP=", "501 5.5.4"), ("XVERP=+", "501 5.5.4"), ("XVERP=ab", "501 5.5.4"),
+                              ("XVERP=+=+", "501 5.5.4"), ("XVERP XVERP", "501 5.5.4"),
+                              ("SIZE=1=1", "501 5.5.4")):
+        c.say("MAIL FROM:<a@b.example> " + parameter, answer)
+        c.say("RSET", "250")
+    c.say("MAIL FROM:<> XVERP", "501 5.5.4 Error: bad XVERP parameter")
+    c.say("MAIL FROM:<a@b.example> XVERP=-=", "250")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    c.say("DATA", "354")
+    c.send("Subject: x\r\n\r\nx\r\n")
+    queue_id = c.say(".", "250 2.0.0 Ok: queued as ").split()[-1]
+    assert b"verp" in queued_content(s, queue_id) and b"-=" in queued_content(s, queue_id)
+    stranger = s.client(source=STRANGER, ehlo=None)
+    stranger.send("EHLO x\r\n")
+    assert "XVERP" not in stranger.reply()
+    stranger.say("MAIL FROM:<a@b.example> XVERP", "555 5.5.4 Unsupported option: XVERP")
+
+
+@test()
+def verp_for_nobody(s):
+    c = s.client()
+    c.say("MAIL FROM:<a@b.example> XVERP", "555 5.5.4")
+
+
 # ---- Chunks -----------------------------------------------------------------------------------------
 
 

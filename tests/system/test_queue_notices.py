@@ -149,6 +149,41 @@ class Notices(Rig):
         self.assertEqual({r["address"].split("@")[0]: (r["action"], r["remote_mta"]) for r in notice["rcpts"]},
                          {"plain": ("relayed", "dns; mx.example.net"), "here": ("delivered", "")})
 
+    def test_verp(self):
+        """Each recipient is one delivery, from a sender made for it, and bounces go there."""
+        self.daemons.configure("local_destination_recipient_limit = 50\n")
+
+        def decide(delivery, content):
+            return (refuse if delivery["rcpts"][0]["address"][0] == "n" else deliver)(delivery, content)
+        self.start_all(decide)
+        rcpts = ["bob@example.com", {"address": "nobody@example.com", "orig": "friend@example.com"}, "n2@example.com"]
+        attrs = [{"name": "verp", "value": "+="}]
+        self.removed(ipc.submit(self.net(), CONTENT, sender="list@example.org", rcpts=rcpts, attrs=attrs))
+        made = {"bob@example.com": "list+bob=example.com@example.org",
+                "nobody@example.com": "list+friend=example.com@example.org",
+                "n2@example.com": "list+n2=example.com@example.org"}
+        self.assertEqual({d["rcpts"][0]["address"]: d["sender"] for d, _ in self.agent.deliveries}, made)
+        self.assertEqual(sorted(len(d["rcpts"]) for d, _ in self.agent.deliveries), [1, 1, 1])
+        told = {n["sender"]: [r["address"] for r in n["rcpts"]] for n, _ in self.bounce.notices}
+        self.assertEqual(told, {made[a]: [a] for a in made if a[0] == "n"})
+        self.assertNotIn(True, [n["double_bounce"] for n, _ in self.bounce.notices])
+        # Delimiters that make no address, and the null sender, leave all as it was.
+        for sender, value in (("list@example.org", "@@"), ("list@example.org", "+"), ("", "+=")):
+            queue_id = ipc.submit(self.net(), CONTENT, sender=sender, rcpts=["bob@example.com"],
+                                  attrs=[{"name": "verp", "value": value}])
+            self.removed(queue_id)
+            self.assertEqual(self.agent.deliveries[-1][0]["sender"], sender)
+
+    def test_verp_bounces_together(self):
+        self.daemons.configure("disable_verp_bounces = yes\n")
+        self.start_all(refuse)
+        self.removed(ipc.submit(self.net(), CONTENT, sender="list@example.org",
+                                rcpts=["n1@example.com", "n2@example.com"],
+                                attrs=[{"name": "verp", "value": "+="}]))
+        notice, _ = self.bounce.wait(1)
+        self.assertEqual(notice["sender"], "list@example.org")
+        self.assertEqual([r["address"] for r in notice["rcpts"]], ["n1@example.com", "n2@example.com"])
+
     def test_report(self):
         """sendmail -bv and -v: one report for all, whatever became of each; nothing delivered by -bv."""
         self.bounce = Bounce(self.daemons)

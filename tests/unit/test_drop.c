@@ -53,22 +53,25 @@ read_all(
 	return event;
 }
 
+static const struct msg_drop_begin full_envelope = {
+    .sender = STR("alice@example.org"),
+    .full_name = STR("Alice A."),
+    .envid = STR("env 1"),
+    .ret = DSN_RET_HDRS,
+    .notify = DSN_NOTIFY_SUCCESS | DSN_NOTIFY_DELAY,
+    .smtputf8 = true,
+    .body_8bit = true,
+    .verify_only = true,
+    .verbose = true,
+    .remove_bcc = true,
+    .gateway = true,
+    .verp = STR("+="),
+};
+
 static void
 test_round_trip(void **state)
 {
-	const struct msg_drop_begin e = {
-	    .sender = STR("alice@example.org"),
-	    .full_name = STR("Alice A."),
-	    .envid = STR("env 1"),
-	    .ret = DSN_RET_HDRS,
-	    .notify = DSN_NOTIFY_SUCCESS | DSN_NOTIFY_DELAY,
-	    .smtputf8 = true,
-	    .body_8bit = true,
-	    .verify_only = true,
-	    .verbose = true,
-	    .remove_bcc = true,
-	    .gateway = true,
-	};
+	const struct msg_drop_begin e = full_envelope;
 	static const size_t steps[] = {1, 2, 7, 1000000};
 	struct buf stream = {0};
 	struct buf big = {0};
@@ -100,6 +103,7 @@ test_round_trip(void **state)
 		assert_true(str_eq(got->envid, e.envid));
 		assert_int_equal(got->ret, e.ret);
 		assert_int_equal(got->notify, e.notify);
+		assert_true(str_eq(got->verp, e.verp));
 		assert_true(got->smtputf8 && got->body_8bit && got->verify_only && got->verbose &&
 		    got->remove_bcc && got->gateway);
 		assert_string_equal(buf_cstr(&rcpts),
@@ -118,6 +122,7 @@ test_round_trip(void **state)
 /* Streams that are taken: the least of them, and each kind of record. */
 static const char *const good[] = {
     HEAD RCPT "Z1:0\n",
+    "V1:4\nS0:\nX2:+=\n" RCPT "Z1:0\n",
     "V1:1\nS0:\n" RCPT "Z1:0\n",
     HEAD "T4:full\n" RCPT RCPT "D2:\r\n\nZ1:2\n",
     HEAD "Q5:never\n" RCPT "D1:a\nD2:\r\n\nZ1:3\n",
@@ -147,9 +152,11 @@ test_good(void **state)
 
 /* Streams that are refused as soon as the fault is seen. */
 static const char *const bad[] = {
-    "xx", "V1:2\n" HEAD RCPT "Z1:0\n", "V1:4\nS5:alice\n" RCPT "Z1:0\n",
+    "xx", "V1:2\n" HEAD RCPT "Z1:0\n", "V1:5\nS5:alice\n" RCPT "Z1:0\n",
     "V1:0\nS5:alice\n" RCPT "Z1:0\n", "V2:31\nS5:alice\n" RCPT "Z1:0\n",
     /* What older versions have not. */
+    "V1:3\nS0:\nX2:+=\n" RCPT "Z1:0\n", "V1:4\nS0:\nX1:+\n" RCPT "Z1:0\n",
+    "V1:4\nS0:\nX3:+=+\n" RCPT "Z1:0\n", "V1:4\nS0:\nX2:+=\nX2:+=\n" RCPT "Z1:0\n",
     HEAD "O3:a;b\n" RCPT "Z1:0\n", HEAD "P5:never\n" RCPT "Z1:0\n",
     "V1:2\nS5:alice\nO3:a;b\n" RCPT "Z1:0\n",
     /* Without a recipient behind it, twice, or the wrong way round. */
