@@ -33,6 +33,7 @@ dns_ascii(struct str domain, struct arena *arena, struct str *out, struct buf *w
 {
 	uint8_t *result = NULL;
 	char text[UTF8_MAX + 1];
+	struct str normal;
 	int err;
 
 	*out = domain;
@@ -54,5 +55,8 @@ dns_ascii(struct str domain, struct arena *arena, struct str *out, struct buf *w
 	}
 	*out = lower(str_c((const char *)result), arena);
 	idn2_free(result);
-	return true;
+	if (dns_name_normal(*out, arena, &normal))
+		return true;
+	buf_puts(why, "the domain name has an empty label, or one that is too long");
+	return false;
 }

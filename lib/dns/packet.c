@@ -18,8 +18,8 @@
 #define HEADER 12
 #define FLAG_AD 0x20 /* in byte 3 of the header */
 #define FLAG_CD 0x10
-/* Text of the names and data of one answer, altogether; what is beyond is not looked at. */
-#define TEXT_MAX ((size_t)256 * 1024)
+/* Records, and text of the names and data, of one answer, altogether; what is beyond is not looked at. */
+#define TEXT_MAX ((size_t)512 * 1024)
 #define NO_TTL 60     /* of a "no" that does not say how long it holds */
 #define JUMPS_MAX 127 /* pointers in one name: a name has no more labels */
 
@@ -349,7 +349,7 @@ keep(const struct reader *r, const struct rr *rr, struct arena *arena, struct fo
 	if (!read_data(r, rr, arena, &record))
 		return false;
 	if (found->n == found->room) {
-		size_t room = found->room ? found->room * 4 : 8;
+		size_t room = found->room ? found->room * 2 : 8;
 		struct dns_record *larger = arena_array(arena, room, sizeof(*larger));
 
 		if (found->n > 0)
@@ -505,7 +505,11 @@ conclude(struct dns_reply *out, const struct answer_section *section, struct rea
 		fail(out, "malformed answer");
 	else if (section->aliased && !authority.soa)
 		out->kind = DNS_REPLY_ALIAS;
-	else if (authority.soa || authoritative || (recursive && !authority.ns))
+	else if (authority.soa)
+		out->kind = DNS_REPLY_NO_DATA;
+	else if (section->count > 0)
+		fail(out, "malformed answer");
+	else if (authoritative || (recursive && !authority.ns))
 		out->kind = DNS_REPLY_NO_DATA;
 	else
 		fail(out, "lame server: it refers to others");
