@@ -37,6 +37,12 @@ admin_postsuper_SOURCES = admin/postsuper.c $(QUEUE_TOOL) $(QUEUE_TOOL_OFFLINE)
 admin_postsuper_LDADD = libpostkeep.la
 admin_postsuper_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
+# Look-up tables.
+sbin_PROGRAMS += admin/postmap
+admin_postmap_SOURCES = admin/postmap.c admin/postmap_make.c admin/postmap_make.h $(QUEUE_TOOL)
+admin_postmap_LDADD = libpostkeep-tables.la libpostkeep.la
+admin_postmap_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
 # Starts, stops, checks and maintains the suite.
 sbin_PROGRAMS += admin/postkeep
 admin_postkeep_SOURCES = \

@@ -5,7 +5,7 @@ libproxymap_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += proxymap/proxymap
 proxymap_proxymap_SOURCES = proxymap/main.c
-proxymap_proxymap_LDADD = libproxymap.la libpostkeep.la
+proxymap_proxymap_LDADD = libproxymap.la libpostkeep-tables.la libpostkeep.la
 proxymap_proxymap_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 if HAVE_CMOCKA

@@ -17,6 +17,7 @@
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
 #include "lib/service/service.h"
+#include "lib/table/table_db.h"
 #include "proxymap/tables.h"
 
 /* Bytes of a value that can be answered: the limit of lookup_answer.value. */
@@ -38,6 +39,7 @@ proxymap_open_resources(void)
 		log_debug("the user database does not know root");
 	if (!getgrgid(0))
 		log_debug("the group database does not know group 0");
+	table_register_db();
 	return true;
 }
 

@@ -17,7 +17,7 @@ libqmgr_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += qmgr/qmgr
 qmgr_qmgr_SOURCES = qmgr/main.c
-qmgr_qmgr_LDADD = libqmgr.la libpostkeep.la
+qmgr_qmgr_LDADD = libqmgr.la libpostkeep-tables.la libpostkeep.la
 qmgr_qmgr_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 if HAVE_CMOCKA

@@ -14,6 +14,7 @@
 #include "lib/fiber/fiber.h"
 #include "lib/route/route.h"
 #include "lib/service/service.h"
+#include "lib/table/table_db.h"
 #include "qmgr/admin.h"
 #include "qmgr/agent.h"
 #include "qmgr/dead.h"
@@ -31,6 +32,7 @@ qmgr_before(void)
 {
 	struct buf why = {0};
 
+	table_register_db();
 	/* What a bad list concerns is deferred and says so; the rest of the mail goes on. */
 	if (!route_prepare(conf_get(), false, &why))
 		log_error("%s", buf_cstr(&why));

@@ -9,19 +9,14 @@
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
-
-struct map {
-	struct table *table; /* NULL: wrong says why */
-	struct buf wrong;
-};
+#include "lib/table/maps.h"
 
 struct sasl_passwords {
 	char *param;
 	char *delimiter;           /* between name and password */
 	char *extension_delimiter; /* recipient_delimiter: any of these */
 	bool by_sender;
-	struct map *maps;
-	size_t n;
+	struct table_maps maps;
 };
 
 static struct str
@@ -40,7 +35,6 @@ struct sasl_passwords *
 sasl_passwords_new(const struct conf *conf, const char *prefix, struct table_paths *paths)
 {
 	struct sasl_passwords *p = MEM_NEW(struct sasl_passwords);
-	struct str rest = value_of(conf, prefix, "sasl_password_maps"), item;
 	struct buf param = {0};
 
 	buf_printf(&param, "%s_sasl_password_maps", prefix);
@@ -49,14 +43,7 @@ sasl_passwords_new(const struct conf *conf, const char *prefix, struct table_pat
 	p->extension_delimiter = mem_strdup(conf_cstr(conf, P_recipient_delimiter));
 	p->by_sender = str_eq(str_c(prefix), STR("smtp")) &&
 	    conf_bool(conf, P_smtp_sender_dependent_authentication);
-	while (conf_list_next(&rest, &item)) {
-		struct map *m;
-
-		p->maps = mem_resize(p->maps, (p->n + 1) * sizeof(*p->maps));
-		m = &p->maps[p->n++];
-		*m = (struct map){0};
-		m->table = table_open_preloaded(item, p->param, paths, &m->wrong);
-	}
+	table_maps_preload(&p->maps, value_of(conf, prefix, "sasl_password_maps"), p->param, paths);
 	return p;
 }
 
@@ -65,11 +52,7 @@ sasl_passwords_free(struct sasl_passwords **p)
 {
 	if (!*p)
 		return;
-	for (size_t i = 0; i < (*p)->n; i++) {
-		table_close(&(*p)->maps[i].table);
-		buf_free(&(*p)->maps[i].wrong);
-	}
-	free((*p)->maps);
+	table_maps_close(&(*p)->maps);
 	free((*p)->param);
 	free((*p)->delimiter);
 	free((*p)->extension_delimiter);
@@ -86,30 +69,18 @@ sasl_passwords_by_sender(const struct sasl_passwords *p)
 /* --- Search ---------------------------------------------------------------------------------- */
 
 static enum table_status
-look_up(struct sasl_passwords *p, struct str key, struct buf *value, struct buf *why)
+look_up(struct sasl_passwords *p, struct str key, bool whole, struct buf *value, struct buf *why)
 {
-	enum table_status status = TABLE_NOT_FOUND;
-
 	if (key.len == 0)
 		return TABLE_NOT_FOUND;
-	for (size_t i = 0; i < p->n && status == TABLE_NOT_FOUND; i++) {
-		struct map *m = &p->maps[i];
-		struct buf cause = {0};
-
-		status = m->table ? table_lookup(m->table, key, value, &cause) : TABLE_ERROR;
-		if (status == TABLE_ERROR)
-			buf_printf(why, "%s: %.*s", p->param,
-			    STR_ARG(buf_view(m->table ? &cause : &m->wrong)));
-		buf_free(&cause);
-	}
-	return status;
+	return table_maps_lookup(&p->maps, key, whole, value, why);
 }
 
 /* user+extension@domain, user@domain, @domain */
 static enum table_status
 by_sender(struct sasl_passwords *p, struct str sender, struct buf *value, struct buf *why)
 {
-	enum table_status status = look_up(p, sender, value, why);
+	enum table_status status = look_up(p, sender, true, value, why);
 	size_t at = str_rchr(sender, '@'), plus = STR_NPOS;
 	struct buf key = {0};
 
@@ -120,10 +91,10 @@ by_sender(struct sasl_passwords *p, struct str sender, struct buf *value, struct
 	if (plus != STR_NPOS && plus > 0) {
 		buf_str(&key, str_sub(sender, 0, plus));
 		buf_str(&key, str_from(sender, at));
-		status = look_up(p, buf_view(&key), value, why);
+		status = look_up(p, buf_view(&key), false, value, why);
 	}
 	if (status == TABLE_NOT_FOUND)
-		status = look_up(p, str_from(sender, at), value, why);
+		status = look_up(p, str_from(sender, at), false, value, why);
 	buf_free(&key);
 	return status;
 }
@@ -153,9 +124,9 @@ sasl_passwords_find(struct sasl_passwords *p, struct str sender, struct str host
 	if (p->by_sender && sender.len > 0)
 		status = by_sender(p, sender, &value, why);
 	if (status == TABLE_NOT_FOUND)
-		status = look_up(p, host, &value, why);
+		status = look_up(p, host, true, &value, why);
 	if (status == TABLE_NOT_FOUND)
-		status = look_up(p, nexthop, &value, why);
+		status = look_up(p, nexthop, true, &value, why);
 	if (status == TABLE_FOUND)
 		split(p, buf_view(&value), account);
 	buf_wipe(&value);

@@ -10,12 +10,17 @@ libpostkeep_la_SOURCES += \
 	lib/table/table_regexp.c \
 	lib/table/table_text.c \
 	lib/table/table_unix.c
+libpostkeep_tables_la_SOURCES += lib/table/table_db.c lib/table/table_db.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_match_list tests/unit/test_table
 tests_unit_test_match_list_SOURCES = tests/unit/test_match_list.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
 tests_unit_test_match_list_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_match_list_LDADD = libpostkeep.la $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_table_db
+tests_unit_test_table_db_SOURCES = tests/unit/test_table_db.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_table_db_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_table_db_LDADD = libpostkeep-tables.la libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test_table.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
 tests_unit_test_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_table_LDADD = libpostkeep.la $(CMOCKA_LIBS)

@@ -213,6 +213,15 @@ table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why
 	return status;
 }
 
+bool
+table_each(struct table *t, table_entry_fn fn, void *arg, struct buf *why)
+{
+	if (t->type->each)
+		return t->type->each(t->state, fn, arg, why);
+	buf_printf(why, "tables of the type %s cannot be listed", t->type->name);
+	return false;
+}
+
 /* --- static: -------------------------------------------------------------------------------- */
 
 /* "{ text }" without its braces; anything else as it is. */
@@ -292,6 +301,14 @@ inline_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 	return table_entries_get(state, key, value) ? TABLE_FOUND : TABLE_NOT_FOUND;
 }
 
+static bool
+inline_each(void *state, table_entry_fn fn, void *arg, struct buf *why)
+{
+	(void)why;
+	table_entries_each(state, fn, arg);
+	return true;
+}
+
 static void
 inline_close(void *state)
 {
@@ -304,5 +321,6 @@ const struct table_type table_type_inline = {.name = "inline",
     .open = inline_open,
     .lookup = inline_lookup,
     .close = inline_close,
+    .each = inline_each,
     .fold = true,
     .plain = true};

@@ -68,6 +68,21 @@ bool table_is_pattern(const struct table *t);
 const char *const *table_types(void);
 
 /*
+ * Calls FN with each entry, in no order, or as they are matched. False with WHY: the table cannot be listed, or not
+ * all of it could be read. For postmap -s.
+ */
+typedef void (*table_entry_fn)(void *arg, struct str key, struct str value);
+bool table_each(struct table *t, table_entry_fn fn, void *arg, struct buf *why);
+/*
+ * The entries of the text of a table, in its order, twice when they stand there twice: for postmap. KEY is as it is
+ * looked up but not folded; VALUE is empty when there is none.
+ */
+typedef void (*table_line_fn)(void *arg, size_t line, struct str key, struct str value);
+void table_text_each(struct str text, table_line_fn fn, void *arg);
+/* Appends S in lower case (ASCII), as keys are folded. */
+void table_fold(struct str s, struct buf *out);
+
+/*
  * Match lists: $mynetworks, $mydestination, $relay_domains, … Items: a pattern, "!pattern", "/file",
  * "type:table". Compiled once per snapshot, matched often.
  */

@@ -26,10 +26,11 @@ struct table_type {
 	 * cannot, or has nothing to read (then it is plain).
 	 */
 	void (*preload)(void *state, struct table_paths *paths);
-	bool fold;  /* keys are folded to lower case before the look-up */
-	bool plain; /* needs nothing but its spec */
-	bool
-	    pattern; /* keys are matched, not found: of long ones the beginning, and never parts of one */
+	/* As table_each(); NULL: it cannot be listed. */
+	bool (*each)(void *state, table_entry_fn fn, void *arg, struct buf *why);
+	bool fold;    /* keys are folded to lower case before the look-up */
+	bool plain;   /* needs nothing but its spec */
+	bool pattern; /* keys are matched: the beginning of long ones, never parts */
 };
 
 extern const struct table_type table_type_static, table_type_inline, table_type_text,
@@ -47,8 +48,7 @@ struct table_db_ops {
 	enum table_status (*lookup)(
 	    void *state, struct str key, struct buf *value, struct buf *why);
 	/* FN is called with every entry. False with WHY: not all could be read. */
-	bool (*each)(void *state, void (*fn)(void *arg, struct str key, struct str value),
-	    void *arg, struct buf *why);
+	bool (*each)(void *state, table_entry_fn fn, void *arg, struct buf *why);
 	void (*close)(void *state);
 };
 /* What table_register_db() has given; NULL if it was not called. */
@@ -94,6 +94,7 @@ struct table_entries *table_entries_new(void);
 void table_entries_free(struct table_entries **e);
 /* The key is folded. False when there is one already, which stays. */
 bool table_entries_add(struct table_entries *e, struct str key, struct str value);
+void table_entries_each(const struct table_entries *e, table_entry_fn fn, void *arg);
 /* KEY folded already. */
 bool table_entries_get(const struct table_entries *e, struct str key, struct buf *value);
 
@@ -102,8 +103,5 @@ bool table_entries_get(const struct table_entries *e, struct str key, struct buf
  * off, and the colon of an alias; VALUE is a view of TEXT, empty when there is none.
  */
 void table_split_line(struct str text, struct buf *key, struct str *value);
-
-/* Appends S in lower case (ASCII). */
-void table_fold(struct str s, struct buf *out);
 
 #endif

@@ -71,6 +71,17 @@ table_entries_get(const struct table_entries *e, struct str key, struct buf *val
 	return true;
 }
 
+void
+table_entries_each(const struct table_entries *e, table_entry_fn fn, void *arg)
+{
+	size_t cursor = 0;
+	struct str key;
+	void *value;
+
+	while (hash_next(e->index, &cursor, &key, &value))
+		fn(arg, key, *(struct str *)value);
+}
+
 /* --- Lines ---------------------------------------------------------------------------------- */
 
 /* Where the key at the start of LINE ends; blanks within double quotes belong to it. */
@@ -120,6 +131,22 @@ table_split_line(struct str text, struct buf *key, struct str *value)
 	*value = str_trim(str_from(text, end));
 }
 
+void
+table_text_each(struct str text, table_line_fn fn, void *arg)
+{
+	struct buf line = {0}, key = {0};
+	size_t number = 0, first = 0;
+
+	while (table_text_line(&text, &line, &number, &first)) {
+		struct str value;
+
+		table_split_line(buf_view(&line), &key, &value);
+		fn(arg, first, buf_view(&key), value);
+	}
+	buf_wipe(&line);
+	buf_free(&key);
+}
+
 /* --- Reading -------------------------------------------------------------------------------- */
 
 enum text_kind {
@@ -141,28 +168,33 @@ struct text_table {
 	void *db;                  /* open, for look-ups; NULL when it is not used */
 };
 
+struct reading {
+	const char *path;
+	struct table_entries *entries;
+	size_t warnings;
+};
+
+static void
+read_entry(void *arg, size_t line, struct str key, struct str value)
+{
+	struct reading *r = arg;
+	const char *wrong = NULL;
+
+	if (value.len == 0)
+		wrong = "a key without a value is left out";
+	else if (!table_entries_add(r->entries, key, value))
+		wrong = "this key stands there already, the first one counts";
+	if (wrong && ++r->warnings <= WARNINGS_MAX)
+		log_warning("%s, line %zu: %s", r->path, line, wrong);
+}
+
 static struct table_entries *
 read_entries(const struct text_table *t, struct str content)
 {
-	struct table_entries *e = table_entries_new();
-	struct buf line = {0}, key = {0};
-	size_t number = 0, first = 0, warnings = 0;
+	struct reading r = {t->file.path, table_entries_new(), 0};
 
-	while (table_text_line(&content, &line, &number, &first)) {
-		const char *wrong = NULL;
-		struct str value;
-
-		table_split_line(buf_view(&line), &key, &value);
-		if (value.len == 0)
-			wrong = "a key without a value is left out";
-		else if (!table_entries_add(e, buf_view(&key), value))
-			wrong = "this key stands there already, the first one counts";
-		if (wrong && ++warnings <= WARNINGS_MAX)
-			log_warning("%s, line %zu: %s", t->file.path, first, wrong);
-	}
-	buf_wipe(&line);
-	buf_free(&key);
-	return e;
+	table_text_each(content, read_entry, &r);
+	return r.entries;
 }
 
 static enum text_kind
@@ -305,6 +337,38 @@ text_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 	return status;
 }
 
+/* All entries, of the text or else of the database. */
+static bool
+text_each(void *state, table_entry_fn fn, void *arg, struct buf *why)
+{
+	struct text_table *t = state;
+	struct buf content = {0}, cause = {0};
+	enum table_file_status status = TABLE_FILE_SAME;
+	bool ok = true;
+
+	if (!t->frozen)
+		status = table_file_look(&t->file, &content, &cause);
+	if (status == TABLE_FILE_NEW) {
+		table_entries_free(&t->entries);
+		t->entries = read_entries(t, buf_view(&content));
+	}
+	if (status != TABLE_FILE_ERROR && t->entries) {
+		table_entries_each(t->entries, fn, arg);
+	} else if (t->frozen) {
+		buf_str(why, buf_view(&t->wrong));
+		ok = false;
+	} else if (db_ready(t, why)) {
+		ok = table_db_ops()->each(t->db, fn, arg, why);
+	} else {
+		if (why->len == 0)
+			buf_printf(why, "table %.*s: %s", STR_ARG(t->spec), buf_cstr(&cause));
+		ok = false;
+	}
+	buf_wipe(&content);
+	buf_free(&cause);
+	return ok;
+}
+
 static void
 add_entry(void *arg, struct str key, struct str value)
 {
@@ -370,4 +434,5 @@ const struct table_type table_type_text = {.name = "texthash",
     .lookup = text_lookup,
     .close = text_close,
     .preload = text_preload,
+    .each = text_each,
     .fold = true};

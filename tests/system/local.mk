@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/system/test_log.py \
 	tests/system/test_message.py \
 	tests/system/test_pass.py \
+	tests/system/test_postmap.py \
 	tests/system/test_queue.py tests/system/test_queue_clock.py tests/system/test_queue_files.py \
 	tests/system/test_queue_limits.py tests/system/test_queue_notices.py tests/system/test_queue_orders.py \
 	tests/system/test_scheduler.py \
