@@ -52,7 +52,8 @@ admin_postkeep_SOURCES = \
 	admin/postkeep_routes.c \
 	admin/postkeep_run.c \
 	admin/postkeep_setup.c \
-	admin/postkeep_start.c
+	admin/postkeep_start.c \
+	admin/postkeep_tables.c
 admin_postkeep_LDADD = libpostkeep.la
 admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 

@@ -46,9 +46,15 @@ void postkeep_print_problems(const struct conf_problems *problems, bool notes);
 
 /* check.c: everything that can be looked at. HOSTS: in DNS too, which may take seconds. */
 void postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems);
-/* routes.c: transports, next hops and passwords; LOOK_UP the hosts. */
+/* routes.c: transports and next hops; LOOK_UP the hosts. */
 void postkeep_check_routes(
     const struct conf *c, const struct plan *plan, bool look_up, struct conf_problems *problems);
+/*
+ * tables.c: the tables in files that parameters in use name. FILE and LINE: of the line of master.cf whose -o settings
+ * C has; NULL: those of main.cf.
+ */
+void postkeep_check_tables(
+    const struct conf *c, const char *file, size_t line, struct conf_problems *problems);
 
 /*
  * Runs ARGV[0] (absolute, or looked for in the system's directories) with a clean environment and waits:

@@ -58,6 +58,7 @@ check_overrides(const struct postkeep *p, const struct plan *plan, struct conf_p
 			if (!reported(&p->problems, &found.list[j]))
 				conf_problem(problems, found.list[j].severity, plan->file, e->line,
 				    "service %s: %s", e->name, found.list[j].text);
+		postkeep_check_tables(c, plan->file, e->line, problems);
 		conf_problems_free(&found);
 		conf_free(&c);
 	}
@@ -116,48 +117,6 @@ check_domains(const struct conf *c, struct conf_problems *problems)
 		if (i == 0 || !by_intent(c, class_params[i]))
 			check_class(c, i, seen, problems);
 	hash_free(&seen, NULL);
-}
-
-/* "hash:/etc/aliases": the path of a table that is read from a text file; NULL for another item. */
-static char *
-text_table(struct str item)
-{
-	static const char *const types[] = {
-	    "hash", "btree", "lmdb", "cdb", "dbm", "texthash", "regexp", "pcre", "cidr"};
-	size_t colon;
-
-	if (str_starts(item, STR("proxy:")))
-		item = str_from(item, 6);
-	colon = str_chr(item, ':');
-	if (colon == STR_NPOS || colon + 1 >= item.len || item.data[colon + 1] != '/')
-		return NULL;
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (str_eq(str_sub(item, 0, colon), str_c(types[i])))
-			return str_dup(str_from(item, colon + 1));
-	return NULL;
-}
-
-static void
-check_table_files(const struct conf *c, struct conf_problems *problems)
-{
-	for (enum param p = 0; p < PARAM_COUNT; p++) {
-		struct str rest = conf_str(c, p), item;
-		const char *file = NULL;
-		size_t line = 0;
-
-		if (param_infos[p].state != PARAM_STATE_USED || !conf_is_set(c, p, &file, &line))
-			continue;
-		while (conf_list_next(&rest, &item)) {
-			char *path = text_table(item);
-
-			if (path && access(path, R_OK) < 0)
-				conf_problem(problems, CONF_ERROR, file, line,
-				    "%.*s: cannot read %s (%s): mail that needs it would be put "
-				    "off; make the file or remove the table",
-				    STR_ARG(param_name(p)), path, strerror(errno));
-			free(path);
-		}
-	}
 }
 
 static void
@@ -268,7 +227,7 @@ postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems)
 	plan = plan_load(p->conf, p->config_dir, problems);
 	check_overrides(p, plan, problems);
 	check_domains(p->conf, problems);
-	check_table_files(p->conf, problems);
+	postkeep_check_tables(p->conf, NULL, 0, problems);
 	check_templates(p->conf, problems);
 	postkeep_check_routes(p->conf, plan, hosts, problems);
 	check_files(p, problems);

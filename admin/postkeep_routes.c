@@ -271,29 +271,6 @@ static const struct {
     {P_transport_maps, "transport_maps", true, false},
 };
 
-/* What strangers can read, they can log in with. */
-static void
-check_passwords(const struct conf *c, struct conf_problems *problems)
-{
-	struct str rest = conf_str(c, P_smtp_sasl_password_maps), item;
-	const char *file = NULL;
-	size_t line = 0;
-
-	conf_is_set(c, P_smtp_sasl_password_maps, &file, &line);
-	while (conf_list_next(&rest, &item)) {
-		size_t slash = str_chr(item, '/');
-		char *path = slash == STR_NPOS ? NULL : str_dup(str_from(item, slash));
-		struct stat st;
-
-		if (path && stat(path, &st) == 0 && (st.st_mode & 077))
-			conf_problem(problems, CONF_WARNING, file, line,
-			    "smtp_sasl_password_maps: %s has passwords and can be read by others "
-			    "(mode %04o): chmod 600 %s",
-			    path, (unsigned)(st.st_mode & 07777), path);
-		free(path);
-	}
-}
-
 /* --- Look-ups ------------------------------------------------------------------------------- */
 
 /* What the child says of a host: one byte. */
@@ -419,7 +396,6 @@ postkeep_check_routes(
 		while (sources[i].tables && conf_list_next(&rest, &item))
 			table_each(item, on_entry, &r);
 	}
-	check_passwords(c, problems);
 	if (look_up)
 		check_hosts(&r);
 	for (size_t i = 0; i < r.n_hosts; i++) {

@@ -186,7 +186,7 @@ class Postmap(unittest.TestCase):
         self.assertIn("broken.db", self.words)
         with open(broken, "rb") as f:
             self.assertEqual(f.read(), b"no database at all")
-        self.postmap("nosuch:x", status=1)
+        self.postmap("nosuch:x", status=64)
         self.assertIn('unsupported table type "nosuch"', self.words)
         for args in ([], ["-z", "x"], ["-q", "a", "-s", "x"]):
             self.postmap(*args, status=64)
