@@ -238,7 +238,7 @@ list(char **specs, size_t n)
 		struct table *t = open_table(specs[i]);
 		struct buf why = {0};
 
-		if (!table_each(t, print_entry, &any, &why))
+		if (!table_list(t, print_entry, &any, &why))
 			tool_fail(EXIT_FAILURE, "%s", buf_cstr(&why));
 		table_close(&t);
 	}

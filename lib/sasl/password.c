@@ -41,8 +41,8 @@ sasl_passwords_new(const struct conf *conf, const char *prefix, struct table_pat
 	p->param = buf_take(&param);
 	p->delimiter = str_dup(value_of(conf, prefix, "sasl_password_result_delimiter"));
 	p->extension_delimiter = mem_strdup(conf_cstr(conf, P_recipient_delimiter));
-	p->by_sender = str_eq(str_c(prefix), STR("smtp")) &&
-	    conf_bool(conf, P_smtp_sender_dependent_authentication);
+	p->by_sender =
+	    str_eq(value_of(conf, prefix, "sender_dependent_authentication"), STR("yes"));
 	table_maps_preload(&p->maps, value_of(conf, prefix, "sasl_password_maps"), p->param, paths);
 	return p;
 }

@@ -15,8 +15,8 @@
 struct sasl_passwords;
 
 /*
- * Reads PREFIX_sasl_password_maps, …_password_result_delimiter and, for "smtp",
- * smtp_sender_dependent_authentication. Before confinement and with the rights of the one who runs it:
+ * Reads PREFIX_sasl_password_maps, …_password_result_delimiter and
+ * PREFIX_sender_dependent_authentication. Before confinement and with the rights of the one who runs it:
  * file tables are read now and for good, their paths added to PATHS (NULL: not wanted). Never NULL: a table
  * that cannot be read gives TABLE_ERROR at each search that gets as far as it.
  */

@@ -214,7 +214,7 @@ table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why
 }
 
 bool
-table_each(struct table *t, table_entry_fn fn, void *arg, struct buf *why)
+table_list(struct table *t, table_entry_fn fn, void *arg, struct buf *why)
 {
 	if (t->type->each)
 		return t->type->each(t->state, fn, arg, why);

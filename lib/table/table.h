@@ -72,7 +72,7 @@ const char *const *table_types(void);
  * all of it could be read. For postmap -s.
  */
 typedef void (*table_entry_fn)(void *arg, struct str key, struct str value);
-bool table_each(struct table *t, table_entry_fn fn, void *arg, struct buf *why);
+bool table_list(struct table *t, table_entry_fn fn, void *arg, struct buf *why);
 /*
  * The entries of the text of a table, in its order, twice when they stand there twice: for postmap. KEY is as it is
  * looked up but not folded; VALUE is empty when there is none.

@@ -26,7 +26,7 @@ struct table_type {
 	 * cannot, or has nothing to read (then it is plain).
 	 */
 	void (*preload)(void *state, struct table_paths *paths);
-	/* As table_each(); NULL: it cannot be listed. */
+	/* As table_list(); NULL: it cannot be listed. */
 	bool (*each)(void *state, table_entry_fn fn, void *arg, struct buf *why);
 	bool fold;    /* keys are folded to lower case before the look-up */
 	bool plain;   /* needs nothing but its spec */

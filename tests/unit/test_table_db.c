@@ -260,7 +260,7 @@ test_each(void **state)
 	setup(&r, false);
 	make(&r, false, true, some);
 	reopen(&r);
-	assert_true(table_each(r.t, count, &l, &why));
+	assert_true(table_list(r.t, count, &l, &why));
 	assert_int_equal(l.n, 3);
 	assert_true(l.key);
 	l = (struct list){0};
@@ -268,13 +268,13 @@ test_each(void **state)
 	assert_int_equal(l.n, 3);
 	fixture_write(r.dir, "t", text, strlen(text));
 	l = (struct list){0};
-	assert_true(table_each(r.t, count, &l, &why));
+	assert_true(table_list(r.t, count, &l, &why));
 	assert_int_equal(l.n, 2);
 	assert_true(l.key);
 	unlink(buf_cstr(&r.text));
 	unlink(buf_cstr(&r.db));
 	reopen(&r);
-	assert_false(table_each(r.t, count, &l, &why));
+	assert_false(table_list(r.t, count, &l, &why));
 	assert_true(why.len > 0);
 	buf_free(&why);
 	teardown(&r);
