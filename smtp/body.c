@@ -9,10 +9,24 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
+#include "lib/intake/outgoing.h"
 #include "lib/smtp/dots.h"
 #include "smtp/client.h"
 
 #define CHUNKS_AHEAD 8 /* of BDAT, sent and not yet answered */
+
+/* What becomes of content in the server's form. */
+enum form { FORM_MEMORY, FORM_DOTS, FORM_CHUNKS };
+
+struct body {
+	struct delivery *d;
+	struct connection *c;
+	enum form form;
+	struct dots_encoder encoder;
+	struct buf *wire;
+	unsigned missing; /* answers to chunks */
+	enum body_result result;
+};
 
 bool
 body_wanted(const struct delivery *d)
@@ -21,17 +35,118 @@ body_wanted(const struct delivery *d)
 	return !d->content.lost && !stream_readable(ipc_stream(d->content.channel));
 }
 
-void
-body_encode(struct delivery *d, struct buf *out)
+/* --- Sending -------------------------------------------------------------------------------------- */
+
+/* Hears answers to chunks until at most AHEAD are missing. */
+static enum body_result
+hear_chunks(struct body *b, unsigned ahead)
 {
-	struct dots_encoder e;
+	struct connection *c = b->c;
+
+	while (b->missing > ahead || (b->missing > 0 && stream_buffered(c->stream) > 0)) {
+		if (!connection_hear(c, c->st->data_xfer_ms))
+			return BODY_BROKEN;
+		b->missing--;
+		if (connection_class(c) != 2)
+			return BODY_REFUSED;
+	}
+	return BODY_SENT;
+}
+
+static enum body_result
+send_chunk(struct body *b, bool last)
+{
+	struct connection *c = b->c;
+
+	connection_say(c, "BDAT %zu%s", b->wire->len, last ? " LAST" : "");
+	if (!connection_write(c, buf_view(b->wire), c->st->data_xfer_ms) ||
+	    !connection_flush(c, c->st->data_xfer_ms))
+		return BODY_BROKEN;
+	buf_reset(b->wire);
+	if (!last)
+		b->missing++;
+	return hear_chunks(b, last ? 0 : CHUNKS_AHEAD);
+}
+
+/* A piece of content, as it is to arrive. */
+static bool
+take(void *arg, struct str piece)
+{
+	struct body *b = arg;
+
+	dots_encode(&b->encoder, piece, b->wire);
+	if (b->form == FORM_CHUNKS && b->wire->len >= CONTENT_KEPT) {
+		b->result = send_chunk(b, false);
+	} else if (b->form == FORM_DOTS) {
+		if (!connection_write(b->c, buf_view(b->wire), b->c->st->data_xfer_ms))
+			b->result = BODY_BROKEN;
+		buf_reset(b->wire);
+	}
+	return b->result == BODY_SENT;
+}
+
+/* --- Between -------------------------------------------------------------------------------------- */
+
+static bool
+is_fine(struct body *b, const struct outgoing *o, enum outgoing_status status, struct failure *f)
+{
+	struct dsn_split why;
+	char dsn[DSN_TEXT_SIZE];
+
+	if (status == OUTGOING_OK || status == OUTGOING_SINK_FAILED)
+		return status == OUTGOING_OK;
+	dsn_split(outgoing_why(o), &why);
+	dsn_text(&why.dsn, dsn);
+	failure_local(f, b->d->arena, NULL,
+	    why.dsn.class ? arena_cstr(b->d->arena, str_c(dsn)) : "4.3.0", "%.*s",
+	    STR_ARG(why.text));
+	b->result = BODY_STOPPED;
+	return false;
+}
+
+/* All content through the rules. */
+static void
+feed_edited(struct body *b, bool convert, struct failure *f)
+{
+	struct outgoing *o = outgoing_new(b->d->client->rules, b->d->m->id, convert, take, b);
+	struct str piece;
+	bool ok = true;
+
+	while (ok && content_next(&b->d->content, &piece))
+		ok = is_fine(b, o, outgoing_data(o, piece), f);
+	/* What was cut off must not be completed. */
+	if (ok && !b->d->content.lost)
+		(void)is_fine(b, o, outgoing_end(o), f);
+	outgoing_free(&o);
+}
+
+static void
+feed(struct body *b, bool convert, struct failure *f)
+{
+	const struct outgoing_rules *rules = b->d->client->rules;
 	struct str piece;
 
-	dots_encoder_init_plain(&e, (size_t)d->client->settings.line_max);
-	(void)content_rewind(&d->content);
-	while (content_next(&d->content, &piece))
-		dots_encode(&e, piece, out);
-	dots_encode_end(&e, out);
+	if (rules && (convert || outgoing_edits(rules)))
+		feed_edited(b, convert, f);
+	else
+		while (content_next(&b->d->content, &piece) && take(b, piece))
+			;
+	if (b->d->content.lost)
+		b->result = BODY_LOST;
+}
+
+/* --- The forms ------------------------------------------------------------------------------------ */
+
+enum body_result
+body_encode(
+    struct delivery *d, struct connection *c, bool convert, struct buf *out, struct failure *f)
+{
+	struct body b = {.d = d, .c = c, .form = FORM_MEMORY, .wire = out};
+
+	dots_encoder_init_plain(&b.encoder, (size_t)c->st->line_max);
+	feed(&b, convert, f);
+	dots_encode_end(&b.encoder, out);
+	return b.result;
 }
 
 /* "PIX" firewalls lose the end of data when it comes in one packet with content. */
@@ -49,82 +164,40 @@ pause_for_pix(struct delivery *d, struct connection *c)
 }
 
 enum body_result
-body_send_dots(struct delivery *d, struct connection *c)
+body_send_dots(struct delivery *d, struct connection *c, bool convert, struct failure *f)
 {
-	int64_t ms = c->st->data_xfer_ms;
-	struct dots_encoder e;
 	struct buf wire = {0};
-	struct str piece;
-	bool ok = true;
+	struct body b = {.d = d, .c = c, .form = FORM_DOTS, .wire = &wire};
 
-	dots_encoder_init(&e, (size_t)c->st->line_max);
-	while (ok && content_next(&d->content, &piece)) {
-		buf_reset(&wire);
-		dots_encode(&e, piece, &wire);
-		ok = connection_write(c, buf_view(&wire), ms);
+	dots_encoder_init(&b.encoder, (size_t)c->st->line_max);
+	feed(&b, convert, f);
+	if (b.result == BODY_SENT && !body_wanted(d))
+		b.result = BODY_LOST;
+	if (b.result == BODY_SENT) {
+		dots_encode_end(&b.encoder, &wire);
+		if (!pause_for_pix(d, c) ||
+		    !connection_write(c, buf_view(&wire), c->st->data_xfer_ms) ||
+		    !connection_flush(c, c->st->data_xfer_ms))
+			b.result = BODY_BROKEN;
 	}
-	buf_reset(&wire);
-	if (ok && (!body_wanted(d) || d->content.lost)) {
-		buf_free(&wire);
-		return BODY_LOST;
-	}
-	dots_encode_end(&e, &wire);
-	ok = ok && pause_for_pix(d, c) && connection_write(c, buf_view(&wire), ms) &&
-	    connection_flush(c, ms);
 	buf_free(&wire);
-	return ok ? BODY_SENT : d->content.lost ? BODY_LOST : BODY_BROKEN;
-}
-
-/* Hears answers to chunks until at most AHEAD are missing. */
-static enum body_result
-hear_chunks(struct connection *c, unsigned *missing, unsigned ahead)
-{
-	while (*missing > ahead || (*missing > 0 && stream_buffered(c->stream) > 0)) {
-		if (!connection_hear(c, c->st->data_xfer_ms))
-			return BODY_BROKEN;
-		--*missing;
-		if (connection_class(c) != 2)
-			return BODY_REFUSED;
-	}
-	return BODY_SENT;
-}
-
-static enum body_result
-send_chunk(struct connection *c, struct str chunk, bool last, unsigned *missing)
-{
-	connection_say(c, "BDAT %zu%s", chunk.len, last ? " LAST" : "");
-	if (!connection_write(c, chunk, c->st->data_xfer_ms) ||
-	    !connection_flush(c, c->st->data_xfer_ms))
-		return BODY_BROKEN;
-	if (last)
-		return hear_chunks(c, missing, 0);
-	++*missing;
-	return hear_chunks(c, missing, CHUNKS_AHEAD);
+	return b.result;
 }
 
 enum body_result
-body_send_chunks(struct delivery *d, struct connection *c)
+body_send_chunks(struct delivery *d, struct connection *c, bool convert, struct failure *f)
 {
-	enum body_result result = BODY_SENT;
-	struct dots_encoder e;
 	struct buf wire = {0};
-	struct str piece;
-	unsigned missing = 0;
+	struct body b = {.d = d, .c = c, .form = FORM_CHUNKS, .wire = &wire};
 
-	dots_encoder_init_plain(&e, (size_t)c->st->line_max);
-	while (result == BODY_SENT && content_next(&d->content, &piece)) {
-		dots_encode(&e, piece, &wire);
-		if (wire.len < CONTENT_KEPT)
-			continue;
-		result = send_chunk(c, buf_view(&wire), false, &missing);
-		buf_reset(&wire);
-	}
-	if (result == BODY_SENT && (d->content.lost || !body_wanted(d)))
-		result = BODY_LOST;
-	if (result == BODY_SENT) {
-		dots_encode_end(&e, &wire);
-		result = send_chunk(c, buf_view(&wire), true, &missing);
+	dots_encoder_init_plain(&b.encoder, (size_t)c->st->line_max);
+	feed(&b, convert, f);
+	if (b.result == BODY_SENT && !body_wanted(d))
+		b.result = BODY_LOST;
+	if (b.result == BODY_SENT) {
+		dots_encode_end(&b.encoder, &wire);
+		b.result = send_chunk(&b, true);
 	}
 	buf_free(&wire);
-	return result;
+	return b.result;
 }

@@ -1,5 +1,8 @@
 /*
  * body - the content on its way to the server, after DATA or in the chunks of BDAT
+ *
+ * Between the channel and the server's form stands what lib/intake/outgoing.h does to content: rewriting,
+ * header checks, and the conversion to 7 bits for a server without 8BITMIME.
  */
 #ifndef POSTKEEP_SMTP_CLIENT_BODY_H
 #define POSTKEEP_SMTP_CLIENT_BODY_H
@@ -11,14 +14,19 @@ enum body_result {
 	BODY_BROKEN,  /* the connection is, before the end was sent */
 	BODY_REFUSED, /* a chunk was: C->reply says why */
 	BODY_LOST,    /* the channel is lost: the connection must be closed as it is */
+	BODY_STOPPED, /* it cannot go this way, F says why: the connection must be closed as it is */
 };
 
-/* Small content in its form for BDAT, appended to OUT. */
-void body_encode(struct delivery *d, struct buf *out);
+/* CONVERT: to 7 bits. F is set with BODY_STOPPED alone. */
+/* Small content in its form for BDAT, appended to OUT. BODY_SENT: it is there, nothing was sent. */
+enum body_result body_encode(
+    struct delivery *d, struct connection *c, bool convert, struct buf *out, struct failure *f);
 /* After 354: content, dots doubled, and the last dot. Waits. */
-enum body_result body_send_dots(struct delivery *d, struct connection *c);
+enum body_result body_send_dots(
+    struct delivery *d, struct connection *c, bool convert, struct failure *f);
 /* BDAT commands and chunks, the last one too; all answers but the last are heard. Waits. */
-enum body_result body_send_chunks(struct delivery *d, struct connection *c);
+enum body_result body_send_chunks(
+    struct delivery *d, struct connection *c, bool convert, struct failure *f);
 /* Does the queue manager still wait for the result? Asked before the end of the message is sent. */
 bool body_wanted(const struct delivery *d);
 

@@ -38,6 +38,12 @@ client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct
 	if (!sasl_prepare(why))
 		log_warning("%s", buf_cstr(why));
 	buf_reset(why);
+	client->rules = outgoing_rules_new(conf, lmtp, &client->paths, why);
+	if (why->len > 0)
+		log_warning("%s", buf_cstr(why));
+	buf_reset(why);
+	if (client->settings.filter_replies)
+		client->settings.rules = client->rules;
 	client->sasl = sasl_settings_new(conf, prefix, &client->paths);
 	client->passwords = sasl_passwords_new(conf, prefix, &client->paths);
 	return true;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/intake/outgoing.h"
 #include "lib/sasl/password.h"
 #include "lib/sasl/sasl.h"
 #include "lib/table/maps.h"
@@ -42,7 +43,8 @@ struct client {
 	struct sasl_settings *sasl; /* NULL: no logins */
 	struct sasl_passwords *passwords;
 	struct refusals refusals;
-	struct table_paths paths; /* files that were read */
+	struct outgoing_rules *rules; /* NULL: content and addresses go as they are */
+	struct table_paths paths;     /* files that were read */
 };
 
 /* Reads all that the client needs of CONF and of files. False with WHY. Not on a fiber. */

@@ -5,7 +5,9 @@
 
 #include <stdlib.h>
 
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/intake/outgoing.h"
 #include "smtp/server.h"
 
 /* Of a line that is kept; longer ones are read to their end and cut. */
@@ -39,6 +41,7 @@ connection_free(struct connection **c)
 	stream_close(&gone->stream);
 	smtp_reply_free(&gone->reply);
 	buf_free(&gone->long_line);
+	buf_free(&gone->filtered);
 	arena_free(&gone->arena);
 	free(gone);
 }
@@ -106,6 +109,20 @@ connection_flush(struct connection *c, int64_t ms)
 	return good(c, stream_flush(c->stream));
 }
 
+/* smtp_reply_filter. A table that does not answer changes nothing. */
+static void
+filter_line(struct connection *c, struct str *line)
+{
+	struct buf why = {0};
+
+	buf_reset(&c->filtered);
+	if (outgoing_reply(c->st->rules, *line, &c->filtered, &why) == OUTGOING_OK)
+		*line = buf_view(&c->filtered);
+	else
+		log_warning("%s", buf_cstr(&why));
+	buf_free(&why);
+}
+
 /* A line without its end; of a long one the first part. */
 static bool
 read_line(struct connection *c, struct str *line)
@@ -129,6 +146,8 @@ read_line(struct connection *c, struct str *line)
 	if (!good(c, status))
 		return false;
 	*line = str_trim_end(*line);
+	if (c->st->rules)
+		filter_line(c, line);
 	return true;
 }
 

@@ -39,6 +39,7 @@ struct connection {
 	bool login_missing;      /* there is an account, and the server offers no AUTH */
 	bool once;               /* for one message only */
 	struct smtp_reply reply; /* the last one */
+	struct buf filtered;     /* what smtp_reply_filter made of a line */
 	struct buf long_line;    /* the first part of a line that is too long */
 	enum stream_status broken;
 	bool nonsense; /* broken because what came was no reply */

@@ -71,6 +71,8 @@ static bool
 send_result(const struct delivery *d, const struct target *t, struct ipc_channel *channel)
 {
 	int64_t now = clock_wall_us();
+	struct buf dsn = {0}, text = {0};
+	bool ok;
 	struct msg_result r = {
 	    .id = d->m->id,
 	    .attempt = d->m->attempt,
@@ -88,7 +90,18 @@ send_result(const struct delivery *d, const struct target *t, struct ipc_channel
 	    .conn_use = t->conn_use,
 	};
 
-	return ipc_send(channel, &msg_result, &r) == IPC_OK;
+	if (d->client->rules)
+		outgoing_result(d->client->rules, r.dsn, r.text, &dsn, &text);
+	if (dsn.len > 0) {
+		r.dsn = buf_view(&dsn);
+		r.text = str_sub(buf_view(&text), 0, MSG_TEXT_MAX);
+		if (t->status != DELIVERY_SENT)
+			r.status = dsn.data[0] == '5' ? DELIVERY_BOUNCED : DELIVERY_DEFERRED;
+	}
+	ok = ipc_send(channel, &msg_result, &r) == IPC_OK;
+	buf_free(&dsn);
+	buf_free(&text);
+	return ok;
 }
 
 bool

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "lib/intake/outgoing.h"
 #include "lib/mail/address.h"
 #include "lib/mail/dsn.h"
 #include "lib/smtp/command.h"
@@ -63,35 +64,68 @@ envelope_fit(
 		return false;
 	}
 	e->utf8 = utf8;
-	e->eight_bit = (bits & FEATURE_8BITMIME) &&
-	    (d->m->body_8bit || utf8 || has_8bit(buf_view(&d->content.kept)));
+	e->eight_bit = d->m->body_8bit || utf8 || has_8bit(buf_view(&d->content.kept));
+	if (e->eight_bit && !(bits & FEATURE_8BITMIME)) {
+		e->convert = d->client->rules && outgoing_converts(d->client->rules);
+		e->eight_bit = false;
+	}
 	return true;
 }
 
-/* "<address>", quoted as the standard wants it or not, as smtp_quote_rfc821_envelope says. */
+/* Text as outgoing.h has it: "4.3.0 cause". */
 static void
-put_path(const struct delivery *d, struct str text, struct buf *out)
+fail_by_rules(const struct delivery *d, struct buf *why, struct failure *f)
 {
+	struct dsn_split split;
+
+	dsn_split(buf_view(why), &split);
+	failure_local(f, d->arena, NULL, "4.3.0", "%.*s", STR_ARG(split.text));
+}
+
+/* "<address>", rewritten by smtp_generic_maps, quoted or not as smtp_quote_rfc821_envelope says. */
+static bool
+put_path(const struct delivery *d, struct str text, struct buf *out, struct failure *f)
+{
+	const unsigned flags =
+	    ADDRESS_NULL_OK | ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL;
+	const struct client *client = d->client;
 	struct mail_address address;
 	struct buf why = {0};
+	bool ok = true;
 
+	if ((client->rules || !client->settings.quote) && text.len > 0 &&
+	    address_parse(text, flags, d->arena, &address, &why)) {
+		ok = !client->rules ||
+		    outgoing_address(client->rules, &address, d->arena, &address, &why) ==
+			OUTGOING_OK;
+		text = client->settings.quote ? address_text(&address, d->arena)
+					      : address_internal(&address, d->arena);
+	}
+	if (!ok)
+		fail_by_rules(d, &why, f);
 	buf_putc(out, '<');
-	if (!d->client->settings.quote &&
-	    address_parse(text,
-		ADDRESS_NULL_OK | ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, d->arena,
-		&address, &why))
-		text = address_internal(&address, d->arena);
 	buf_str(out, text);
 	buf_putc(out, '>');
 	buf_free(&why);
+	return ok;
+}
+
+static bool
+is_clean(const struct delivery *d, struct buf *line, bool utf8, const char *dsn, struct failure *f)
+{
+	if (smtp_command_clean(buf_view(line), utf8))
+		return true;
+	failure_local(f, d->arena, NULL, dsn, "bad address syntax");
+	return false;
 }
 
 bool
-envelope_mail(
-    const struct delivery *d, const struct connection *c, const struct envelope *e, struct buf *out)
+envelope_mail(const struct delivery *d, const struct connection *c, const struct envelope *e,
+    struct buf *out, struct failure *f)
 {
 	buf_puts(out, "MAIL FROM:");
-	put_path(d, d->m->sender, out);
+	if (!put_path(d, d->m->sender, out, f))
+		return false;
 	if (c->features.bits & FEATURE_SIZE)
 		buf_printf(out, " SIZE=%" PRIu64, d->m->size);
 	if (e->eight_bit)
@@ -106,7 +140,7 @@ envelope_mail(
 		buf_puts(out, " ENVID=");
 		dsn_xtext_encode(d->m->envid, out);
 	}
-	return smtp_command_clean(buf_view(out), e->utf8);
+	return is_clean(d, out, e->utf8, "5.1.7", f);
 }
 
 static void
@@ -134,14 +168,15 @@ put_dsn(const struct envelope *e, const struct msg_deliver_rcpt *rcpt, struct bu
 
 bool
 envelope_rcpt(const struct delivery *d, const struct connection *c, const struct envelope *e,
-    const struct msg_deliver_rcpt *rcpt, struct buf *out)
+    const struct msg_deliver_rcpt *rcpt, struct buf *out, struct failure *f)
 {
 	(void)c;
 	buf_puts(out, "RCPT TO:");
-	put_path(d, rcpt->address, out);
+	if (!put_path(d, rcpt->address, out, f))
+		return false;
 	if (e->dsn)
 		put_dsn(e, rcpt, out);
-	return smtp_command_clean(buf_view(out), e->utf8);
+	return is_clean(d, out, e->utf8, "5.1.3", f);
 }
 
 /* --- XFORWARD ------------------------------------------------------------------------------------- */

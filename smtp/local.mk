@@ -30,3 +30,6 @@ smtp_smtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 smtp_lmtp_SOURCES = smtp/lmtp.c smtp/service.c smtp/service.h
 smtp_lmtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la
 smtp_lmtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+EXTRA_DIST += tests/system/test_smtp_client.py
+TESTS += tests/system/test_smtp_client.py

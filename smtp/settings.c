@@ -110,6 +110,8 @@ settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct bu
 	st->probe_data =
 	    conf_enum(conf, lmtp ? P_lmtp_address_verify_target : P_smtp_address_verify_target) ==
 	    1;
+	st->filter_replies =
+	    conf_str(conf, lmtp ? P_lmtp_reply_filter : P_smtp_reply_filter).len > 0;
 	discard =
 	    conf_str(conf, lmtp ? P_lmtp_discard_lhlo_keywords : P_smtp_discard_ehlo_keywords);
 	if (!features_words(discard, &st->discard, why))

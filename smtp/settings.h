@@ -13,6 +13,8 @@
 #include "lib/base/buf.h"
 #include "lib/conf/conf.h"
 
+struct outgoing_rules;
+
 struct settings {
 	const struct conf *conf;
 	bool lmtp;
@@ -49,6 +51,8 @@ struct settings {
 
 	struct str pix_workarounds;
 	int64_t pix_delay_ms, pix_threshold;
+	bool filter_replies; /* smtp_reply_filter is set: RULES has it */
+	const struct outgoing_rules *rules;
 	bool probe_data; /* smtp_address_verify_target = data */
 };
 

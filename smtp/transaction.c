@@ -28,6 +28,7 @@ struct transaction {
 	struct delivery *d;
 	struct connection *c;
 	struct envelope envelope;
+	struct failure why; /* of a body that was stopped */
 	struct step *steps;
 	size_t said, heard;
 	size_t unanswered; /* bytes */
@@ -245,8 +246,7 @@ say_mail(struct transaction *t, struct buf *line)
 	if (envelope_xforward(t->d, t->c, line) && !say(t, STEP_XFORWARD, NULL, line))
 		return false;
 	buf_reset(line);
-	if (!envelope_mail(t->d, t->c, &t->envelope, line)) {
-		failure_local(&f, t->d->arena, t->c, "5.1.7", "bad sender address syntax");
+	if (!envelope_mail(t->d, t->c, &t->envelope, line, &f)) {
 		delivery_fail(t->d, &f, false);
 		return false;
 	}
@@ -265,9 +265,7 @@ say_rcpts(struct transaction *t, struct buf *line)
 		if (t->answered && !t->mail_ok)
 			return catch_up(t);
 		buf_reset(line);
-		if (!envelope_rcpt(t->d, t->c, &t->envelope, target->rcpt, line)) {
-			failure_local(
-			    &f, t->d->arena, t->c, "5.1.3", "bad recipient address syntax");
+		if (!envelope_rcpt(t->d, t->c, &t->envelope, target->rcpt, line, &f)) {
 			target_fail(t->d, target, &f);
 			continue;
 		}
@@ -292,6 +290,11 @@ end_of_body(struct transaction *t, enum body_result result)
 	case BODY_REFUSED:
 		fail_by_reply(t, "BDAT command", true);
 		break;
+	case BODY_STOPPED:
+		/* The server waits for the end of a message that must not come. */
+		t->c->broken = STREAM_ERROR;
+		delivery_fail(t->d, &t->why, true);
+		break;
 	case BODY_SENT:
 		(void)hear_end(t, false);
 		break;
@@ -313,24 +316,29 @@ by_data(struct transaction *t, struct buf *line)
 		t->c->broken = STREAM_ERROR;
 		return TRANSACTION_DONE;
 	}
-	return end_of_body(t, body_send_dots(t->d, t->c));
+	return end_of_body(t, body_send_dots(t->d, t->c, t->envelope.convert, &t->why));
 }
 
 /* Everything in one packet, the content too. */
 static enum transaction_result
-by_one_chunk(struct transaction *t, struct buf *line)
+by_one_chunk(struct transaction *t)
 {
+	enum body_result result;
 	struct buf wire = {0};
 	bool ok;
 
-	if (!body_wanted(t->d))
-		return TRANSACTION_ABORTED;
-	body_encode(t->d, &wire);
+	result = body_encode(t->d, t->c, t->envelope.convert, &wire, &t->why);
+	if (result != BODY_SENT || !body_wanted(t->d)) {
+		buf_free(&wire);
+		t->c->broken = STREAM_ERROR;
+		if (result == BODY_STOPPED)
+			delivery_fail(t->d, &t->why, false);
+		return result == BODY_STOPPED ? TRANSACTION_DONE : TRANSACTION_ABORTED;
+	}
 	connection_say(t->c, "BDAT %zu LAST", wire.len);
 	t->steps[t->said++] = (struct step){STEP_BDAT, NULL};
 	ok = connection_write(t->c, buf_view(&wire), t->c->st->data_xfer_ms);
 	buf_free(&wire);
-	(void)line;
 	if (!ok)
 		lose(t, "sending message body");
 	else if (catch_up(t) && t->chunk_answered)
@@ -344,7 +352,7 @@ send_content(struct transaction *t, struct buf *line)
 	bool chunking = (t->c->features.bits & FEATURE_CHUNKING) != 0;
 
 	if (chunking && t->pipelining && t->d->content.whole && t->heard < t->said)
-		return by_one_chunk(t, line);
+		return by_one_chunk(t);
 	if (!t->pipelining || chunking) {
 		if (!catch_up(t))
 			return t->dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
@@ -352,7 +360,7 @@ send_content(struct transaction *t, struct buf *line)
 			return TRANSACTION_DONE;
 	}
 	if (chunking && (t->envelope.eight_bit || !t->d->content.whole))
-		return end_of_body(t, body_send_chunks(t->d, t->c));
+		return end_of_body(t, body_send_chunks(t->d, t->c, t->envelope.convert, &t->why));
 	return by_data(t, line);
 }
 

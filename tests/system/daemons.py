@@ -14,12 +14,15 @@ import threading
 import time
 
 NOBODY = 65534
+FOLDERS = {"lmtp": "smtp"}
 UNIX_ENDPOINTS = {
     "qmgr": ["public/qmgr", "private/qmgr-net", "private/qmgr-local", "private/qmgr-bounce",
              "private/qmgr-report", "private/qmgr-admin", "public/showq", "public/flush"],
     "proxymap": ["private/proxymap", "private/proxymap-net", "private/proxymap-smtp"],
     "anvil": ["private/anvil"],
     "bounce": ["private/bounce"],
+    "smtp": ["private/smtp"],
+    "lmtp": ["private/lmtp"],
 }
 MAIN_CF = """compatibility_level = 3.11
 myhostname = mx.example.com
@@ -143,7 +146,7 @@ class Daemons:
         sockets = self._listen(program, addresses)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         wanted = [theirs.fileno(), self.log_write.fileno()] + [s.fileno() for _, s in sockets]
-        argv = [os.path.join(self.build, program, program), "-n", service or program,
+        argv = [os.path.join(self.build, FOLDERS.get(program, program), program), "-n", service or program,
                 "-t", "inet" if addresses else "unix", "-c", self.conf]
         for option in options:
             argv += ["-o", option]

@@ -1,0 +1,425 @@
+#!/usr/bin/env python3
+"""The programs smtp and lmtp, given orders by a queue manager that is this test, and talking to a next hop that does as
+the test says: what is said on the wire, and what becomes of each recipient."""
+import os
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
+import ipc  # noqa: E402
+from daemons import Daemons  # noqa: E402
+from hostile import KEYWORDS, Gone, Hop, at, close, keep_and_close, say  # noqa: E402
+from ports import free_port  # noqa: E402
+
+BUILD = os.environ.get("POSTKEEP_BUILD") or os.environ.get("BUILDDIR", os.getcwd())
+SENT, DEFERRED, BOUNCED = range(3)
+CONTENT = b"Subject: x\r\n\r\nhello\r\n.dot\r\n..two\r\n"
+LARGE = b"Subject: large\r\n\r\n" + b"".join(b"%07d .abc def\r\n" % i for i in range(20000))
+PLAIN = ("SIZE 100000000", "8BITMIME")
+CHUNKING = KEYWORDS + ("CHUNKING",)
+PATIENCE = "2s"
+TIMEOUTS = "".join(f"{p}_{t}_timeout = {PATIENCE}\n" for p in ("smtp", "lmtp") for t in
+                   ("connect", "mail", "rcpt", "data_init", "data_xfer", "data_done", "rset", "quit"))
+MAIN = TIMEOUTS + f"smtp_helo_timeout = {PATIENCE}\nlmtp_lhlo_timeout = {PATIENCE}\nsmtp_tls_security_level = none\n"
+
+
+class Client:
+    """One of the programs, and channels to it."""
+
+    def __init__(self, main="", program="smtp"):
+        self.daemons = Daemons(BUILD)
+        self.daemons.configure(MAIN + main)
+        self.program = program
+        self.daemons.start(program)
+        self.attempt = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.daemons.__exit__()
+
+    def channel(self):
+        channel = ipc.Channel(os.path.join(self.daemons.spool, "private", self.program), name="qmgr")
+        channel.send("agent_open", recipient="hop")
+        assert channel.expect("agent_ready")["window"] == 1
+        return channel
+
+    def order(self, channel, nexthop, rcpts, content=CONTENT, send=None, **more):
+        self.attempt += 1
+        fields = dict(id="4bTESTID%04d" % self.attempt, attempt=self.attempt, nexthop=nexthop, sender="s@example.org",
+                      size=len(content), arrival_us=int(time.time() * 1e6))
+        fields.update(more)
+        rcpts = [r if isinstance(r, dict) else {"address": r, "orig": r} for r in rcpts]
+        channel.send("deliver", rcpts=[{"index": i, **r} for i, r in enumerate(rcpts)], **fields)
+        if send is None:
+            send = content
+        if send:
+            channel.content(send)
+
+    def deliver(self, hop, rcpts=("a@hop.example",), channel=None, nexthop=None, **more):
+        """The results, in the order of the recipients."""
+        own = channel or self.channel()
+        self.order(own, nexthop or f"[127.0.0.1]:{hop.port}", rcpts, **more)
+        results = sorted((own.expect("result") for _ in rcpts), key=lambda r: r["index"])
+        if not channel:
+            own.send("agent_close")
+            own.close()
+        return results
+
+    def one(self, hop, **more):
+        return self.deliver(hop, **more)[0]
+
+
+class Case(unittest.TestCase):
+    main, program, lmtp = "", "smtp", False
+
+    @classmethod
+    def setUpClass(cls):
+        cls.client = Client(cls.main, cls.program)
+
+    @classmethod
+    def tearDownClass(cls):
+        pid = cls.client.daemons.alive(cls.program)
+        cls.client.__exit__()
+        assert pid, f"{cls.program} died"
+
+    def hop(self, behave=None, keywords=KEYWORDS, **more):
+        hop = Hop(behave, keywords, lmtp=self.lmtp, **more)
+        self.addCleanup(hop.stop)
+        return hop
+
+    def accepted(self, hop, n=1):
+        """What HOP has, when that is N messages: it says so before it takes note of it."""
+        deadline = time.monotonic() + 5
+        while len(hop.accepted) < n and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.assertEqual(len(hop.accepted), n)
+        return hop.accepted
+
+    def result(self, r, status, dsn, text, unreachable=False):
+        self.assertEqual((r["status"], r["dsn"], r["unreachable"]), (status, dsn, unreachable), r)
+        self.assertIn(text, r["text"])
+
+
+class Sent(Case):
+    def test_content_arrives_as_it_is(self):
+        for keywords in (KEYWORDS, PLAIN, CHUNKING, ("CHUNKING",), ("PIPELINING", "CHUNKING"), ()):
+            for content in (CONTENT, b"", b".\r\n", b"no end", b"\r\n.\r\n", LARGE, LARGE[:65536], LARGE[:65536] + b"y",
+                            LARGE + b"no end", b"x" * 998 + b"\r\n"):
+                with self.subTest(keywords=keywords, size=len(content)):
+                    hop = self.hop(keywords=keywords)
+                    self.result(self.client.one(hop, content=content), SENT, "2.0.0", "250 2.0.0 Ok: kept")
+                    whole = content if content.endswith(b"\r\n") or not content else content + b"\r\n"
+                    self.assertEqual(self.accepted(hop), [("s@example.org", ["a@hop.example"], whole)])
+
+    def test_result(self):
+        hop = self.hop()
+        r = self.client.one(hop)
+        self.assertEqual(r["relay"], f"127.0.0.1[127.0.0.1]:{hop.port}")
+        self.assertEqual((r["remote_mta"], r["dsn_passed"], r["conn_use"]), ("dns; 127.0.0.1", True, 1))
+        self.assertFalse(self.client.one(self.hop(keywords=PLAIN))["dsn_passed"])
+
+    def test_commands(self):
+        hop = self.hop()
+        rcpts = [{"address": "a@hop.example", "orig": "o+b@example.net", "notify": 6},
+                 {"address": '"b c"@hop.example', "orcpt": "rfc822;x y@example.net"}]
+        self.client.deliver(hop, rcpts=rcpts, ret=2, envid="QQ+1", body_8bit=True)
+        self.assertEqual(hop.sessions[0].commands[:5], [
+            b"EHLO mx.example.com",
+            b"MAIL FROM:<s@example.org> SIZE=%d BODY=8BITMIME RET=HDRS ENVID=QQ+2B1" % len(CONTENT),
+            b"RCPT TO:<a@hop.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o+2Bb@example.net",
+            b'RCPT TO:<"b c"@hop.example> ORCPT=rfc822;x+20y@example.net', b"DATA"])
+        hop = self.hop(keywords=())
+        self.client.deliver(hop, rcpts=rcpts, ret=2, envid="QQ+1", body_8bit=True)
+        self.assertEqual(hop.sessions[0].commands[1:3], [b"MAIL FROM:<s@example.org>", b"RCPT TO:<a@hop.example>"])
+
+    def test_one_packet(self):
+        """With PIPELINING what can be said is said before anything is answered; with CHUNKING all of it."""
+        for keywords, seen in ((KEYWORDS, b"DATA\r\n"), (CHUNKING, b"BDAT %d LAST\r\n%s" % (len(CONTENT), CONTENT))):
+            there = []
+
+            def look(s, stage, reply):
+                time.sleep(0.2)
+                s.conn.setblocking(False)
+                try:
+                    s.input += s.conn.recv(65536)
+                except BlockingIOError:
+                    pass
+                s.conn.setblocking(True)
+                there.append(s.input)
+                return reply
+
+            self.client.one(self.hop(at("mail", look), keywords=keywords))
+            self.assertTrue(there[0].endswith(seen), there)
+            self.assertTrue(there[0].startswith(b"RCPT TO:"), there)
+
+    def test_many_recipients(self):
+        hop = self.hop()
+        rcpts = [f"{'x' * 60}{i}@{'y' * 60}.hop.example" for i in range(100)]
+        results = self.client.deliver(hop, rcpts=rcpts)
+        self.assertEqual({r["status"] for r in results}, {SENT})
+        self.assertEqual(self.accepted(hop)[0][1], rcpts)
+
+    def test_long_lines(self):
+        hop = self.hop()
+        self.client.one(hop, content=b"a: b\r\n\r\n" + b"x" * 3000 + b"\r\n")
+        body = self.accepted(hop)[0][2].split(b"\r\n\r\n")[1]
+        self.assertEqual(body.replace(b"\r\n ", b"").strip(), b"x" * 3000)
+        self.assertLessEqual(max(len(line) for line in body.split(b"\r\n")), 998)
+
+    def test_helo(self):
+        hop = self.hop(at("ehlo", say("502 5.5.1 what?\r\n")))
+        self.result(self.client.one(hop), SENT, "2.0.0", "250")
+        self.assertEqual(hop.sessions[0].commands[:2], [b"EHLO mx.example.com", b"HELO mx.example.com"])
+
+    def test_probe(self):
+        hop = self.hop(lambda s, stage, reply: b"550 5.1.1 no\r\n" if stage == "rcpt" and s.rcpt[0] == "b" else reply)
+        results = self.client.deliver(hop, rcpts=["a@hop.example", "b@hop.example"], probe=True)
+        self.assertEqual([r["status"] for r in results], [SENT, BOUNCED])
+        self.assertEqual(hop.accepted, [])
+
+
+class Refused(Case):
+    """Each stage, each kind of reply."""
+
+    def test_stages(self):
+        words = {"mail": "MAIL FROM command", "rcpt": "RCPT TO command", "data": "DATA command",
+                 "dot": "end of DATA command"}
+        for keywords in (KEYWORDS, PLAIN):
+            for stage, command in words.items():
+                for reply, status, dsn in (("550 5.7.1 go away", BOUNCED, "5.7.1"), ("554 no", BOUNCED, "5.0.0"),
+                                           ("451 4.7.0 later", DEFERRED, "4.7.0"), ("450 5.1.1 odd", DEFERRED, "4.0.0"),
+                                           ("421 4.3.2 bye", DEFERRED, "4.3.2")):
+                    with self.subTest(keywords=keywords, stage=stage, reply=reply):
+                        hop = self.hop(at(stage, say(reply + "\r\n")), keywords=keywords)
+                        r = self.client.one(hop)
+                        self.result(r, status, dsn, f"host 127.0.0.1[127.0.0.1] said: {reply.split()[0]} ")
+                        self.assertIn(f"(in reply to {command})", r["text"])
+                        self.assertEqual(r["diagnostic"][:10], f"smtp; {reply[:3]} ")
+                        self.assertEqual(hop.accepted, [])
+
+    def test_too_many_recipients(self):
+        hop = self.hop(lambda s, stage, reply: b"552 too many\r\n" if stage == "rcpt" and s.rcpt[0] == "b" else reply)
+        results = self.client.deliver(hop, rcpts=["a@hop.example", "b@hop.example"])
+        self.assertEqual([r["status"] for r in results], [SENT, DEFERRED])
+
+    def test_each_recipient(self):
+        hop = self.hop(lambda s, stage, reply: {"b": b"550 5.1.1 b\r\n", "c": b"450 4.2.1 c\r\n"}.get(s.rcpt[0], reply)
+                       if stage == "rcpt" else reply, CHUNKING)
+        results = self.client.deliver(hop, rcpts=[x + "@hop.example" for x in "abc"])
+        self.assertEqual([(r["status"], r["dsn"]) for r in results],
+                         [(SENT, "2.0.0"), (BOUNCED, "5.1.1"), (DEFERRED, "4.2.1")])
+
+    def test_content_for_nobody(self):
+        """A server that refuses all recipients and then wants content gets none."""
+        hop = self.hop(lambda s, stage, reply: {"rcpt": b"550 5.1.1 no\r\n", "data": b"354 go on\r\n"}.get(stage, reply))
+        self.result(self.client.one(hop), BOUNCED, "5.1.1", "no")
+        self.assertEqual(hop.accepted, [])
+
+    def test_unreachable(self):
+        self.result(self.client.deliver(None, nexthop=f"[127.0.0.1]:{free_port()}")[0], DEFERRED, "4.4.1",
+                    "Connection refused", True)
+        for reply, dsn in (("554 5.7.1 no", "4.0.0"), ("421 4.3.2 busy", "4.3.2")):
+            self.result(self.client.one(self.hop(at("connect", say(reply + "\r\n")))), DEFERRED, dsn,
+                        "refused to talk to me: " + reply, True)
+        self.result(self.client.one(self.hop(at("connect", close))), DEFERRED, "4.4.2",
+                    "lost connection with 127.0.0.1[127.0.0.1] while receiving the initial server greeting", True)
+        self.result(self.client.one(self.hop(at("mail", close))), DEFERRED, "4.4.2", "while sending MAIL FROM", True)
+        self.result(self.client.one(self.hop(at("connect", say("garbage\r\n")))), DEFERRED, "4.4.2", "broken", True)
+
+    def test_lost(self):
+        for stage, text in (("rcpt", "while sending RCPT TO"), ("data", "while sending DATA command"),
+                            ("dot", "message may be sent more than once")):
+            hop = self.hop(at(stage, close))
+            self.result(self.client.one(hop), DEFERRED, "4.4.2", text)
+            self.assertEqual(hop.accepted, [])
+        hop = self.hop(at("dot", keep_and_close))
+        self.result(self.client.one(hop), DEFERRED, "4.4.2", "message may be sent more than once")
+
+    def test_hangs(self):
+        def hang(s, stage, reply):
+            s.pause(60)
+            raise Gone
+        for stage, unreachable in (("connect", True), ("ehlo", True), ("mail", True), ("dot", False)):
+            with self.subTest(stage=stage):
+                r = self.client.one(self.hop(at(stage, hang)))
+                self.result(r, DEFERRED, "4.4.2", "conversation with 127.0.0.1[127.0.0.1] timed out", unreachable)
+
+    def test_cannot_go(self):
+        hop = self.hop(keywords=("SIZE 100",))
+        self.result(self.client.one(hop, content=b"x" * 101), BOUNCED, "5.3.4", "exceeds size limit 100")
+        self.result(self.client.one(hop, content=b"x" * 100), SENT, "2.0.0", "250")
+        hop = self.hop(keywords=PLAIN)
+        self.result(self.client.one(hop, rcpts=["ü@hop.example"], smtputf8=True), BOUNCED, "5.6.7", "SMTPUTF8")
+        self.result(self.client.one(hop, smtputf8=True), SENT, "2.0.0", "250")
+
+    def test_large_content_breaks(self):
+        """Once a piece is gone there is no other server for it."""
+        def short(s, stage, reply):
+            s.send(reply)
+            s.bytes(10000)
+            raise Gone
+        hop = self.hop(at("data", short))
+        other = self.hop()
+        hops = f"[127.0.0.1]:{hop.port}, [127.0.0.1]:{other.port}"
+        r = self.client.deliver(None, nexthop=hops, content=LARGE)[0]
+        self.result(r, DEFERRED, "4.4.2", "while sending message body")
+        self.assertEqual(other.accepted, [])
+        self.result(self.client.deliver(None, nexthop=hops)[0], SENT, "2.0.0", "250")
+        self.accepted(other)
+
+    def test_bdat_refused(self):
+        hop = self.hop(at("bdat", say("552 5.3.4 too much\r\n")), CHUNKING)
+        self.result(self.client.one(hop, content=LARGE), BOUNCED, "5.3.4", "BDAT")
+
+    def test_address_that_ends_a_command(self):
+        hop = self.hop()
+        results = self.client.deliver(hop, rcpts=["a@hop.example\r\nDATA", "b@hop.example"])
+        self.assertEqual([r["status"] for r in results], [BOUNCED, SENT])
+
+
+class NextHops(Case):
+    def test_list(self):
+        bad, good = self.hop(at("rcpt", say("450 4.2.0 later\r\n"))), self.hop()
+        hops = f"[127.0.0.1]:{bad.port}, [127.0.0.1]:{good.port}"
+        self.result(self.client.deliver(None, nexthop=hops)[0], SENT, "2.0.0", "250")
+        self.accepted(good)
+        self.assertEqual(len(bad.sessions), 1)
+
+    def test_only_who_is_left(self):
+        some = self.hop(lambda s, stage, reply: b"450 4.2.0 later\r\n" if stage == "rcpt" and s.rcpt[0] == "b" else reply)
+        rest = self.hop()
+        hops = f"[127.0.0.1]:{some.port} [127.0.0.1]:{rest.port}"
+        results = self.client.deliver(None, nexthop=hops, rcpts=["a@hop.example", "b@hop.example"])
+        self.assertEqual([r["status"] for r in results], [SENT, SENT])
+        self.assertEqual([self.accepted(h)[0][1] for h in (some, rest)], [["a@hop.example"], ["b@hop.example"]])
+
+    def test_nonsense(self):
+        for hop in ("[127.0.0.1", "[127.0.0.1]:x", "[]"):
+            r = self.client.deliver(None, nexthop=hop)[0]
+            self.assertEqual(r["status"], DEFERRED, r)
+
+
+class Connections(Case):
+    def test_used_again(self):
+        hop = self.hop()
+        channel = self.client.channel()
+        uses = [self.client.one(hop, channel=channel)["conn_use"] for _ in range(3)]
+        self.assertEqual((uses, len(hop.sessions)), ([1, 2, 3], 1))
+        self.accepted(hop, 3)
+        channel.close()
+
+    def test_shared_by_channels(self):
+        hop = self.hop()
+        self.assertEqual([self.client.one(hop)["conn_use"] for _ in range(2)], [1, 2])
+        self.assertEqual(len(hop.sessions), 1)
+
+    def test_dead_ones_are_no_failure(self):
+        hop = self.hop()
+        channel = self.client.channel()
+        self.client.one(hop, channel=channel)
+        hop.heal()
+        self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "250")
+        for stage in ("rset", "mail"):
+            hop = self.hop()
+            self.client.one(hop, channel=channel)
+            hop.behave = at(stage, lambda s, st, reply: b"421 4.4.2 idle\r\n" if len(hop.sessions) == 1 else reply)
+            self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "250")
+        channel.close()
+
+    def test_after_a_refusal(self):
+        hop = self.hop(at("mail", say("550 5.7.1 no\r\n")))
+        channel = self.client.channel()
+        self.result(self.client.one(hop, channel=channel), BOUNCED, "5.7.1", "no")
+        hop.behave = None
+        self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "250")
+        self.assertEqual(len(hop.sessions), 1)
+        channel.close()
+
+    def test_more_replies_than_commands(self):
+        """What was not asked for is not the answer to the next question."""
+        hop = self.hop(at("dot", say("250 2.0.0 Ok\r\n250 2.0.0 Ok: not for you\r\n")))
+        channel = self.client.channel()
+        self.client.one(hop, channel=channel)
+        self.client.one(hop, channel=channel)
+        self.assertEqual(len(hop.sessions), 2)
+        channel.close()
+
+    def test_quit(self):
+        hop = self.hop()
+        self.client.one(hop)
+        deadline = time.monotonic() + 20
+        while b"QUIT" not in hop.sessions[0].commands:
+            self.assertLess(time.monotonic(), deadline, "no QUIT")
+            time.sleep(0.05)
+
+
+class Channels(Case):
+    def test_content_that_ends_early(self):
+        """The channel is cut in the middle: the server gets no end of data."""
+        for keywords in (KEYWORDS, PLAIN, CHUNKING):
+            for content, part in ((CONTENT, 5), (CONTENT, 0), (LARGE, 70000), (LARGE, 200000)):
+                with self.subTest(keywords=keywords, size=len(content), part=part):
+                    hop = self.hop(keywords=keywords)
+                    channel = self.client.channel()
+                    self.client.order(channel, f"[127.0.0.1]:{hop.port}", ["a@hop.example"], content=content,
+                                      send=content[:part])
+                    time.sleep(0.1)
+                    channel.close()
+                    self.client.one(self.hop())
+                    self.assertEqual(hop.accepted, [])
+
+    def test_queue_manager_that_goes(self):
+        """It goes while the server thinks about RCPT: nobody would note the result, so nothing is sent."""
+        channel = self.client.channel()
+
+        def leave(s, stage, reply):
+            channel.close()
+            time.sleep(0.1)
+            return reply
+
+        hop = self.hop(at("rcpt", leave))
+        self.client.order(channel, f"[127.0.0.1]:{hop.port}", ["a@hop.example"])
+        deadline = time.monotonic() + 20
+        while not hop.sessions or hop.open:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        self.assertEqual(hop.accepted, [])
+
+    def test_content_of_a_refused_message_is_dropped(self):
+        hop = self.hop(at("mail", say("550 5.7.1 no\r\n")))
+        channel = self.client.channel()
+        self.result(self.client.one(hop, channel=channel, content=LARGE), BOUNCED, "5.7.1", "no")
+        hop.behave = None
+        self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "250")
+        channel.close()
+
+
+class Lmtp(Case):
+    program, lmtp = "lmtp", True
+
+    def test_each_recipient_after_the_dot(self):
+        for keywords in (KEYWORDS, PLAIN, CHUNKING):
+            hop = self.hop(lambda s, stage, reply: {"b": b"552 5.2.2 full\r\n", "c": b"450 4.2.0 later\r\n"}.get(
+                s.rcpt[0], reply) if stage == "dot" else reply, keywords)
+            results = self.client.deliver(hop, rcpts=[x + "@hop.example" for x in "abcd"],
+                                          nexthop=f"inet:127.0.0.1:{hop.port}")
+            self.assertEqual([(r["status"], r["dsn"]) for r in results],
+                             [(SENT, "2.0.0"), (BOUNCED, "5.2.2"), (DEFERRED, "4.2.0"), (SENT, "2.0.0")])
+            self.assertEqual(hop.sessions[0].commands[0], b"LHLO mx.example.com")
+            self.accepted(hop, 2)
+
+    def test_lost_between_replies(self):
+        hop = self.hop(lambda s, stage, reply: close(s, stage, reply) if stage == "dot" and s.rcpt[0] == "b" else reply)
+        results = self.client.deliver(hop, rcpts=[x + "@hop.example" for x in "abc"])
+        self.assertEqual([r["status"] for r in results], [SENT, DEFERRED, DEFERRED])
+
+    def test_no_socket(self):
+        self.result(self.client.deliver(None, nexthop="unix:private/nobody")[0], DEFERRED, "4.4.1", "No such file", True)
+
+
+if __name__ == "__main__":
+    unittest.main()
