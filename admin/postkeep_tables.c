@@ -147,10 +147,9 @@ check_mode(const struct named *t, const char *suffix)
 	struct stat st;
 
 	buf_printf(&path, "%s%s", t->path, suffix);
-	if (stat(buf_cstr(&path), &st) == 0 && (st.st_mode & 04))
+	if (stat(buf_cstr(&path), &st) == 0 && (st.st_mode & 077))
 		conf_problem(t->problems, CONF_WARNING, t->file, t->line,
-		    "%.*s: %s has passwords, and every user of this machine can read it (mode "
-		    "%04o): chmod 600 %s",
+		    "%.*s: %s has passwords and can be read by others (mode %04o): chmod 600 %s",
 		    STR_ARG(t->param), buf_cstr(&path), (unsigned)(st.st_mode & 07777),
 		    buf_cstr(&path));
 	buf_free(&path);

@@ -252,6 +252,32 @@ class Check(MasterTest):
         self.check(0, r"line 11: smtp_sasl_password_maps: .*passwords.*mode 0640.*chmod 600")
         os.chmod(table, 0o600)
         self.assertNotIn("chmod", self.check(0))
+        # The database beside it has them too; so has what master.cf sets for one service.
+        os.chmod(table, 0o600)
+        open(table + ".db", "w").close()
+        os.chmod(table + ".db", 0o644)
+        self.check(0, r"smtp_sasl_password_maps: .*passwords\.db has passwords.*mode 0644")
+        os.unlink(table + ".db")
+        os.chmod(table, 0o604)
+        self.suite.main("")
+        self.suite.master(self.suite.lines() + f"relay unix - - n - - smtp -o smtp_sasl_password_maps=hash:{table}\n")
+        self.check(0, r"master\.cf, line \d+: smtp_sasl_password_maps: .*mode 0604")
+
+    def test_tables_that_make_no_sense(self):
+        patterns = os.path.join(self.suite.etc, "patterns")
+        with open(patterns, "w") as f:
+            f.write("/a/ b\n# more\n/(/ c\n")
+        self.suite.main(f"transport_maps = regexp:{patterns}\n")
+        self.check(1, r'line 11: transport_maps: .*patterns, line 3: pattern "\(": .*mend the line')
+        with open(patterns, "w") as f:
+            f.write("key value\nkey:\nother\n")
+        self.suite.main(f"transport_maps = hash:{patterns}\n")
+        self.check(0, r'line 11: transport_maps: .*patterns, line 2: "key" has no value')
+        os.unlink(patterns)
+        self.check(1, r"line 11: transport_maps: cannot read .*patterns \(No such file")
+        with open(patterns + ".db", "w") as f:
+            f.write("is there")
+        self.assertNotIn("cannot read", self.check(0))
 
     def test_misspelt_override(self):
         self.suite.master(smtpd="-o smtpd_recipient_limt=3")
