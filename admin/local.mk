@@ -53,8 +53,9 @@ admin_postkeep_SOURCES = \
 	admin/postkeep_run.c \
 	admin/postkeep_setup.c \
 	admin/postkeep_start.c \
-	admin/postkeep_tables.c
-admin_postkeep_LDADD = libpostkeep.la
+	admin/postkeep_tables.c \
+	admin/postkeep_tls.c
+admin_postkeep_LDADD = libpostkeep-net.la libpostkeep.la
 admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/master_suite.py tests/system/probe.py tests/system/test_master.py \

@@ -7,16 +7,27 @@
 
 #include "lib/base/log.h"
 #include "lib/route/route.h"
+#include "lib/table/each.h"
+
+static void
+preload_policy(void *arg, const char *file, size_t line, struct str key, struct str value)
+{
+	(void)file;
+	(void)line;
+	(void)key;
+	tls_client_preload(arg, value);
+}
 
 /* Trust anchors and the like that a policy names; only the values of tables in reach can be known. */
 static bool
 prepare_tls(struct client *client, const struct conf *conf, bool lmtp)
 {
 	enum param maps = lmtp ? P_lmtp_tls_policy_maps : P_smtp_tls_policy_maps;
+	struct str rest = conf_str(conf, maps), table;
 
 	client->tls = tls_client_prepare(conf, lmtp ? TLS_CLIENT_LMTP : TLS_CLIENT_SMTP);
-	if (tls_client_fault(client->tls))
-		log_warning("%s", tls_client_fault(client->tls));
+	while (conf_list_next(&rest, &table))
+		table_each(table, preload_policy, client->tls);
 	table_maps_preload(&client->tls_policies, conf_str(conf, maps),
 	    lmtp ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps", &client->paths);
 	return true;

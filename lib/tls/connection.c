@@ -24,11 +24,12 @@ tls_connection_of(const SSL *ssl)
 }
 
 struct tls_connection *
-tls_connection_new(struct tls_client *c, int fd)
+tls_connection_new(struct tls_client *c, int fd, struct str peer)
 {
 	struct tls_connection *t = MEM_NEW(struct tls_connection);
 
 	t->client = c;
+	t->peer = str_dup(peer);
 	t->verify_error = X509_V_OK;
 	t->ssl = SSL_new(c->ctx);
 	if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1)
@@ -42,6 +43,7 @@ tls_connection_free(struct tls_connection *t)
 {
 	X509_free(t->verify_cert);
 	SSL_free(t->ssl);
+	free(t->peer);
 	free(t);
 }
 
@@ -92,8 +94,8 @@ result(struct tls_connection *t, int rc, int *wait_for)
 		return -1;
 	default:
 		t->failed = true;
-		if (t->client->loglevel >= 1)
-			log_warning("TLS connection ends: %s", tls_openssl_why());
+		/* Such as "certificate required": the stream can only say that it is broken. */
+		log_warning("%s: TLS connection broken: %s", t->peer, tls_openssl_why());
 		ERR_clear_error();
 		errno = EPROTO;
 		return -1;

@@ -50,7 +50,7 @@ check_time(struct tls_client *c, enum param p, const char *path, X509 *cert)
 
 	tls_time_text(end, &when);
 	if (X509_cmp_current_time(end) < 0)
-		tls_fault(
+		tls_doubt(
 		    c, p, "the certificate in %s expired on %s: renew it", path, buf_cstr(&when));
 	else if (X509_cmp_time(end, &soon) < 0)
 		tls_doubt(

@@ -53,12 +53,13 @@ struct tls_client {
 	enum tls_client_kind kind;
 	SSL_CTX *ctx;
 	struct buf fault;               /* the first one's text, with a NUL; empty: none */
-	struct conf_problems *problems; /* where all of them go (tls_check()), or NULL */
+	struct conf_problems *problems; /* where all of them go (tls_client_check()), or NULL */
 	struct arena *arena;
 	struct tls_policy policies[LEVELS]; /* main.cf's for each level */
 	enum tls_level level;
-	const EVP_MD *digest; /* of fingerprints */
-	bool multi_label;     /* tls_wildcard_matches_multiple_labels */
+	struct str usual_ciphers; /* those of the context */
+	const EVP_MD *digest;     /* of fingerprints */
+	bool multi_label;         /* tls_wildcard_matches_multiple_labels */
 	enum tls_level insecure_mx;
 	int depth;
 	int loglevel;
@@ -73,7 +74,7 @@ struct str tls_setting(const struct tls_client *c, enum tls_setting s);
 /* Takes note of a fault of the parameter P; the text begins with its name. */
 void tls_fault(struct tls_client *c, enum param p, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for what still works: only tls_check() tells. */
+/* The same for what still works: only tls_client_check() tells. */
 void tls_doubt(struct tls_client *c, enum param p, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Reads PATH (which P names) to the end of FILE; false after taking note of a fault. */
@@ -95,9 +96,12 @@ struct tls_versions {
 bool tls_versions_parse(struct str list, struct tls_versions *v, struct buf *why);
 /* Sets them for one connection. */
 void tls_versions_apply(SSL *ssl, const struct tls_policy *p);
-/* OpenSSL's list for ciphers of GRADE ("medium") at LEVEL, without those of the lists EXCLUDE (n). */
+/*
+ * OpenSSL's list for ciphers of GRADE ("medium") at LEVEL, without those of the N lists EXCLUDE. False:
+ * WHY, and *AT is which of them is at fault; N: the grade.
+ */
 bool tls_cipher_list(const struct tls_client *c, struct str grade, enum tls_level level,
-    const struct str *exclude, size_t n, struct buf *list, struct buf *why);
+    const struct str *exclude, size_t n, struct buf *list, struct buf *why, size_t *at);
 
 /* --- policy.c ---------------------------------------------------------------------------------- */
 
@@ -144,6 +148,7 @@ bool tls_is_address(struct str name);
 struct tls_connection {
 	SSL *ssl;
 	struct tls_client *client;
+	char *peer;            /* for texts */
 	unsigned char key[32]; /* where its sessions are kept */
 	bool keep;             /* sessions may be kept: the server is who it should be */
 	bool failed;           /* OpenSSL allows no goodbye after a fatal error */
@@ -153,7 +158,7 @@ struct tls_connection {
 	X509 *verify_cert; /* the certificate it is about */
 };
 extern const struct stream_io tls_stream_io;
-struct tls_connection *tls_connection_new(struct tls_client *c, int fd);
+struct tls_connection *tls_connection_new(struct tls_client *c, int fd, struct str peer);
 void tls_connection_free(struct tls_connection *t);
 struct tls_connection *tls_connection_of(const SSL *ssl);
 /* What SSL_CTX_sess_set_new_cb() wants: keeps what the server sends. */

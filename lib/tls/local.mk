@@ -22,3 +22,21 @@ noinst_PROGRAMS += tests/system/tls_probe
 tests_system_tls_probe_SOURCES = tests/system/tls_probe.c
 tests_system_tls_probe_LDADD = libpostkeep-net.la libpostkeep.la
 tests_system_tls_probe_LDFLAGS = $(AM_LDFLAGS) -no-install
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_tls tests/unit/test_tls_names
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_tls_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_tls_LDADD = libpostkeep-net.la libpostkeep.la $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_tls_names_SOURCES = tests/unit/test_tls_names.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_tls_names_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_tls_names_LDADD = libpostkeep-net.la libpostkeep.la $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_tls
+tests_fuzz_fuzz_tls_SOURCES = tests/fuzz/fuzz_tls.c
+tests_fuzz_fuzz_tls_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+tests_fuzz_fuzz_tls_LDADD = libpostkeep-net.la libpostkeep.la $(OPENSSL_LIBS)
+tests_fuzz_fuzz_tls_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

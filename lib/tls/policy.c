@@ -185,7 +185,8 @@ fill_ciphers(const struct tls_client *c, const struct attributes *given, struct 
 	struct str grade = given->ciphers.data ? given->ciphers : tls_setting(c, s);
 	struct str exclude[2] = {
 	    tls_setting(c, SET_EXCLUDE), tls_setting(c, SET_MANDATORY_EXCLUDE)};
-	size_t n = mandatory ? 2 : 1, before = why->len;
+	static const enum tls_setting excludes[] = {SET_EXCLUDE, SET_MANDATORY_EXCLUDE};
+	size_t n = mandatory ? 2 : 1, before = why->len, at;
 	struct buf list = {0};
 	bool ok;
 
@@ -193,11 +194,13 @@ fill_ciphers(const struct tls_client *c, const struct attributes *given, struct 
 		exclude[0] = given->exclude;
 		n = 1;
 	}
-	ok = tls_cipher_list(c, grade, p->level, exclude, n, &list, why);
+	ok = tls_cipher_list(c, grade, p->level, exclude, n, &list, why, &at);
 	if (ok)
 		p->cipher_list = arena_str(a, buf_view(&list));
-	else if (!given->ciphers.data && !given->exclude.data)
+	else if (at == n && !given->ciphers.data)
 		name_source(c, s, why, before);
+	else if (at < n && !given->exclude.data)
+		name_source(c, excludes[at], why, before);
 	buf_free(&list);
 	return ok;
 }
@@ -221,19 +224,19 @@ fill_matches(const struct tls_client *c, const struct attributes *given, struct 
 }
 
 static bool
-fill_anchors(const struct tls_client *c, const struct attributes *given, struct arena *a,
-    struct tls_policy *p, struct buf *why)
+fill_anchors(const struct tls_client *c, const struct attributes *given, struct tls_policy *p,
+    struct buf *why)
 {
 	struct str path = given->tafile.data ? given->tafile : tls_setting(c, SET_ANCHORS);
 
-	(void)a;
 	if (p->level != TLS_VERIFY && p->level != TLS_SECURE)
 		return true;
 	path = str_trim(path);
 	if (path.len == 0)
 		return true;
 	p->anchors = hash_get(c->anchors, path);
-	if (p->anchors)
+	/* A file of main.cf that could not be read is a fault already, and stops everything. */
+	if (p->anchors || (!given->tafile.data && c->fault.len > 0))
 		return true;
 	buf_printf(why, "the trust anchors of %.*s were not read at the start of the program",
 	    STR_ARG(path));
@@ -256,7 +259,7 @@ fill(const struct tls_client *c, const struct attributes *given, struct arena *a
 	if (p->level == TLS_NONE)
 		return true;
 	return fill_versions(c, given, p, why) && fill_ciphers(c, given, a, p, why) &&
-	    fill_matches(c, given, a, p, why) && fill_anchors(c, given, a, p, why);
+	    fill_matches(c, given, a, p, why) && fill_anchors(c, given, p, why);
 }
 
 /* Without records, or with useless ones, dane becomes something else: that is made now as well. */
@@ -305,8 +308,15 @@ load_policy(struct tls_client *c, enum tls_level level)
 void
 tls_load_policies(struct tls_client *c)
 {
+	const struct tls_policy *p;
+
 	for (enum tls_level level = TLS_NONE; level <= TLS_SECURE; level++)
 		load_policy(c, level);
+	/* Few destinations have TLSA records. */
+	p = c->policies[c->level].instead ? c->policies[c->level].instead : &c->policies[c->level];
+	if (c->fault.len == 0 && p->level != TLS_NONE &&
+	    SSL_CTX_set_cipher_list(c->ctx, p->cipher_list.data) == 1)
+		c->usual_ciphers = p->cipher_list;
 }
 
 void

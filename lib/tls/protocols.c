@@ -13,6 +13,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SEPARATORS " \t\r\n,:"
 #define HIGHEST VERSION_TLS13
+/* Beside the versions' bits: something was named, be it the version of which nothing is left. */
+#define INCLUDED 0x100u
 
 static const struct {
 	const char *name;
@@ -71,7 +73,7 @@ bit(uint8_t version)
 
 /* One item of the list; INCLUDED gathers what is named without a sign. */
 static bool
-take_item(struct str item, struct tls_versions *v, uint8_t *included, struct buf *why)
+take_item(struct str item, struct tls_versions *v, unsigned *included, struct buf *why)
 {
 	struct str name = item;
 	uint8_t version;
@@ -93,7 +95,7 @@ take_item(struct str item, struct tls_versions *v, uint8_t *included, struct buf
 	else if (item.data[0] == '!')
 		v->excluded |= bit(version);
 	else
-		*included |= bit(version);
+		*included |= bit(version) | INCLUDED;
 	return true;
 }
 
@@ -110,7 +112,7 @@ bool
 tls_versions_parse(struct str list, struct tls_versions *v, struct buf *why)
 {
 	struct str rest = list, item;
-	uint8_t included = 0;
+	unsigned included = 0;
 
 	*v = (struct tls_versions){0};
 	while (str_token(&rest, SEPARATORS, &item))
@@ -179,13 +181,13 @@ add_excluded(struct str list, struct buf *out, struct buf *why)
 
 /* Does OpenSSL understand it, and know at least one of the ciphers? */
 static bool
-try_list(const struct tls_client *c, struct buf *list, struct buf *why)
+try_list(const struct tls_client *c, struct str grade, struct buf *list, struct buf *why)
 {
 	SSL *ssl = SSL_new(c->ctx);
 	bool ok = ssl && SSL_set_cipher_list(ssl, buf_cstr(list)) == 1;
 
 	if (!ok)
-		buf_printf(why, "there is no cipher in \"%s\"", buf_cstr(list));
+		buf_printf(why, "of the grade \"%.*s\" no cipher is left", STR_ARG(grade));
 	SSL_free(ssl);
 	ERR_clear_error();
 	return ok;
@@ -193,10 +195,11 @@ try_list(const struct tls_client *c, struct buf *list, struct buf *why)
 
 bool
 tls_cipher_list(const struct tls_client *c, struct str grade, enum tls_level level,
-    const struct str *exclude, size_t n, struct buf *list, struct buf *why)
+    const struct str *exclude, size_t n, struct buf *list, struct buf *why, size_t *at)
 {
 	enum param p;
 
+	*at = n;
 	if (!grade_param(grade, &p)) {
 		buf_printf(why, "\"%.*s\" is no grade of ciphers; there are medium, high and null",
 		    STR_ARG(grade));
@@ -204,11 +207,18 @@ tls_cipher_list(const struct tls_client *c, struct str grade, enum tls_level lev
 	}
 	buf_str(list, conf_str(c->conf, p));
 	for (size_t i = 0; i < n; i++)
-		if (!add_excluded(exclude[i], list, why))
+		if (!add_excluded(exclude[i], list, why)) {
+			*at = i;
 			return false;
+		}
 	if (level == TLS_ENCRYPT)
 		buf_puts(list, ":!eNULL");
 	else if (tls_level_authenticates(level))
 		buf_puts(list, ":!aNULL");
-	return try_list(c, list, why);
+	if (try_list(c, grade, list, why))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (str_trim(exclude[i]).len > 0)
+			*at = i;
+	return false;
 }

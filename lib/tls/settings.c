@@ -69,7 +69,7 @@ tls_setting(const struct tls_client *c, enum tls_setting s)
 	return conf_str(c->conf, tls_param(c, s));
 }
 
-/* For tls_check(): once for each text, as all levels read the same lists. */
+/* For tls_client_check(): once for each text, as all levels read the same lists. */
 static void
 tell(struct tls_client *c, enum conf_severity severity, enum param p, const char *text)
 {
@@ -294,6 +294,12 @@ tls_client_prepare(const struct conf *conf, enum tls_client_kind kind)
 	return prepare(conf, kind, NULL);
 }
 
+struct tls_client *
+tls_client_check(const struct conf *conf, enum tls_client_kind kind, struct conf_problems *problems)
+{
+	return prepare(conf, kind, problems);
+}
+
 void
 tls_client_free(struct tls_client **pc)
 {
@@ -326,14 +332,4 @@ tls_client_files(const struct tls_client *c, void (*fn)(const char *path, void *
 
 	while (hash_next(c->files, &cursor, &path, &value))
 		fn(value, arg);
-}
-
-void
-tls_check(const struct conf *conf, struct conf_problems *problems)
-{
-	for (enum tls_client_kind kind = TLS_CLIENT_SMTP; kind <= TLS_CLIENT_LMTP; kind++) {
-		struct tls_client *c = prepare(conf, kind, problems);
-
-		tls_client_free(&c);
-	}
 }

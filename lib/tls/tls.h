@@ -63,10 +63,17 @@ enum tls_client_kind {
 struct tls_client;
 
 /*
- * Reads all that TLS needs, as whoever the process is now. CONF must outlive it. Never NULL: see
- * tls_client_fault(). Not on a fiber.
+ * Reads all that TLS needs, as whoever the process is now. CONF must outlive it. Never NULL: what is wrong
+ * is logged, and see tls_client_fault(). Not on a fiber.
  */
 struct tls_client *tls_client_prepare(const struct conf *conf, enum tls_client_kind kind);
+/*
+ * The same for "postkeep check": everything that is wrong is added to PROBLEMS and nothing is logged. Lists
+ * of protocols and ciphers, unreadable or mistaken files, a key that does not match, an own certificate
+ * that is expired or will be in two weeks: each with the parameter's name and its place.
+ */
+struct tls_client *tls_client_check(
+    const struct conf *conf, enum tls_client_kind kind, struct conf_problems *problems);
 /* Sets *C to NULL; NULL is accepted. No stream that was started with it may be open any more. */
 void tls_client_free(struct tls_client **c);
 /*
@@ -223,14 +230,5 @@ enum tls_feature {
 	TLS_FEATURE_IN_CLEAR, /* "may:none": went without; at the level none, "none" */
 };
 void tls_feature_status(enum tls_level level, enum tls_feature feature, struct buf *out);
-
-/* --- Checking --------------------------------------------------------------------------------- */
-
-/*
- * For "postkeep check": everything that is wrong with TLS settings of clients (lists of protocols and
- * ciphers, unreadable or mistaken files, a key that does not match, an own certificate that is expired
- * or will be in two weeks), each with the parameter's name and its place.
- */
-void tls_check(const struct conf *conf, struct conf_problems *problems);
 
 #endif

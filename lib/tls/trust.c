@@ -19,7 +19,8 @@
 #include "lib/conf/params.h"
 #include "lib/tls/internal.h"
 
-/* Longest file of a directory, and most of them. */
+/* The system's file; a file of a directory, and most of them. */
+#define STORE_MAX ((size_t)16 * 1024 * 1024)
 #define ENTRY_MAX ((size_t)1024 * 1024)
 #define ENTRIES_MAX 10000
 #define ANCHORS_MAX 100
@@ -116,24 +117,29 @@ load_path(struct tls_client *c, enum param p, const char *path)
 		    path);
 }
 
-/* Where OpenSSL as it is installed looks: one file, and a directory. Neither need be there. */
+/*
+ * Where OpenSSL as it is installed looks: one file, and a directory, which has the same certificates where
+ * there are both. Neither need be there.
+ */
 static void
 load_system(struct tls_client *c)
 {
 	const char *file = secure_getenv(X509_get_default_cert_file_env());
 	const char *dir = secure_getenv(X509_get_default_cert_dir_env());
 	struct buf pem = {0};
+	size_t n = 0;
 
 	if (!file)
 		file = X509_get_default_cert_file();
 	if (!dir)
 		dir = X509_get_default_cert_dir();
-	if (io_read_file(file, (size_t)16 * 1024 * 1024, &pem) == 0) {
+	if (io_read_file(file, STORE_MAX, &pem) == 0) {
 		tls_note_file(c, file);
-		add_pem(c, buf_view(&pem));
+		n = add_pem(c, buf_view(&pem));
 	}
 	buf_free(&pem);
-	load_directory(c, dir);
+	if (n == 0)
+		load_directory(c, dir);
 	ERR_clear_error();
 }
 

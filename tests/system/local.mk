@@ -12,7 +12,7 @@ EXTRA_DIST += \
 	tests/system/test_queue.py tests/system/test_queue_clock.py tests/system/test_queue_files.py \
 	tests/system/test_queue_limits.py tests/system/test_queue_notices.py tests/system/test_queue_orders.py \
 	tests/system/test_scheduler.py \
-	tests/system/test_strangers.py tests/system/test_users.py tests/system/wire.py \
+	tests/system/test_strangers.py tests/system/test_tls.py tests/system/test_users.py tests/system/wire.py \
 	tests/system/hostile/attacks.py tests/system/hostile/curve tests/system/hostile/run \
 	tests/system/hostile/scene.py \
 	tests/system/hops/box.py tests/system/hops/certificates.py tests/system/hops/hostile.py \

@@ -279,6 +279,23 @@ class Check(MasterTest):
             f.write("is there")
         self.assertNotIn("cannot read", self.check(0))
 
+    def test_tls(self):
+        table = os.path.join(self.suite.etc, "tls_policy")
+        with open(table, "w") as f:
+            f.write("# next hop, policy\ngood.example  secure match=.good.example\nbad.example  secur\n"
+                    "[old.example]:25  MUST\n.low.example  encrypt protocols=TLSv9\n")
+        self.suite.main("smtp_tls_policy_maps = texthash:%s\nlmtp_tls_policy_maps = inline:{ x=may y=maybe }\n" % table)
+        text = self.check(
+            1, r'error: .*tls_policy, line 3: smtp_tls_policy_maps: the policy of bad.example: "secur" is no TLS level',
+            r'tls_policy, line 4: .*"MUST" is no TLS level; write verify', r'tls_policy, line 5: .*"TLSv9"',
+            r'main.cf, line 12: lmtp_tls_policy_maps: the policy of y: "maybe"')
+        self.assertNotIn("good.example", text.replace(".good", ""))
+        self.suite.main("smtp_tls_security_level = secur\n")
+        self.check(1, r"error: .*line 11: .*smtp_tls_security_level.*secur")
+        self.suite.main("smtp_tls_CAfile = /nowhere/ca.pem\nsmtp_tls_chain_files = /dev/null\n")
+        self.check(1, r"error: .*line 11: smtp_tls_CAfile: cannot read /nowhere/ca.pem: No such file",
+                   r"error: .*line 12: smtp_tls_chain_files: there is neither a key nor a certificate")
+
     def test_misspelt_override(self):
         self.suite.master(smtpd="-o smtpd_recipient_limt=3")
         self.check(0, r"warning: .*master.cf, line 1: .*smtpd_recipient_limt.*smtpd_recipient_limit")

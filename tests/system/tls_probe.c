@@ -6,11 +6,13 @@
  * Connects as often as times= says, one connection after the other, with the policy of main.cf or of
  * policy=, and prints what tls_client_start() says, a line each: "outcome ok". Names: policy, tlsa ("3 1 1
  * HEX", repeatable), dane (records, absent, failed), base, insecure_mx, times, say (a line to send; the
- * first line that comes back is printed), clear (a line to wait for before TLS), sandbox (confines itself
+ * first line that comes back is printed), clear (a line to wait for before TLS), next (the policy of the
+ * connections after the first), sandbox (confines itself
  * before it connects), keep (all connections stay open, and their memory is told), lmtp.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -34,7 +36,7 @@ static struct {
 	socklen_t address_len;
 	struct tls_target target;
 	char peer[LINE];
-	const char *policy, *say, *clear;
+	const char *policy, *next, *say, *clear;
 	struct tls_dane dane;
 	struct tls_tlsa records[RECORDS];
 	char data[RECORDS][DATA];
@@ -92,6 +94,8 @@ option(const char *arg)
 	value = value ? value + 1 : "";
 	if (str_eq(name, STR("policy")))
 		probe.policy = value;
+	else if (str_eq(name, STR("next")))
+		probe.next = value;
 	else if (str_eq(name, STR("say")))
 		probe.say = value;
 	else if (str_eq(name, STR("clear")))
@@ -140,14 +144,14 @@ open_stream(void)
 }
 
 static bool
-make_policy(struct arena *a, struct tls_policy *p)
+make_policy(struct arena *a, const char *text, struct tls_policy *p)
 {
 	struct buf why = {0};
 	bool ok = true;
 
 	tls_policy_default(probe.client, p);
-	if (probe.policy)
-		ok = tls_policy_parse(probe.client, str_c(probe.policy), a, p, &why);
+	if (text)
+		ok = tls_policy_parse(probe.client, str_c(text), a, p, &why);
 	if (ok && probe.ask_dane) {
 		probe.dane.records = probe.records;
 		ok = tls_policy_dane(probe.client, p, &probe.dane, &why);
@@ -196,13 +200,14 @@ talk(struct stream *s)
 static void
 connect_once(int i)
 {
-	struct stream *s = open_stream();
+	struct stream *s = probe.open[i] ? probe.open[i] : open_stream();
 	struct arena *a = arena_new(0);
 	struct tls_policy policy;
 	struct tls_result result;
 	struct str line;
 
-	if (make_policy(a, &policy)) {
+	probe.open[i] = s;
+	if (make_policy(a, i > 0 && probe.next ? probe.next : probe.policy, &policy)) {
 		if (probe.clear)
 			stream_read_line(s, LINE, &line);
 		if (tls_client_start(s, probe.client, &policy, &probe.target, a, &result) ==
@@ -210,6 +215,9 @@ connect_once(int i)
 		    probe.say) {
 			print_result(&result);
 			talk(s);
+			/* OpenSSL gives a buffer back that the server's tickets took when it writes. */
+			if (probe.keep)
+				talk(s);
 		} else {
 			print_result(&result);
 		}
@@ -217,9 +225,25 @@ connect_once(int i)
 	fflush(stdout);
 	arena_free(&a);
 	if (probe.keep)
-		probe.open[i] = s;
+		stream_readable(s); /* as a session that waits for the next line */
 	else
-		stream_close(&s);
+		stream_close(&probe.open[i]);
+}
+
+/* As daemons are confined that have clients in the network; connections are made before. */
+static void
+confine(void)
+{
+	struct buf why = {0};
+
+	for (int i = 0; i < probe.times; i++)
+		probe.open[i] = open_stream();
+	if (!service_become(getuid(), getgid(), NULL, 0, SANDBOX_NETWORK, &why)) {
+		fprintf(stderr, "tls_probe: %s\n", buf_cstr(&why));
+		exit(2);
+	}
+	if (open("/etc/passwd", O_RDONLY) >= 0)
+		fail("not confined");
 }
 
 static void
@@ -229,6 +253,8 @@ run(void *arg)
 
 	(void)arg;
 	probe.open = mem_array((size_t)probe.times, sizeof(*probe.open));
+	if (probe.sandbox)
+		confine();
 	connect_once(0);
 	before = mallinfo2().uordblks;
 	for (int i = 1; i < probe.times; i++)
@@ -257,7 +283,10 @@ check(const struct conf *conf)
 {
 	struct conf_problems problems = {0};
 
-	tls_check(conf, &problems);
+	for (enum tls_client_kind kind = TLS_CLIENT_SMTP; kind <= TLS_CLIENT_LMTP; kind++) {
+		probe.client = tls_client_check(conf, kind, &problems);
+		tls_client_free(&probe.client);
+	}
 	for (size_t i = 0; i < problems.count; i++)
 		printf("%s %s\n", problems.list[i].severity == CONF_ERROR ? "error" : "warning",
 		    problems.list[i].text);
@@ -296,6 +325,10 @@ main(int argc, char **argv)
 	if (probe.policy)
 		tls_client_preload(probe.client, str_c(probe.policy));
 	fiber_main(run, NULL);
+	fflush(stdout);
+	/* A sanitizer looks for leaks in ways that are not open to the confined. */
+	if (probe.sandbox)
+		_exit(0);
 	tls_client_free(&probe.client);
 	conf_free(&conf);
 	return 0;

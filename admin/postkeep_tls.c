@@ -1,0 +1,57 @@
+/*
+ * postkeep_tls - how mail is protected on its way out, looked at before it goes
+ *
+ * Files and settings of TLS, and every policy that stands in a table of text: a mistyped level would make
+ * the mail of that destination wait.
+ */
+#include "admin/postkeep.h"
+#include "lib/conf/params.h"
+#include "lib/table/each.h"
+#include "lib/tls/tls.h"
+
+struct looking {
+	struct tls_client *client;
+	enum param maps;
+	const char *file; /* where the table is named */
+	size_t line;
+	struct conf_problems *problems;
+};
+
+static void
+look_at_policy(void *arg, const char *file, size_t line, struct str key, struct str value)
+{
+	const struct looking *l = arg;
+	struct arena *a = arena_new(0);
+	struct buf why = {0};
+	struct tls_policy policy;
+
+	tls_client_preload(l->client, value);
+	if (!tls_policy_parse(l->client, value, a, &policy, &why))
+		conf_problem(l->problems, CONF_ERROR, file ? file : l->file, file ? line : l->line,
+		    "%.*s: the policy of %.*s: %.*s: its mail would wait",
+		    STR_ARG(param_name(l->maps)), STR_ARG(key), STR_ARG(buf_view(&why)));
+	buf_free(&why);
+	arena_free(&a);
+}
+
+static void
+look_at(const struct conf *conf, enum tls_client_kind kind, enum param maps,
+    struct conf_problems *problems)
+{
+	struct tls_client *client = tls_client_check(conf, kind, problems);
+	struct looking l = {.client = client, .maps = maps, .problems = problems};
+	struct str rest = conf_str(conf, maps), item;
+
+	conf_is_set(conf, maps, &l.file, &l.line);
+	/* Policies are made from main.cf's: while that is wrong all of them seem to be. */
+	while (!tls_client_fault(client) && conf_list_next(&rest, &item))
+		table_each(item, look_at_policy, &l);
+	tls_client_free(&client);
+}
+
+void
+postkeep_check_tls(const struct conf *conf, struct conf_problems *problems)
+{
+	look_at(conf, TLS_CLIENT_SMTP, P_smtp_tls_policy_maps, problems);
+	look_at(conf, TLS_CLIENT_LMTP, P_lmtp_tls_policy_maps, problems);
+}

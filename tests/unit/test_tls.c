@@ -1,0 +1,500 @@
+/*
+ * test_tls - what TLS policies are made of: levels, versions, ciphers, values of maps, faults, and what
+ * becomes of them with TLSA records
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/tls/internal.h"
+#include "tests/unit/conf_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SHA256_HEX "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+/* What the cases share: a client of a plain main.cf. */
+static struct conf *conf;
+static struct tls_client *client;
+static struct arena *arena;
+
+static struct tls_client *
+client_of(const char *settings, struct conf **c)
+{
+	/* No authorities but those that are named: the machine's do not matter here. */
+	*c = fixture_load_good("compatibility_level = 3.11\n", settings);
+	return tls_client_prepare(*c, TLS_CLIENT_SMTP);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	client = client_of("", &conf);
+	arena = arena_new(0);
+	return tls_client_fault(client) == NULL ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	tls_client_free(&client);
+	conf_free(&conf);
+	arena_free(&arena);
+	return 0;
+}
+
+/* --- Levels ------------------------------------------------------------------------------------- */
+
+static void
+test_levels(void **state)
+{
+	enum tls_level level;
+
+	(void)state;
+	for (enum tls_level i = TLS_NONE; i <= TLS_SECURE; i++) {
+		assert_true(tls_level_parse(str_c(tls_level_name(i)), &level));
+		assert_int_equal(level, i);
+	}
+	assert_true(tls_level_parse(STR("DANE-Only"), &level));
+	assert_int_equal(level, TLS_DANE_ONLY);
+	assert_false(tls_level_parse(STR(""), &level));
+	assert_false(tls_level_parse(STR("secur"), &level));
+	assert_false(tls_level_parse(STR("secures"), &level));
+	assert_false(tls_level_mandatory(TLS_MAY));
+	assert_true(tls_level_mandatory(TLS_ENCRYPT));
+	assert_false(tls_level_authenticates(TLS_ENCRYPT));
+	assert_true(tls_level_authenticates(TLS_DANE));
+}
+
+/* --- Versions ------------------------------------------------------------------------------------ */
+
+static void
+test_versions(void **state)
+{
+	static const struct {
+		const char *list;
+		unsigned min, max, excluded;
+	} good[] = {
+	    {"", 0, 0, 0},
+	    {">=TLSv1", 2, 0, 0},
+	    {">=TLSv1.2", 4, 0, 0},
+	    {">=tlsv1.2, <=TLSv1.3", 4, 5, 0},
+	    {"!SSLv2, !SSLv3", 0, 0, 1 << 1},
+	    {"!SSLv2:!SSLv3 !TLSv1\t!TLSv1.1", 0, 0, 1 << 1 | 1 << 2 | 1 << 3},
+	    {"TLSv1.2", 0, 0, 0xff & ~(1 << 4)},
+	    {"TLSv1.2 TLSv1.3", 0, 0, 0xff & ~(1 << 4 | 1 << 5)},
+	    {">=0303", 4, 0, 0},
+	    {">=303", 4, 0, 0},
+	    {"<=0302", 0, 3, 0},
+	    {"TLSv1.0", 0, 0, 0xff & ~(1 << 2)},
+	    {">=SSLv2", 0, 0, 0},
+	};
+	static const char *const bad[] = {"TLSv1.4", "TLS1.2", "!", ">=", ">= TLSv1.2", "=TLSv1.2",
+	    ">TLSv1.2", "!TLSv1.2 <=TLSv1.2 >=TLSv1.2", ">=TLSv1.3 <=TLSv1.2", "0x0303", "030a",
+	    "!SSLv3 !TLSv1 !TLSv1.1 !TLSv1.2 !TLSv1.3", "SSLv2", "03 03", "TLSv1.2;TLSv1.3"};
+	struct tls_versions v;
+	struct buf why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_true(tls_versions_parse(str_c(good[i].list), &v, &why));
+		assert_int_equal(v.min, good[i].min);
+		assert_int_equal(v.max, good[i].max);
+		assert_int_equal(v.excluded, good[i].excluded);
+	}
+	assert_int_equal(why.len, 0);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		buf_reset(&why);
+		assert_false(tls_versions_parse(str_c(bad[i]), &v, &why));
+		assert_true(why.len > 0);
+	}
+	assert_false(tls_versions_parse(str_n("TLSv1\0.2", 8), &v, &why));
+	buf_free(&why);
+}
+
+static void
+test_versions_apply(void **state)
+{
+	SSL *ssl = SSL_new(client->ctx);
+	struct tls_policy p = {.tls_min = 2, .tls_excluded = 1 << 3};
+
+	(void)state;
+	tls_versions_apply(ssl, &p);
+	assert_int_equal(SSL_get_min_proto_version(ssl), TLS1_VERSION);
+	assert_int_equal(SSL_get_max_proto_version(ssl), 0);
+	assert_true(SSL_get_options(ssl) & SSL_OP_NO_TLSv1_1);
+	assert_false(SSL_get_options(ssl) & SSL_OP_NO_TLSv1_2);
+	p = (struct tls_policy){.tls_max = 4};
+	tls_versions_apply(ssl, &p);
+	assert_int_equal(SSL_get_max_proto_version(ssl), TLS1_2_VERSION);
+	assert_false(SSL_get_options(ssl) & SSL_OP_NO_TLSv1_1);
+	SSL_free(ssl);
+}
+
+/* --- Ciphers ------------------------------------------------------------------------------------- */
+
+/* Has the list of OpenSSL such a cipher? */
+static bool
+list_has(struct str list, const char *name)
+{
+	SSL *ssl = SSL_new(client->ctx);
+	STACK_OF(SSL_CIPHER) * ciphers;
+	bool found = false;
+
+	assert_int_equal(SSL_set_cipher_list(ssl, arena_cstr(arena, list)), 1);
+	ciphers = SSL_get_ciphers(ssl);
+	for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++)
+		found = found ||
+		    strcmp(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i)), name) == 0;
+	SSL_free(ssl);
+	return found;
+}
+
+static void
+test_ciphers(void **state)
+{
+	const struct str exclude[] = {STR("AES128, kRSA"), STR("CAMELLIA:aNULL")};
+	const struct str bad[] = {STR("!AES"), STR("-AES"), STR("+AES"), STR("@STRENGTH")};
+	const struct str all[] = {STR("ALL")};
+	struct buf list = {0}, why = {0};
+	size_t at;
+
+	(void)state;
+	assert_true(tls_cipher_list(client, STR("high"), TLS_MAY, NULL, 0, &list, &why, &at));
+	assert_true(list_has(buf_view(&list), "ADH-AES256-GCM-SHA384"));
+	assert_true(list_has(buf_view(&list), "AES128-SHA"));
+	buf_reset(&list);
+	/* Who has to say who it is needs a certificate. */
+	assert_true(tls_cipher_list(client, STR("Medium"), TLS_SECURE, NULL, 0, &list, &why, &at));
+	assert_false(list_has(buf_view(&list), "ADH-AES256-GCM-SHA384"));
+	buf_reset(&list);
+	assert_true(tls_cipher_list(client, STR("low"), TLS_ENCRYPT, exclude, 2, &list, &why, &at));
+	assert_false(list_has(buf_view(&list), "ADH-AES256-GCM-SHA384"));
+	assert_false(list_has(buf_view(&list), "AES256-SHA"));
+	assert_false(list_has(buf_view(&list), "ECDHE-RSA-AES128-GCM-SHA256"));
+	assert_true(list_has(buf_view(&list), "ECDHE-RSA-AES256-GCM-SHA384"));
+	assert_int_equal(why.len, 0);
+	assert_false(tls_cipher_list(client, STR("hihg"), TLS_MAY, NULL, 0, &list, &why, &at));
+	assert_non_null(strstr(buf_cstr(&why), "hihg"));
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(
+		    tls_cipher_list(client, STR("high"), TLS_MAY, &bad[i], 1, &list, &why, &at));
+	buf_reset(&list);
+	assert_false(tls_cipher_list(client, STR("high"), TLS_MAY, all, 1, &list, &why, &at));
+	buf_reset(&list);
+	/* Ciphers that do not encrypt are no encryption. */
+	assert_false(tls_cipher_list(client, STR("null"), TLS_ENCRYPT, NULL, 0, &list, &why, &at));
+	buf_free(&list);
+	buf_free(&why);
+}
+
+/* --- Values of policy maps -------------------------------------------------------------------------- */
+
+static void
+test_policy_good(void **state)
+{
+	static const struct {
+		const char *value;
+		enum tls_level level;
+		size_t matches;
+		const char *first;
+	} cases[] = {
+	    {"none", TLS_NONE, 0, NULL},
+	    {" may ", TLS_MAY, 0, NULL},
+	    {"MAY", TLS_MAY, 0, NULL},
+	    {"encrypt protocols=>=TLSv1.2 ciphers=high exclude=3DES", TLS_ENCRYPT, 0, NULL},
+	    {"encrypt protocols=!TLSv1:!TLSv1.1, ciphers=high", TLS_ENCRYPT, 0, NULL},
+	    {"dane", TLS_DANE, 0, NULL},
+	    {"dane-only", TLS_DANE_ONLY, 0, NULL},
+	    {"verify", TLS_VERIFY, 1, "hostname"},
+	    {"verify match=hostname:nexthop", TLS_VERIFY, 2, "hostname"},
+	    {"secure", TLS_SECURE, 2, "nexthop"},
+	    {"secure match=.example.net:mx.example.org", TLS_SECURE, 2, ".example.net"},
+	    {"secure match=a.example match=b.example", TLS_SECURE, 2, "a.example"},
+	    {"secure { match = a.example : b.example c.example }", TLS_SECURE, 3, "a.example"},
+	    {"secure servername=hostname connection_reuse=yes enable_rpk=no", TLS_SECURE, 2,
+		"nexthop"},
+	    {"secure policy_type=sts policy_domain=example.org mx_host_pattern=*.example.org "
+	     "policy_ttl=86400 {policy_string = version: STSv1}",
+		TLS_SECURE, 2, "nexthop"},
+	    {"fingerprint match=" SHA256_HEX, TLS_FINGERPRINT, 1, SHA256_HEX},
+	    {"fingerprint match=" SHA256_HEX "|" SHA256_HEX " match=" SHA256_HEX, TLS_FINGERPRINT,
+		3, SHA256_HEX},
+	    {"fingerprint", TLS_FINGERPRINT, 0, NULL},
+	    {"encrypt exclude=", TLS_ENCRYPT, 0, NULL},
+	};
+	struct buf why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct tls_policy p;
+
+		if (!tls_policy_parse(client, str_c(cases[i].value), arena, &p, &why))
+			fail_msg("%s: %s", cases[i].value, buf_cstr(&why));
+		assert_int_equal(p.level, cases[i].level);
+		assert_int_equal(p.n_matches, cases[i].matches);
+		if (cases[i].first)
+			assert_true(str_eq(p.matches[0], str_c(cases[i].first)));
+		assert_true(p.level == TLS_NONE || p.cipher_list.len > 0);
+	}
+	assert_int_equal(why.len, 0);
+	buf_free(&why);
+}
+
+static void
+test_policy_bad(void **state)
+{
+	/* The value, and what must be named in the words. */
+	static const struct {
+		const char *value, *word;
+	} cases[] = {
+	    {"", "empty"},
+	    {" ,", "empty"},
+	    {"secre", "secre"},
+	    {"MUST", "verify"},
+	    {"must_nopeermatch", "encrypt"},
+	    {"half-dane", "dane"},
+	    {"secure match", "match"},
+	    {"secure =a", "=a"},
+	    {"secure match=", "match="},
+	    {"secure mach=a.example", "mach"},
+	    {"encrypt protocols=TLSv1.4", "TLSv1.4"},
+	    {"encrypt protocols=", "protocols="},
+	    {"encrypt ciphers=strong", "strong"},
+	    {"encrypt exclude=!AES", "!AES"},
+	    {"encrypt exclude=ALL", "cipher"},
+	    {"encrypt match=a.example", "match="},
+	    {"may match=a.example", "match="},
+	    {"dane match=a.example", "match="},
+	    {"encrypt tafile=/etc/ca.pem", "tafile="},
+	    {"secure tafile=/nowhere/ca.pem", "/nowhere/ca.pem"},
+	    {"secure connection_reuse=maybe", "maybe"},
+	    {"fingerprint match=00:11", "00:11"},
+	    {"fingerprint match=" SHA256_HEX "0", "fingerprint"},
+	    {"fingerprint match=xy112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+		"fingerprint"},
+	    {"secure {match=a", "match"},
+	};
+	struct buf why = {0};
+	struct tls_policy p;
+	char *longest;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		buf_reset(&why);
+		if (tls_policy_parse(client, str_c(cases[i].value), arena, &p, &why))
+			fail_msg("taken: %s", cases[i].value);
+		if (!strstr(buf_cstr(&why), cases[i].word))
+			fail_msg("%s: %s", cases[i].value, buf_cstr(&why));
+	}
+	assert_false(tls_policy_parse(client, str_n("may\0secure", 10), arena, &p, &why));
+	longest = mem_alloc(8193);
+	memset(longest, ' ', 8193);
+	memcpy(longest, "may", 3);
+	assert_true(tls_policy_parse(client, str_n(longest, 8192), arena, &p, &why));
+	assert_false(tls_policy_parse(client, str_n(longest, 8193), arena, &p, &why));
+	free(longest);
+	buf_free(&why);
+}
+
+/* What a policy map leaves open is as in main.cf; what it says stands instead. */
+static void
+test_policy_over_main(void **state)
+{
+	struct conf *c;
+	struct tls_client *of_main = client_of("smtp_tls_security_level = verify\n"
+					       "smtp_tls_verify_cert_match = nexthop, hostname\n"
+					       "smtp_tls_protocols = >=TLSv1.1\n"
+					       "smtp_tls_mandatory_protocols = >=TLSv1.2\n"
+					       "smtp_tls_mandatory_exclude_ciphers = AES128\n"
+					       "smtp_tls_servername = nexthop\n"
+					       "smtp_tls_connection_reuse = yes\n",
+	    &c);
+	struct tls_policy p;
+	struct buf why = {0};
+
+	(void)state;
+	assert_null(tls_client_fault(of_main));
+	tls_policy_default(of_main, &p);
+	assert_int_equal(p.level, TLS_VERIFY);
+	assert_int_equal(p.n_matches, 2);
+	assert_int_equal(p.tls_min, VERSION_TLS12);
+	assert_true(p.connection_reuse);
+	assert_true(str_eq(p.servername, STR("nexthop")));
+	assert_false(list_has(p.cipher_list, "ECDHE-RSA-AES128-GCM-SHA256"));
+	assert_true(tls_policy_parse(of_main, STR("may"), arena, &p, &why));
+	assert_int_equal(p.tls_min, 3);
+	assert_true(list_has(p.cipher_list, "ECDHE-RSA-AES128-GCM-SHA256"));
+	assert_true(tls_policy_parse(
+	    of_main, STR("secure exclude=CAMELLIA connection_reuse=no"), arena, &p, &why));
+	assert_true(list_has(p.cipher_list, "ECDHE-RSA-AES128-GCM-SHA256"));
+	assert_false(p.connection_reuse);
+	assert_int_equal(p.n_matches, 2);
+	tls_policy_sts(of_main, &p);
+	assert_int_equal(p.level, TLS_VERIFY);
+	assert_int_equal(p.n_matches, 1);
+	assert_true(str_eq(p.matches[0], STR("hostname")));
+	buf_free(&why);
+	tls_client_free(&of_main);
+	conf_free(&c);
+}
+
+/* --- Faults of main.cf ------------------------------------------------------------------------------- */
+
+static void
+test_faults(void **state)
+{
+	static const char *const cases[][2] = {
+	    {"smtp_tls_protocols = TLSv9", "smtp_tls_protocols"},
+	    {"smtp_tls_mandatory_protocols = !TLSv", "smtp_tls_mandatory_protocols"},
+	    {"smtp_tls_exclude_ciphers = @SECLEVEL=0", "smtp_tls_exclude_ciphers"},
+	    {"smtp_tls_mandatory_exclude_ciphers = ALL", "smtp_tls_mandatory_exclude_ciphers"},
+	    {"smtp_tls_CAfile = /nowhere/ca.pem", "smtp_tls_CAfile: cannot read /nowhere/ca.pem"},
+	    {"smtp_tls_CAfile = /dev/null", "smtp_tls_CAfile: there is no certificate"},
+	    {"smtp_tls_CApath = /nowhere", "smtp_tls_CApath: cannot read /nowhere"},
+	    {"smtp_tls_CApath = /proc/self/fdinfo", "smtp_tls_CApath: there is no certificate"},
+	    {"smtp_tls_cert_file = /nowhere/c.pem", "smtp_tls_cert_file: cannot read"},
+	    {"smtp_tls_chain_files = /nowhere/c.pem", "smtp_tls_chain_files: cannot read"},
+	    {"smtp_tls_chain_files = /dev/null", "smtp_tls_chain_files: there is neither"},
+	    {"smtp_tls_fingerprint_digest = md6", "smtp_tls_fingerprint_digest"},
+	    {"smtp_tls_fingerprint_cert_match = 12:34", "smtp_tls_fingerprint_cert_match"},
+	    {"smtp_tls_trust_anchor_file = /nowhere/ta.pem", "smtp_tls_trust_anchor_file"},
+	    {"tls_dane_digests = sha256 sha3", "tls_dane_digests"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct conf_problems problems = {0};
+		struct conf *c;
+		struct tls_client *faulty = client_of(cases[i][0], &c);
+
+		if (!tls_client_fault(faulty) ||
+		    strncmp(tls_client_fault(faulty), cases[i][1], strlen(cases[i][1])) != 0)
+			fail_msg("%s: %s", cases[i][0], tls_client_fault(faulty));
+		tls_client_free(&faulty);
+		faulty = tls_client_check(c, TLS_CLIENT_SMTP, &problems);
+		assert_int_equal(problems.errors, 1);
+		assert_int_equal(problems.list[0].line, 2);
+		assert_int_equal(
+		    strncmp(problems.list[0].text, cases[i][1], strlen(cases[i][1])), 0);
+		conf_problems_free(&problems);
+		tls_client_free(&faulty);
+		conf_free(&c);
+	}
+}
+
+/* --- TLSA records ---------------------------------------------------------------------------------- */
+
+static const char zeros[64];
+
+/* What becomes of dane and dane-only. */
+static void
+test_dane_decision(void **state)
+{
+	static const struct tls_tlsa good[] = {{3, 1, 1, {zeros, 32}}, {0, 0, 1, {zeros, 32}}};
+	static const struct {
+		const char *mx_policy;
+		enum tls_level level;
+		struct tls_dane dane;
+		bool ok;
+		enum tls_level becomes;
+	} cases[] = {
+	    {"dane", TLS_DANE, {.records = good, .n = 2}, true, TLS_DANE},
+	    {"dane", TLS_DANE_ONLY, {.records = good, .n = 2}, true, TLS_DANE_ONLY},
+	    {"dane", TLS_DANE, {.answer = TLS_DANE_ABSENT}, true, TLS_MAY},
+	    {"dane", TLS_DANE_ONLY, {.answer = TLS_DANE_ABSENT}, false, TLS_DANE_ONLY},
+	    {"dane", TLS_DANE, {.answer = TLS_DANE_FAILED}, false, TLS_DANE},
+	    {"dane", TLS_DANE_ONLY, {.answer = TLS_DANE_FAILED}, false, TLS_DANE_ONLY},
+	    {"dane", TLS_DANE, {.records = good + 1, .n = 1}, true, TLS_ENCRYPT},
+	    {"dane", TLS_DANE_ONLY, {.records = good + 1, .n = 1}, false, TLS_DANE_ONLY},
+	    {"dane", TLS_DANE, {.records = good, .n = 1, .insecure_mx = true}, true, TLS_DANE},
+	    {"dane", TLS_DANE_ONLY, {.records = good, .n = 1, .insecure_mx = true}, false,
+		TLS_DANE_ONLY},
+	    {"may", TLS_DANE, {.records = good, .n = 1, .insecure_mx = true}, true, TLS_MAY},
+	    {"encrypt", TLS_DANE, {.records = good, .n = 1, .insecure_mx = true}, true,
+		TLS_ENCRYPT},
+	    {"dane", TLS_SECURE, {.answer = TLS_DANE_FAILED}, true, TLS_SECURE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct buf settings = {0}, why = {0};
+		struct tls_policy p;
+		struct tls_client *of_case;
+		struct conf *c;
+
+		buf_printf(
+		    &settings, "smtp_tls_dane_insecure_mx_policy = %s\n", cases[i].mx_policy);
+		of_case = client_of(buf_cstr(&settings), &c);
+		assert_true(tls_policy_parse(
+		    of_case, str_c(tls_level_name(cases[i].level)), arena, &p, &why));
+		if (tls_policy_dane(of_case, &p, &cases[i].dane, &why) != cases[i].ok)
+			fail_msg("case %zu: %s", i, buf_cstr(&why));
+		assert_true(cases[i].ok ? why.len == 0 : why.len > 0);
+		if (cases[i].ok && p.level != cases[i].becomes)
+			fail_msg("case %zu: %s", i, tls_level_name(p.level));
+		assert_true(p.level == TLS_SECURE || p.cipher_list.len > 0);
+		buf_free(&settings);
+		buf_free(&why);
+		tls_client_free(&of_case);
+		conf_free(&c);
+	}
+}
+
+static void
+test_feature_status(void **state)
+{
+	static const struct {
+		enum tls_level level;
+		enum tls_feature feature;
+		const char *text;
+	} cases[] = {
+	    {TLS_NONE, TLS_FEATURE_USED, "none"},
+	    {TLS_NONE, TLS_FEATURE_IN_CLEAR, "none"},
+	    {TLS_NONE, TLS_FEATURE_UNTRIED, "none?"},
+	    {TLS_MAY, TLS_FEATURE_USED, "may"},
+	    {TLS_MAY, TLS_FEATURE_IN_CLEAR, "may:none"},
+	    {TLS_MAY, TLS_FEATURE_UNTRIED, "may?"},
+	    {TLS_ENCRYPT, TLS_FEATURE_FAILED, "!encrypt"},
+	    {TLS_SECURE, TLS_FEATURE_FAILED, "!secure"},
+	    {TLS_DANE_ONLY, TLS_FEATURE_USED, "dane-only"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct buf out = {0};
+
+		tls_feature_status(cases[i].level, cases[i].feature, &out);
+		assert_string_equal(buf_cstr(&out), cases[i].text);
+		buf_free(&out);
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_levels),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_versions_apply),
+	    cmocka_unit_test(test_ciphers),
+	    cmocka_unit_test(test_policy_good),
+	    cmocka_unit_test(test_policy_bad),
+	    cmocka_unit_test(test_policy_over_main),
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_dane_decision),
+	    cmocka_unit_test(test_feature_status),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
