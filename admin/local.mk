@@ -58,6 +58,14 @@ admin_postkeep_SOURCES = \
 admin_postkeep_LDADD = libpostkeep-net.la libpostkeep.la
 admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
+# postkeep probe
+daemon_PROGRAMS += admin/probe
+admin_probe_SOURCES = admin/probe.c admin/probe.h admin/probe_server.c
+admin_probe_LDADD = libpostkeep-net.la libpostkeep.la
+admin_probe_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
+
+EXTRA_DIST += tests/system/test_probe.py
+TESTS += tests/system/test_probe.py
 EXTRA_DIST += tests/system/master_suite.py tests/system/probe.py tests/system/test_master.py \
 	tests/system/test_postkeep.py tests/system/test_postqueue.py
 TESTS += tests/system/test_master.py tests/system/test_postkeep.py tests/system/test_postqueue.py

@@ -32,6 +32,7 @@ struct command {
 	int (*run)(struct postkeep *p);
 	enum need need;
 	const char *help;
+	bool argument; /* may have one */
 };
 
 static const struct command commands[] = {
@@ -45,6 +46,8 @@ static const struct command commands[] = {
     {"flush", postkeep_flush, NEED_RIGHTS, "try all queued mail now"},
     {"set-permissions", postkeep_set_permissions, NEED_CONFIG, "make users and directories"},
     {"logrotate", postkeep_logrotate, NEED_RIGHTS, "rename maillog_file and begin a new one"},
+    {"probe", postkeep_probe, NEED_CONFIG,
+	"[host[:port] | domain]: can mail go there, and if not, why not", true},
     {"version", postkeep_version, NEED_NOTHING, "say the version"},
 };
 
@@ -209,13 +212,16 @@ main(int argc, char **argv)
 		else if (option != 'D')
 			usage(NULL);
 	}
-	if (argc - optind != 1)
+	if (argc - optind < 1 || argc - optind > 2)
 		usage(NULL);
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			command = &commands[i];
 	if (!command)
 		usage(argv[optind]);
+	p.argument = argv[optind + 1];
+	if (p.argument && !command->argument)
+		usage(NULL);
 	if (command->need != NEED_NOTHING)
 		read_configuration(&p, dir);
 	if (command->need == NEED_RIGHTS)

@@ -90,6 +90,20 @@ postkeep_reload(struct postkeep *p)
 	return 0;
 }
 
+/* What it needs of libraries is not for a tool that starts the suite. */
+int
+postkeep_probe(struct postkeep *p)
+{
+	struct buf path = {0};
+	const char *argv[5] = {"probe", "-c", p->config_dir, p->argument, NULL};
+
+	buf_printf(&path, "%s/probe", conf_cstr(p->conf, P_daemon_directory));
+	execv(buf_cstr(&path), (char *const *)argv);
+	postkeep_say("error: run %s: %s", buf_cstr(&path), strerror(errno));
+	buf_free(&path);
+	return 1;
+}
+
 int
 postkeep_flush(struct postkeep *p)
 {
