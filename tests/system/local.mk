@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_local.py \
 	tests/system/test_log.py \
 	tests/system/test_message.py \
+	tests/system/test_outgoing.py \
 	tests/system/test_pass.py \
 	tests/system/test_postmap.py \
 	tests/system/test_queue.py tests/system/test_queue_clock.py tests/system/test_queue_files.py \
