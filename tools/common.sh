@@ -14,6 +14,18 @@ die() {
 	exit 1
 }
 
+# without_starting COMMAND…: runs it; what it installs (name servers, for tests) does not begin to serve this
+# machine. That is what policy-rc.d is for, as invoke-rc.d(8) has it; one that is there stays.
+without_starting() {
+	local policy=/usr/sbin/policy-rc.d made=no status=0
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && made=yes
+	fi
+	DEBIAN_FRONTEND=noninteractive "$@" || status=$?
+	[ $made = no ] || rm -f $policy
+	return $status
+}
+
 # need_packages PURPOSE…: installs what is missing (as root), or says what to install.
 need_packages() {
 	local wanted missing="" package purpose want
@@ -31,7 +43,7 @@ need_packages() {
 		say "installing Debian packages:$missing"
 		apt-get update -qq || die "apt-get update failed"
 		# shellcheck disable=SC2086
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+		without_starting apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
 			die "could not install:$missing"
 	else
 		die "these packages are missing; as root: apt-get install$missing"
