@@ -4,7 +4,8 @@ EXTRA_DIST += \
 	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
 	tests/system/test_downgrade.py \
 	tests/system/test_failing.py tests/system/test_full.py \
-	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_local.py \
+	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_hop.py \
+	tests/system/test_hostile_local.py tests/system/test_relay.py \
 	tests/system/test_log.py \
 	tests/system/test_message.py \
 	tests/system/test_outgoing.py \

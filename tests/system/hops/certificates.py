@@ -31,8 +31,9 @@ class Authority:
             self._leaf(kind, "ca", *KINDS[kind])
         self._leaf("untrusted", "stranger", *KINDS["good"])
         self._authority("self", HOST)
-        with open(self.file("self.pem"), "a") as f:
-            f.write(open(self.file("self.key")).read())
+        own = open(self.file("self.pem")).read()
+        with open(self.file("self.pem"), "w") as f:
+            f.write(open(self.file("self.key")).read() + own)
 
     def file(self, name):
         return os.path.join(self.dir, name)

@@ -11,7 +11,6 @@ from suite import Suite  # noqa: E402
 CONF = """
 transport_maps = texthash:{dir}/etc/transport
 disable_dns_lookups = yes
-smtp_tls_security_level = none
 smtp_connect_timeout = {patience}
 smtp_helo_timeout = {patience}
 smtp_mail_timeout = {patience}
@@ -27,11 +26,12 @@ minimal_backoff_time = {backoff}
 maximal_backoff_time = {backoff}
 queue_run_delay = {run_delay}
 message_size_limit = 100000000
+mailbox_size_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_client_event_limit_exceptions =
 """
 STATUS = re.compile(r"(?m)^.*?\[\d+\]: (\w+): to=<([^>]*)>,(?: orig_to=<[^>]*>,)? relay=([^,]*(?:, [^,]*)?), delay=.*?"
-                    r"dsn=([0-9.]+), status=(\w+) \((.*)\)$")
+                    r"dsn=([0-9.]+), status=(\w+) \((.*?)\)?$")
 
 
 class Status:
@@ -43,12 +43,17 @@ class Status:
 
 
 class Relay(Suite):
-    """ROUTES: domain -> "smtp:[127.0.0.1]:port" and the like. PATIENCE, BACKOFF: values of the timeouts."""
+    """ROUTES: domain -> "smtp:[127.0.0.1]:port" and the like. EXTRA, SERVICES: more lines of main.cf and master.cf, FILES: of
+    name -> text, in the configuration directory, which they call @etc. PATIENCE, BACKOFF: values of the timeouts."""
 
-    def __init__(self, prefix, routes, extra="", patience="4s", backoff="1000s", run_delay="300s", **more):
+    def __init__(self, prefix, routes, extra="", services="", files=None, patience="4s", backoff="1000s",
+                 run_delay="300s", **more):
         start = more.pop("start", True)
-        super().__init__(prefix, start=False, **more)
-        self.add_conf(CONF.format(dir=self.dir, patience=patience, backoff=backoff, run_delay=run_delay) + extra)
+        super().__init__(prefix, start=False, edit_master=lambda text: text + services.replace("@etc", self.conf), **more)
+        self.add_conf(CONF.format(dir=self.dir, patience=patience, backoff=backoff, run_delay=run_delay)
+                      + extra.replace("@etc", self.conf))
+        for name, text in (files or {}).items():
+            self.write_conf(name, text)
         self.route(routes)
         if start:
             self.start()
@@ -115,5 +120,5 @@ class Relay(Suite):
 
 def message(token, body=b"", extra=b""):
     """A message that nobody has to complete."""
-    return (b"From: Alice <alice@example.org>\r\nTo: you\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+    return (b"From: Alice <alice@example.org>\r\nTo: you@example.org\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
             b"Message-Id: <%s@example.org>\r\nSubject: %s\r\n%s\r\n" % (token, token, extra)) + body
