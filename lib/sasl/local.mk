@@ -13,4 +13,11 @@ check_PROGRAMS += tests/unit/test_sasl
 tests_unit_test_sasl_SOURCES = tests/unit/test_sasl.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
 tests_unit_test_sasl_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sasl_LDADD = libpostkeep-net.la libpostkeep.la $(CMOCKA_LIBS)
+if HAVE_CYRUS_SASL
+check_PROGRAMS += tests/unit/test_sasl_server
+tests_unit_test_sasl_server_SOURCES = tests/unit/test_sasl_server.c \
+	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_sasl_server_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CYRUS_SASL_CFLAGS)
+tests_unit_test_sasl_server_LDADD = libpostkeep-net.la libpostkeep.la $(CMOCKA_LIBS) $(CYRUS_SASL_LIBS)
+endif
 endif

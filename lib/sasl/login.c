@@ -197,6 +197,7 @@ sasl_login_new(const struct sasl_settings *s, enum sasl_channel channel, struct 
 	struct obstacles o = {0};
 	struct sasl_login *l;
 	unsigned demanded;
+	bool asked;
 
 	if (!sasl_settings_options(s, channel, &demanded, why))
 		return NULL;
@@ -205,7 +206,7 @@ sasl_login_new(const struct sasl_settings *s, enum sasl_channel channel, struct 
 		return NULL;
 	}
 	l = MEM_NEW(struct sasl_login);
-	l->service = sasl_settings_service(s);
+	l->service = mem_strdup(sasl_settings_service(s));
 	l->authzid = sasl_settings_authzid(s);
 	l->host = str_dup(host);
 	l->port = port;
@@ -213,9 +214,10 @@ sasl_login_new(const struct sasl_settings *s, enum sasl_channel channel, struct 
 	buf_str(&l->account.user, buf_view(&account->user));
 	buf_reserve(&l->account.password, account->password.len + 1);
 	buf_str(&l->account.password, buf_view(&account->password));
-	if (choose(l, s, demanded, offered, &o, why) && l->n_left == 0)
+	asked = choose(l, s, demanded, offered, &o, why);
+	if (asked && l->n_left == 0)
 		explain(s, channel, offered, &o, why);
-	if (l->n_left == 0 || why->len > 0) {
+	if (!asked || l->n_left == 0) {
 		sasl_login_free(&l);
 		return NULL;
 	}
@@ -232,6 +234,7 @@ sasl_login_free(struct sasl_login **l)
 	buf_wipe(&(*l)->scram.nonce);
 	buf_wipe(&(*l)->scram.bare);
 	buf_free(&(*l)->error);
+	free((*l)->service);
 	free((*l)->host);
 	mem_wipe(*l, sizeof(**l));
 	free(*l);

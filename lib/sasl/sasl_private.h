@@ -73,7 +73,7 @@ struct sasl_scram {
 };
 
 struct sasl_login {
-	const char *service; /* "smtp", "lmtp" */
+	char *service; /* "smtp", "lmtp" */
 	char *host;
 	unsigned port;
 	bool authzid; /* send the name as authorization identity too */

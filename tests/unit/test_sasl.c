@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,8 +33,12 @@
 static struct sasl_settings *
 settings(const char *main_cf)
 {
-	struct conf *conf = fixture_load_good(main_cf, "");
+	struct conf_problems problems = {0};
+	struct conf *conf = conf_load_text("/nonexistent", str_c(main_cf), NULL, 0, &problems);
 	struct sasl_settings *s = sasl_settings_new(conf, "smtp", NULL);
+
+	assert_int_equal(problems.errors, 0);
+	conf_problems_free(&problems);
 
 	conf_free(&conf);
 	return s;
@@ -65,7 +71,6 @@ login_by(const char *mechanism, const char *user, const char *password)
 	if (!l)
 		fail_msg("%s: %s", mechanism, buf_cstr(&why));
 	buf_free(&why);
-	l->service = "smtp";
 	sasl_settings_free(&s);
 	return l;
 }
@@ -193,7 +198,8 @@ test_digest_md5(void **state)
 		struct sasl_login *l = login_by("DIGEST-MD5", "chris", "secret");
 		struct buf refused = {0};
 
-		l->service = "imap";
+		free(l->service);
+		l->service = mem_strdup("imap");
 		free(l->host);
 		l->host = mem_strdup("elwood.innosoft.com");
 		sasl_fix_nonce(l, STR("OA6MHXh6VqTrRk"));
@@ -741,6 +747,30 @@ test_on_fiber(void **state)
 	assert_true(done);
 }
 
+/* A confined program can open nothing more. */
+static void
+test_no_files(void **state)
+{
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(open("/dev/null", O_RDONLY), -1);
+	test_plain(state);
+	test_login(state);
+	test_cram_md5(state);
+	for (size_t i = 0; i < COUNT(scrams); i++) {
+		struct sasl_login *l = scram_login(i);
+
+		expect_step(l, scrams[i].server_first, scrams[i].client_final);
+		expect_step(l, scrams[i].server_final, "");
+		expect_done(&l, "ok", "");
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int
 main(void)
 {
@@ -761,6 +791,7 @@ main(void)
 	    cmocka_unit_test(test_next),
 	    cmocka_unit_test(test_passwords),
 	    cmocka_unit_test(test_passwords_broken),
+	    cmocka_unit_test(test_no_files),
 	    cmocka_unit_test(test_on_fiber),
 	};
 	struct buf why = {0};
