@@ -35,13 +35,13 @@ is_space(char c)
 
 /*
  * The administrator's list may name files and tables of all kinds; here it must not reach what belongs
- * to the machine.
+ * to the machine. Nor may it name patterns: what the C library makes of huge ones is not of interest.
  */
 static bool
 reaches_out(struct str text)
 {
 	static const char *const types[] = {
-	    "hash:", "btree:", "lmdb:", "cdb:", "dbm:", "unix:", "proxy:"};
+	    "hash:", "btree:", "lmdb:", "cdb:", "dbm:", "regexp:", "unix:", "proxy:"};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (str_find(text, str_c(types[i])) != STR_NPOS)
