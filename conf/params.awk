@@ -256,6 +256,8 @@ function page_range(n,   r) {
 	}
 	if (r == "absolute")
 		return "An absolute path."
+	if (r == "servers")
+		return "Addresses, each as it is or with a port."
 	gsub(/\|/, ", ", r)
 	if (r ~ /^,/)
 		r = "(empty)" r

@@ -5,7 +5,9 @@
  */
 #include "lib/conf/internal.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "lib/conf/expand.h"
 
@@ -251,6 +253,58 @@ check_string(struct str words, struct str text, struct buf *why)
 	return true;
 }
 
+static bool
+is_address(struct str s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr bytes;
+
+	if (s.len >= sizeof(text) || str_chr(s, '\0') != STR_NPOS)
+		return false;
+	memcpy(text, s.data, s.len);
+	text[s.len] = '\0';
+	return inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1;
+}
+
+/* "address", "address:port" (IPv4 only), "[address]", "[address]:port". */
+static bool
+is_server(struct str s)
+{
+	size_t end = str_chr(s, ']'), colon = str_rchr(s, ':');
+	uint64_t port;
+
+	if (is_address(s))
+		return true;
+	if (str_starts(s, STR("["))) {
+		if (end == STR_NPOS || !is_address(str_sub(s, 1, end - 1)))
+			return false;
+		if (end + 1 == s.len)
+			return true;
+		if (colon != end + 1)
+			return false;
+	} else if (colon == STR_NPOS || str_chr(s, ':') != colon ||
+	    !is_address(str_sub(s, 0, colon))) {
+		return false;
+	}
+	return str_to_u64(str_from(s, colon + 1), UINT16_MAX, &port) && port > 0;
+}
+
+static bool
+check_list(struct str words, struct str text, struct buf *why)
+{
+	struct str item;
+
+	if (!str_eq(words, STR("servers")))
+		return words.len == 0 || parse_words(words, text, why);
+	while (conf_list_next(&text, &item))
+		if (!is_server(item)) {
+			buf_printf(why, "\"%.*s\" is no address, address:port or [address]:port",
+			    STR_ARG(item));
+			return false;
+		}
+	return true;
+}
+
 bool
 conf_parse_value(enum param p, struct str text, int64_t *number, struct buf *why)
 {
@@ -265,7 +319,7 @@ conf_parse_value(enum param p, struct str text, int64_t *number, struct buf *why
 	case PARAM_RAW:
 		return true;
 	case PARAM_LIST:
-		return words.len == 0 || parse_words(words, text, why);
+		return check_list(words, text, why);
 	case PARAM_BOOL:
 		return parse_bool(text, number) || refuse(why, "must be yes or no");
 	case PARAM_INT:

@@ -350,15 +350,15 @@ dns_channel_ask(struct dns_channel *channel, struct str name, enum dns_type type
 
 	channel->load++;
 	for (int i = 0; i < 2; i++) {
-		unsigned edns = lane->no_edns ? 0 : DNS_ASK_EDNS;
-
+		if (lane->no_edns)
+			flags &= ~DNS_ASK_EDNS;
 		buf_reset(&question);
-		if (!dns_packet_ask(name, type, flags | edns, &question)) {
+		if (!dns_packet_ask(name, type, flags, &question)) {
 			*why = "a name that cannot be asked for";
 			break;
 		}
 		ok = ask(lane, &question, packet, why);
-		if (!ok || !edns || !no_edns(packet))
+		if (!ok || !(flags & DNS_ASK_EDNS) || !no_edns(packet))
 			break;
 		lane->no_edns = true;
 	}

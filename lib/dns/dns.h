@@ -112,7 +112,7 @@ struct dns_answer {
  */
 bool dns_prepare(const struct conf *conf, const char *prefix, struct buf *why);
 /*
- * The files that dns_prepare() has read or looked for, for the caller to watch: when one changes, this
+ * The files that dns_prepare() has read or looked for, and where links lead, for the caller to watch: when one changes, this
  * process's answers may be old, and it should be replaced. I from 0; NULL at the end.
  */
 const char *dns_file(size_t i);

@@ -77,8 +77,9 @@ struct dns_hop_settings {
 };
 
 struct dns_settings {
-	struct arena *arena; /* of all text here */
-	const char *files[5];
+	struct arena *arena;  /* of all text here */
+	const char *files[8]; /* see dns_file() */
+	size_t n_files;
 	struct dns_resolv resolv; /* its servers are those of dns_servers where that is set */
 	enum dns_level level;
 	bool trusted;                   /* the servers' AD flag counts */

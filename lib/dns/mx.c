@@ -258,7 +258,8 @@ use_mx(struct hop *h, struct dns_answer *answer)
 {
 	size_t null = 0;
 
-	dns_shuffle(answer->records, answer->n, sizeof(answer->records[0]));
+	if (h->settings->hop.randomize)
+		dns_shuffle(answer->records, answer->n, sizeof(answer->records[0]));
 	for (size_t i = 0; i < answer->n; i++) {
 		const struct dns_record *r = &answer->records[i];
 		struct str name;

@@ -27,7 +27,7 @@ dns_file(size_t i)
 {
 	const struct dns_settings *settings = dns_get()->settings;
 
-	return i < sizeof(settings->files) / sizeof(settings->files[0]) ? settings->files[i] : NULL;
+	return i < settings->n_files ? settings->files[i] : NULL;
 }
 
 void

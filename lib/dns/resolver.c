@@ -8,6 +8,7 @@
  * With DNSSEC, a resolver says SERVFAIL for a forged answer as for a broken server; it gives the unverified
  * answer to who sets CD. That it has one says that the validation failed: DNS_BOGUS.
  */
+#include <ares.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,8 +36,13 @@ struct dns_resolver {
 struct dns_resolver *
 dns_resolver_new(const struct dns_settings *settings, struct buf *why)
 {
-	struct dns_resolver *r = MEM_NEW(struct dns_resolver);
+	struct dns_resolver *r;
 
+	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
+		buf_puts(why, "c-ares cannot be used");
+		return NULL;
+	}
+	r = MEM_NEW(struct dns_resolver);
 	r->rotate = settings->resolv.rotate;
 	r->dnssec = settings->level == DNS_LEVEL_DNSSEC;
 	r->trusted = r->dnssec && settings->trusted;
@@ -72,6 +78,7 @@ struct attempt {
 	struct arena *arena;
 	struct buf packet;
 	struct buf detail; /* what each server said */
+	unsigned round;
 	bool over[DNS_SERVERS_MAX];
 	bool bogus;
 	struct dns_reply reply;
@@ -99,8 +106,8 @@ has_unvalidated(struct attempt *a, const struct server *server)
 	const char *why;
 	bool has = false;
 
-	if (dns_channel_ask(
-		server->channel, a->name, a->type, DNS_ASK_AD | DNS_ASK_CD, &a->packet, &why)) {
+	if (dns_channel_ask(server->channel, a->name, a->type,
+		DNS_ASK_AD | DNS_ASK_CD | DNS_ASK_EDNS, &a->packet, &why)) {
 		dns_packet_read(buf_view(&a->packet), a->name, a->type, scratch, &reply);
 		has = reply.kind != DNS_REPLY_FAILED;
 	}
@@ -113,10 +120,13 @@ static bool
 ask_server(struct attempt *a, struct server *server)
 {
 	struct dns_resolver *r = a->resolver;
+	unsigned flags = r->dnssec ? DNS_ASK_AD : 0;
 	const char *why = NULL;
 
-	if (!dns_channel_ask(
-		server->channel, a->name, a->type, r->dnssec ? DNS_ASK_AD : 0, &a->packet, &why)) {
+	/* Some old servers and their firewalls are silent on EDNS. */
+	if (a->round == 0)
+		flags |= DNS_ASK_EDNS;
+	if (!dns_channel_ask(server->channel, a->name, a->type, flags, &a->packet, &why)) {
 		server->silent_until = fiber_now() + SILENT_MS;
 		note(a, server, why);
 		return false;
@@ -161,7 +171,7 @@ ask(struct attempt *a)
 {
 	memset(a->over, 0, sizeof(a->over));
 	buf_reset(&a->detail);
-	for (unsigned round = 0; round < a->resolver->rounds; round++)
+	for (a->round = 0; a->round < a->resolver->rounds; a->round++)
 		if (ask_all(a))
 			return !a->bogus;
 	return false;

@@ -104,6 +104,18 @@ read_services(struct str text, struct hash *services)
 	}
 }
 
+/* What is to be watched: the name, and where it leads (resolv.conf is often a link to what a daemon writes). */
+static void
+note_file(struct dns_settings *s, const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	s->files[s->n_files++] = arena_cstr(s->arena, str_c(path));
+	if (real && strcmp(real, path) != 0)
+		s->files[s->n_files++] = arena_cstr(s->arena, str_c(real));
+	free(real);
+}
+
 static void
 read_files(struct dns_settings *s, const struct dns_paths *paths)
 {
@@ -120,10 +132,10 @@ read_files(struct dns_settings *s, const struct dns_paths *paths)
 	s->services = hash_new();
 	read_services(buf_view(&text), s->services);
 	buf_free(&text);
-	s->files[0] = paths->resolv_conf;
-	s->files[1] = paths->hosts;
-	s->files[2] = paths->nsswitch_conf;
-	s->files[3] = paths->services;
+	note_file(s, paths->resolv_conf);
+	note_file(s, paths->hosts);
+	note_file(s, paths->nsswitch_conf);
+	note_file(s, paths->services);
 }
 
 /* --- Parameters ------------------------------------------------------------------------------------- */

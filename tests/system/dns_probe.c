@@ -357,24 +357,20 @@ main_fiber(void *arg)
 
 /* --- Start ------------------------------------------------------------------------------------------ */
 
-static char *
-path_in(const char *dir, const char *name)
-{
-	struct buf path = {0};
-
-	buf_printf(&path, "%s/%s", dir, name);
-	return buf_take(&path);
-}
-
 static void
 prepare(const struct conf *conf, const char *dir, const char *prefix)
 {
-	struct dns_paths paths = {path_in(dir, "resolv.conf"), path_in(dir, "hosts"),
-	    path_in(dir, "nsswitch.conf"), path_in(dir, "services")};
+	static const char *const names[] = {"resolv.conf", "hosts", "nsswitch.conf", "services"};
+	char path[4][4096];
+	struct dns_paths paths = {path[0], path[1], path[2], path[3]};
 	struct buf why = {0};
-	struct dns_settings *settings = dns_settings_read(conf, prefix, &paths, &why);
-	struct dns *dns = settings ? dns_new(settings, &why) : NULL;
+	struct dns_settings *settings;
+	struct dns *dns;
 
+	for (size_t i = 0; i < 4; i++)
+		snprintf(path[i], sizeof(path[i]), "%s/%s", dir, names[i]);
+	settings = dns_settings_read(conf, prefix, &paths, &why);
+	dns = settings ? dns_new(settings, &why) : NULL;
 	if (!dns)
 		log_fatal("%s", buf_cstr(&why));
 	dns_set(dns);

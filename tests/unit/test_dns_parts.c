@@ -212,6 +212,46 @@ test_resolv(void **state)
 	assert_false(r.rotate || r.trust_ad);
 }
 
+/* What lib/conf takes for servers, and refuses: the same here. */
+static const struct {
+	const char *text, *name; /* NULL: refused */
+	unsigned port;
+} server_names[] = {
+    {"127.0.0.1", "127.0.0.1", 53},
+    {"192.0.2.1:54", "192.0.2.1:54", 54},
+    {"192.0.2.1:53", "192.0.2.1", 53},
+    {"::1", "::1", 53},
+    {"[::1]", "::1", 53},
+    {"[2001:db8::1]:5353", "[2001:db8::1]:5353", 5353},
+    {"ns.example.org", NULL, 0},
+    {"192.0.2.256", NULL, 0},
+    {"127.0.0.1:", NULL, 0},
+    {"127.0.0.1:0", NULL, 0},
+    {"127.0.0.1:65536", NULL, 0},
+    {"[::1", NULL, 0},
+    {"[::1]53", NULL, 0},
+    {"[]:53", NULL, 0},
+    {"[::1]:", NULL, 0},
+    {"fe80::1%eth0", NULL, 0},
+};
+
+static void
+test_servers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(server_names); i++) {
+		struct dns_server_name server;
+		bool ok = dns_server_parse(str_c(server_names[i].text), arena, &server);
+
+		if (ok != (server_names[i].name != NULL))
+			fail_msg("\"%s\"", server_names[i].text);
+		if (!ok)
+			continue;
+		assert_true(str_eq(server.text, str_c(server_names[i].name)));
+		assert_int_equal(ntohs(server.address.in.sin_port), server_names[i].port);
+	}
+}
+
 static const struct {
 	const char *text;
 	enum dns_way first, second;
@@ -291,8 +331,6 @@ static const struct {
 	false, true, DNS_IPV6},
     {"smtp_host_lookup = dns, native\n", "127.0.0.1", DNS_LEVEL_ENABLED, true, true, true,
 	DNS_IPV4 | DNS_IPV6},
-    {"dns_servers = ns.example.org\n", NULL, 0, 0, 0, 0, 0},
-    {"dns_servers = 127.0.0.1:x\n", NULL, 0, 0, 0, 0, 0},
     {"dns_servers = 1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 1.1.1.6 1.1.1.7 1.1.1.8 1.1.1.9\n",
 	NULL, 0, 0, 0, 0, 0},
 };
@@ -496,6 +534,7 @@ main(void)
 	    cmocka_unit_test(test_random_order),
 	    cmocka_unit_test(test_hops),
 	    cmocka_unit_test(test_resolv),
+	    cmocka_unit_test(test_servers),
 	    cmocka_unit_test(test_nsswitch),
 	    cmocka_unit_test(test_hosts),
 	    cmocka_unit_test(test_parameters),
