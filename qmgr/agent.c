@@ -16,6 +16,7 @@
 #include "lib/ipc/channel.h"
 #include "lib/mail/dsn.h"
 #include "qmgr/dead.h"
+#include "qmgr/recipients.h"
 
 #define CONNECT_MS 10000
 #define IDLE_MS 10000 /* a channel is kept this long without work */
@@ -280,7 +281,7 @@ static void
 fill_rcpts(struct delivery *d, struct msg_deliver_rcpt *rcpts)
 {
 	for (size_t i = 0; i < d->count; i++) {
-		const struct slot_rcpt *r = &d->message->m.envelope.rcpts[d->rcpts[i]];
+		const struct slot_rcpt *r = recipients_get(d->message, d->rcpts[i]);
 
 		rcpts[i] = (struct msg_deliver_rcpt){
 		    .index = d->rcpts[i],
@@ -318,7 +319,7 @@ send_delivery(struct agent *a, struct delivery *d)
 	bool ok;
 
 	if (message_verp(msg).len > 0 && d->count == 1) {
-		message_sender(msg, d->rcpts[0], &sender);
+		message_sender(msg, recipients_get(msg, d->rcpts[0]), &sender);
 		deliver.sender = buf_view(&sender);
 	}
 	_Static_assert(

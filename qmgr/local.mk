@@ -10,6 +10,7 @@ libqmgr_la_SOURCES = \
 	qmgr/message.c qmgr/message.h qmgr/round.c \
 	qmgr/notice.c qmgr/notice.h \
 	qmgr/receive.c qmgr/receive.h \
+	qmgr/recipients.c qmgr/recipients.h \
 	qmgr/report.c qmgr/report.h \
 	qmgr/schedule.c qmgr/schedule.h \
 	qmgr/slots.c qmgr/slots.h qmgr/slots_upkeep.c qmgr/slots_upkeep.h

@@ -19,6 +19,7 @@
 #include "lib/mail/verp.h"
 #include "lib/service/service.h"
 #include "qmgr/dead.h"
+#include "qmgr/recipients.h"
 #include "qmgr/schedule.h"
 
 #define WORK_MAX 2            /* times that qmgr may end while it reads a slot */
@@ -52,6 +53,17 @@ message_prepare(void)
 		counts.fds = limit.rlim_cur;
 }
 
+size_t
+message_room_for_rcpts(void)
+{
+	size_t limit = (size_t)conf_int(conf_get(), P_qmgr_message_recipient_limit);
+	size_t least = (size_t)conf_int(conf_get(), P_qmgr_message_recipient_minimum);
+
+	/* So many may be there for each message, whatever the others have. */
+	limit += least * counts.active;
+	return recipients_count() < limit ? limit - recipients_count() : 0;
+}
+
 bool
 message_room(void)
 {
@@ -60,7 +72,9 @@ message_room(void)
 
 	if (service_leaving())
 		return false;
-	return counts.active + counts.loading < (limit < fds ? limit : fds);
+	if (counts.active + counts.loading >= (limit < fds ? limit : fds))
+		return false;
+	return message_room_for_rcpts() > 0;
 }
 
 bool
@@ -70,9 +84,16 @@ message_loading(void)
 }
 
 static struct message *
-message_new(struct slot *slot, struct arena *arena)
+message_new(struct slot *slot, struct arena *arena, const struct spool_message *m)
 {
 	struct message *msg = MEM_NEW(struct message);
+
+	msg->m = *m;
+	msg->whole = m->envelope.n_rcpts == m->header.rcpts;
+	list_init(&msg->slices);
+	fiber_waitq_init(&msg->fewer);
+	if (msg->whole)
+		recipients_add(m->header.rcpts);
 
 	msg->slot = slot;
 	msg->arena = arena;
@@ -91,6 +112,7 @@ message_free(struct message *msg)
 	if (msg->has_content)
 		counts.cached -= msg->content.cap;
 	buf_free(&msg->content);
+	recipients_free(msg);
 	arena_free(&msg->arena);
 	free(msg);
 	counts.active--;
@@ -120,6 +142,19 @@ message_content(const struct message *msg)
 	return msg->has_content ? buf_view(&msg->content) : STR_EMPTY;
 }
 
+/* Every recipient that is to be done gets its turn. A long list waits in between. */
+static void
+hand_out(void *arg)
+{
+	struct message *msg = arg;
+
+	schedule_message(msg);
+	dead_routed(msg);
+	msg->starting = false;
+	if (msg->pending == 0 && msg->refs == 0)
+		round_over(msg);
+}
+
 /* What a round begins with: the log's "queue active" line, then every recipient that is to be done. */
 static void
 begin_round(struct message *msg)
@@ -128,20 +163,18 @@ begin_round(struct message *msg)
 	    msg->m.header.id, STR_ARG(msg->m.envelope.sender), msg->m.header.content,
 	    msg->m.header.rcpts);
 	msg->starting = true;
-	schedule_message(msg);
-	dead_routed(msg);
-	msg->starting = false;
-	if (msg->pending == 0 && msg->refs == 0)
-		round_over(msg);
+	if (msg->whole)
+		hand_out(msg);
+	else
+		fiber_spawn("recipients", hand_out, msg);
 }
 
 void
 message_accepted(struct slot *slot, struct arena *arena, const struct spool_message *m,
     struct buf *content, size_t content_at)
 {
-	struct message *msg = message_new(slot, arena);
+	struct message *msg = message_new(slot, arena, m);
 
-	msg->m = *m;
 	msg->reason_uses[0] = m->header.rcpts;
 	slot->state = SLOT_INCOMING;
 	slot->content = m->header.content;
@@ -157,6 +190,7 @@ struct load_job {
 	const char *id;
 	struct arena *arena;
 	struct spool_message m;
+	struct spool_cursor first_rcpt;
 	struct buf content;
 	struct buf why;
 	size_t keep;
@@ -191,8 +225,8 @@ load_slot(void *arg)
 	before = job->m.mark;
 	if (job->poisoned)
 		return;
-	job->status =
-	    spool_load(job->fd, true, job->arena, &job->m, &job->content, job->keep, &job->why);
+	job->status = spool_load_begin(job->fd, true, job->arena, &job->m, &job->first_rcpt,
+	    &job->content, job->keep, &job->why);
 	/* The count is of crashes, not of a disk's errors. */
 	if (job->status == SPOOL_IO_ERROR && before.state)
 		(void)spool_write_mark(job->fd, job->id, &before);
@@ -258,9 +292,9 @@ load_message(struct slot *slot, const char *id)
 	} else if (job.status != SPOOL_OK) {
 		load_failed(slot, id, &job);
 	} else {
-		msg = message_new(slot, job.arena);
+		msg = message_new(slot, job.arena, &job.m);
 		job.arena = NULL;
-		msg->m = job.m;
+		msg->first_rcpt = msg->cursor = job.first_rcpt;
 		if (job.content.len == job.m.header.content)
 			keep_content(msg, &job.content);
 		for (uint32_t i = 0; i < msg->m.header.rcpts; i++)
@@ -465,7 +499,7 @@ static void
 log_outcome(struct message *msg, size_t index, const struct outcome *o)
 {
 	static const char *const words[] = {"sent", "deferred", "bounced"};
-	const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
+	const struct slot_rcpt *r = recipients_get(msg, index);
 	int64_t now = clock_wall_us(), sent = o->sent_us ? o->sent_us : now;
 	char d[5][16];
 	bool orig = r->orig.len > 0 && !str_eq_nocase(r->orig, r->address);
@@ -485,9 +519,9 @@ log_outcome(struct message *msg, size_t index, const struct outcome *o)
 }
 
 enum slot_rcpt_state
-message_failed_state(const struct message *msg, size_t index)
+message_failed_state(const struct message *msg, const struct slot_rcpt *r)
 {
-	unsigned notify = msg->m.envelope.rcpts[index].notify;
+	unsigned notify = r ? r->notify : 0;
 
 	/*
 	 * RFC 3461 section 4.1: NOTIFY without FAILURE asks for no such notice. A notice goes out with
@@ -512,10 +546,9 @@ message_verp(const struct message *msg)
 }
 
 void
-message_sender(const struct message *msg, size_t index, struct buf *out)
+message_sender(const struct message *msg, const struct slot_rcpt *r, struct buf *out)
 {
 	const struct slot_envelope *e = &msg->m.envelope;
-	const struct slot_rcpt *r = &e->rcpts[index];
 	struct str verp = message_verp(msg);
 
 	/* The recipient as the sender knows it, before aliases: that is what a list looks for. */
@@ -539,9 +572,9 @@ message_is_notice(const struct message *msg)
 
 /* The mark that follows from a result. */
 static enum slot_rcpt_state
-state_after(const struct message *msg, size_t index, const struct outcome *o)
+state_after(const struct message *msg, const struct slot_rcpt *r, const struct outcome *o)
 {
-	unsigned notify = msg->m.envelope.rcpts[index].notify;
+	unsigned notify = r->notify;
 
 	switch (o->status) {
 	case DELIVERY_SENT:
@@ -551,7 +584,7 @@ state_after(const struct message *msg, size_t index, const struct outcome *o)
 		    ? SLOT_RCPT_SENT_NOTICE
 		    : SLOT_RCPT_SENT;
 	case DELIVERY_BOUNCED:
-		return message_failed_state(msg, index);
+		return message_failed_state(msg, r);
 	default:
 		return SLOT_RCPT_TODO;
 	}
@@ -599,7 +632,7 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 	if (index >= msg->m.header.rcpts || msg->m.marks[index].state != SLOT_RCPT_TODO)
 		return;
 	o = soften(msg, o, &soft, dsn);
-	state = state_after(msg, index, o);
+	state = state_after(msg, recipients_get(msg, index), o);
 	if (o->status == DELIVERY_DEFERRED)
 		note_blocked(msg, o->unreachable);
 	log_outcome(msg, index, o);
@@ -610,46 +643,69 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 		msg->m.marks[index].state = state;
 	else
 		message_mark_rcpt(msg, index, state, reason);
+	recipients_done(msg, index);
 	if (--msg->pending == 0 && msg->refs == 0 && !msg->starting)
 		round_over(msg);
 }
 
-/* The mark of a recipient that was delivered. */
-static enum slot_rcpt_state
-sent_state(const struct message *msg, size_t index)
+/* Notes that recipient INDEX was delivered. */
+static void
+add_report(struct message *msg, uint32_t index, const struct slot_rcpt *r)
 {
 	const struct outcome sent = {.status = DELIVERY_SENT};
+	struct late_report *report;
 
-	return state_after(msg, index, &sent);
+	for (size_t i = 0; i < msg->n_reported; i++)
+		if (msg->reported[i].index == index)
+			return;
+	if (msg->n_reported == msg->reported_cap) {
+		size_t cap = msg->reported_cap * 2 + 4;
+		struct late_report *grown = arena_array(msg->arena, cap, sizeof(*grown));
+
+		if (msg->n_reported > 0)
+			memcpy(grown, msg->reported, msg->n_reported * sizeof(*grown));
+		msg->reported = grown;
+		msg->reported_cap = cap;
+	}
+	report = &msg->reported[msg->n_reported++];
+	report->index = index;
+	report->state = state_after(msg, r, &sent);
+	report->address = arena_str(msg->arena, r->address);
 }
 
 void
 message_reported(struct message *msg, uint32_t index)
 {
+	struct recipients_reader reader = {.msg = msg};
+	const struct slot_rcpt *r;
 	struct slot_rcpt_mark mark;
 
 	if (index >= msg->m.header.rcpts || msg->m.marks[index].state != SLOT_RCPT_TODO)
 		return;
-	if (!msg->reported) {
-		msg->reported = arena_array(msg->arena, msg->m.header.rcpts, sizeof(bool));
-		memset(msg->reported, 0, msg->m.header.rcpts * sizeof(bool));
+	message_ref(msg);
+	r = recipients_read(&reader, index);
+	if (r && msg->m.marks[index].state == SLOT_RCPT_TODO) {
+		add_report(msg, index, r);
+		mark = (struct slot_rcpt_mark){.state = msg->reported[msg->n_reported - 1].state};
+		if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, index, &mark))
+			log_error("%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
+		slots_dirty(msg->slot);
 	}
-	msg->reported[index] = true;
-	mark = (struct slot_rcpt_mark){.state = sent_state(msg, index)};
-	if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, index, &mark))
-		log_error("%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
-	slots_dirty(msg->slot);
+	recipients_reader_end(&reader);
+	message_unref(msg);
 }
 
 void
 message_settle_reports(struct message *msg)
 {
-	for (uint32_t i = 0; msg->reported && i < msg->m.header.rcpts; i++) {
-		if (!msg->reported[i] || msg->m.marks[i].state != SLOT_RCPT_TODO)
+	for (size_t i = 0; i < msg->n_reported; i++) {
+		const struct late_report *report = &msg->reported[i];
+
+		if (msg->m.marks[report->index].state != SLOT_RCPT_TODO)
 			continue;
 		log_info("%s: to=<%.*s> was delivered, as its agent has told late",
-		    msg->m.header.id, STR_ARG(msg->m.envelope.rcpts[i].address));
-		message_mark_rcpt(msg, i, sent_state(msg, i), 0);
+		    msg->m.header.id, STR_ARG(report->address));
+		message_mark_rcpt(msg, report->index, report->state, 0);
 	}
 }
 
@@ -657,6 +713,7 @@ void
 message_drop(struct message *msg, size_t count)
 {
 	msg->pending -= count;
+	fiber_wake_all(&msg->fewer);
 	if (msg->pending == 0 && msg->refs == 0 && !msg->starting)
 		round_over(msg);
 }

@@ -24,6 +24,11 @@ struct message {
 	struct slot *slot;
 	struct arena *arena;
 	struct spool_message m; /* header, marks, envelope, reasons */
+	bool whole;             /* all recipients are in .m.envelope; else see recipients.h */
+	struct list slices;
+	struct spool_cursor first_rcpt; /* the first recipient */
+	struct spool_cursor cursor;     /* the next slice */
+	struct fiber_waitq fewer;       /* recipients of slices have results */
 	struct buf content;     /* all of it, or empty: then it is read from the slot */
 	bool has_content;
 	size_t pending;    /* recipients handed to the scheduler, without a result yet */
@@ -33,16 +38,24 @@ struct message {
 	    reason_uses[SLOT_REASONS + 1]; /* how many recipients refer to each of the slot's */
 	struct slot_reason *more;          /* reasons for which the slot has no place */
 	unsigned n_more, more_cap;
-	bool *
-	    reported; /* by recipient, NULL = none: delivered, as was heard late; counts at the round's end */
+	struct late_report *reported; /* what was heard late; counts at the round's end */
+	size_t n_reported, reported_cap;
 	bool starting; /* recipients are still being handed out */
 	bool notified; /* notices were tried in this round */
+	bool expiring; /* its recipients were given up in this round, if it has expired */
 	bool want_hold, want_delete, want_expire;
 	bool flushed; /* somebody wants it tried now */
 	bool probe;   /* read back to find out whether a dead destination lives */
 	/* The one destination that could not be reached, if all deferred recipients are for it. */
 	struct destination *blocked_by;
 	bool blocked_otherwise;
+};
+
+/* A recipient whose delivery was heard of late. */
+struct late_report {
+	uint32_t index;
+	enum slot_rcpt_state state; /* what its mark becomes */
+	struct str address;
 };
 
 /* What an agent, or qmgr itself, says of one recipient. Text is copied where it must stay. */
@@ -77,7 +90,7 @@ void message_result(struct message *msg, size_t index, const struct outcome *o);
 
 /*
  * An agent whose channel was lost says that recipient INDEX was delivered. It may be on its way once more,
- * so this takes effect when the round ends; in the slot it stands at once.
+ * so this takes effect when the round ends; in the slot it stands at once. Waits.
  */
 void message_reported(struct message *msg, uint32_t index);
 /* What was reported and has no better result takes effect. */
@@ -96,6 +109,8 @@ struct str message_content(const struct message *msg);
 void message_prepare(void);
 /* May one more become active? Never while the process is leaving. */
 bool message_room(void);
+/* How many more recipients may be in memory, as qmgr_message_recipient_limit and _minimum say? */
+size_t message_room_for_rcpts(void);
 /* Are slots being read back? */
 bool message_loading(void);
 
@@ -120,12 +135,12 @@ void message_free(struct message *msg);
 unsigned message_reason(struct message *msg, const struct outcome *o);
 /* The reason of that number, or NULL for 0. */
 const struct slot_reason *message_reason_at(const struct message *msg, unsigned n);
-/* The mark of a recipient that has failed for good: is its sender to be told? */
-enum slot_rcpt_state message_failed_state(const struct message *msg, size_t index);
+/* The mark of recipient R that has failed for good: is its sender to be told? NULL: not known which. */
+enum slot_rcpt_state message_failed_state(const struct message *msg, const struct slot_rcpt *r);
 /* The delimiters of its variable return paths, empty when it has none: then each recipient is one delivery. */
 struct str message_verp(const struct message *msg);
-/* The sender that recipient INDEX sees; appends. */
-void message_sender(const struct message *msg, size_t index, struct buf *out);
+/* The sender that recipient R sees; appends. */
+void message_sender(const struct message *msg, const struct slot_rcpt *r, struct buf *out);
 /* Is this a notice itself, whose sender is not to be told anything? */
 bool message_is_notice(const struct message *msg);
 void message_mark_rcpt(

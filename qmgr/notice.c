@@ -18,6 +18,7 @@
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
+#include "qmgr/recipients.h"
 
 #define CONNECT_MS 10000
 #define REPLY_MS 100000       /* bounce waits for us, too */
@@ -44,6 +45,8 @@ static struct {
 /* The notice being sent. */
 struct job {
 	struct message *msg;
+	struct recipients_reader reader;
+	struct arena *texts; /* of .rcpts */
 	enum notice_kind kind;
 	int64_t expire_at;
 	struct msg_notice_rcpt rcpts[RCPTS_MAX];
@@ -66,11 +69,11 @@ notice_owed(const struct message *msg)
 
 /* Does recipient I belong into a notice of this kind? */
 static bool
-belongs(const struct job *job, size_t i)
+belongs(struct job *job, size_t i)
 {
 	const struct message *msg = job->msg;
 	enum slot_rcpt_state state = msg->m.marks[i].state;
-	unsigned notify = msg->m.envelope.rcpts[i].notify;
+	const struct slot_rcpt *r;
 	bool report = msg->m.envelope.verify_only || msg->m.envelope.verbose;
 
 	switch (job->kind) {
@@ -82,7 +85,8 @@ belongs(const struct job *job, size_t i)
 		return report &&
 		    (state == SLOT_RCPT_FAILED_NOTICE || state == SLOT_RCPT_SENT_NOTICE);
 	case NOTICE_DELAY:
-		return state == SLOT_RCPT_TODO && (notify == 0 || notify & DSN_NOTIFY_DELAY);
+		r = state == SLOT_RCPT_TODO ? recipients_read(&job->reader, (uint32_t)i) : NULL;
+		return r && (r->notify == 0 || r->notify & DSN_NOTIFY_DELAY);
 	default:
 		return false;
 	}
@@ -112,18 +116,21 @@ status_of(enum slot_rcpt_state state)
 static void
 add_rcpt(struct job *job, size_t i)
 {
-	const struct slot_rcpt *r = &job->msg->m.envelope.rcpts[i];
+	const struct slot_rcpt *r = recipients_read(&job->reader, (uint32_t)i);
 	const struct slot_rcpt_mark *mark = &job->msg->m.marks[i];
 	struct slot_reason none = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
 	const struct slot_reason *reason = message_reason_at(job->msg, mark->reason);
 	struct msg_notice_rcpt *out = &job->rcpts[job->n];
 
+	/* One that cannot be read now is told of in the next round. */
+	if (!r)
+		return;
 	if (!reason)
 		reason = &none;
 	*out = (struct msg_notice_rcpt){
-	    .address = r->address,
-	    .orig = r->orig,
-	    .orcpt = r->orcpt,
+	    .address = arena_str(job->texts, r->address),
+	    .orig = arena_str(job->texts, r->orig),
+	    .orcpt = arena_str(job->texts, r->orcpt),
 	    .notify = r->notify,
 	    .status = status_of(mark->state),
 	    .action = str_c(action_word(job, mark->state, reason)),
@@ -142,6 +149,7 @@ static bool
 gather(struct job *job, size_t *at)
 {
 	job->n = job->bytes = 0;
+	arena_reset(job->texts);
 	for (; *at < job->msg->m.header.rcpts; (*at)++) {
 		if (job->n == (job->verp ? 1 : RCPTS_MAX) || job->bytes > RCPTS_BYTES_MAX)
 			break;
@@ -280,9 +288,12 @@ send_kind(struct job *job, enum notice_kind kind)
 	job->verp = kind == NOTICE_FAILURE && message_verp(job->msg).len > 0 &&
 	    !conf_bool(conf_get(), P_disable_verp_bounces);
 	while (gather(job, &at)) {
+		const struct slot_rcpt first = {
+		    .address = job->rcpts[0].address, .orig = job->rcpts[0].orig};
+
 		buf_reset(&job->sender);
 		if (job->verp)
-			message_sender(job->msg, job->indexes[0], &job->sender);
+			message_sender(job->msg, &first, &job->sender);
 		if (send_one(job))
 			mark_noticed(job);
 	}
@@ -295,10 +306,12 @@ notice_fiber(void *arg)
 	struct list_link *l;
 
 	(void)arg;
+	job->texts = arena_new(4096);
 	while ((l = list_shift(&waiting.requests))) {
 		struct request *request = LIST_ITEM(l, struct request, link);
 
 		job->msg = request->msg;
+		job->reader = (struct recipients_reader){.msg = request->msg};
 		job->expire_at = request->expire_at;
 		if (request->delay) {
 			send_kind(job, NOTICE_DELAY);
@@ -308,9 +321,11 @@ notice_fiber(void *arg)
 			send_kind(job, NOTICE_VERIFY);
 		}
 		free(request);
+		recipients_reader_end(&job->reader);
 		message_unref(job->msg);
 	}
 	buf_free(&job->sender);
+	arena_free(&job->texts);
 	free(job);
 	waiting.fibers--;
 }

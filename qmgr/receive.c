@@ -437,7 +437,9 @@ accept_message(struct ipc_channel *channel, struct receipt *r)
 	bool in_memory = r->written == 0;
 
 	slots_arrived(r->slot);
-	if (r->m.mark.state == SLOT_HOLD || !message_room()) {
+	/* A long list is read back slice by slice. */
+	if (r->m.mark.state == SLOT_HOLD || !message_room() ||
+	    r->m.header.envelope > SPOOL_WHOLE_MAX) {
 		slots_put_new(r->slot, r->m.header.content, r->m.mark.state == SLOT_HOLD);
 	} else {
 		message_accepted(

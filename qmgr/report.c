@@ -14,28 +14,55 @@
 
 struct report_job {
 	int fd;
-	struct arena *arena;
+	uint64_t index;
+	struct arena *arena, *piece;
 	struct spool_message m;
+	const struct slot_rcpt *rcpt;
 	enum spool_status status;
 };
+
+/* The recipient of that index, in a long list too. */
+static void
+find_rcpt(struct report_job *job, struct spool_cursor *cursor, struct buf *why)
+{
+	struct slot_rcpt *rcpts = job->m.envelope.rcpts;
+	uint32_t first = 0;
+	size_t n = job->m.envelope.n_rcpts;
+
+	while (n == 0 || job->index >= first + n) {
+		arena_reset(job->piece);
+		first = cursor->index;
+		job->status = spool_next_rcpts(job->fd, &job->m.header, cursor, SPOOL_PIECE_RCPTS,
+		    job->piece, &rcpts, &n, why);
+		if (job->status != SPOOL_OK || n == 0)
+			return;
+	}
+	job->rcpt = &rcpts[job->index - first];
+}
 
 static void
 read_for_report(void *arg)
 {
 	struct report_job *job = arg;
+	struct spool_cursor cursor;
 	struct buf why = {0};
 
-	job->status = spool_load(job->fd, false, job->arena, &job->m, NULL, 0, &why);
+	job->status =
+	    spool_load_begin(job->fd, false, job->arena, &job->m, &cursor, NULL, 0, &why);
+	if (job->status == SPOOL_OK && job->index < job->m.header.rcpts)
+		find_rcpt(job, &cursor, &why);
 	buf_free(&why);
 }
 
 /* Marks the recipient; true when none is left to be done. */
 static bool
-mark_reported(struct slot *slot, const struct spool_message *m, uint32_t index)
+mark_reported(struct slot *slot, const struct report_job *job)
 {
 	struct slot_rcpt_mark mark = {.state = SLOT_RCPT_SENT};
+	const struct spool_message *m = &job->m;
+	uint32_t index = (uint32_t)job->index;
 
-	if (m->envelope.rcpts[index].notify & DSN_NOTIFY_SUCCESS)
+	if (job->rcpt->notify & DSN_NOTIFY_SUCCESS)
 		mark.state = SLOT_RCPT_SENT_NOTICE;
 	if (!spool_write_rcpt_mark(slot->fd, m->header.id, index, &mark)) {
 		log_error("%s: write recipient mark: %s", m->header.id, strerror(errno));
@@ -44,7 +71,7 @@ mark_reported(struct slot *slot, const struct spool_message *m, uint32_t index)
 	}
 	slots_dirty(slot);
 	log_info("%s: to=<%.*s> was delivered before the queue manager restarted", m->header.id,
-	    STR_ARG(m->envelope.rcpts[index].address));
+	    STR_ARG(job->rcpt->address));
 	m->marks[index].state = mark.state;
 	for (uint32_t i = 0; i < m->header.rcpts; i++)
 		if (m->marks[i].state == SLOT_RCPT_TODO)
@@ -56,19 +83,20 @@ mark_reported(struct slot *slot, const struct spool_message *m, uint32_t index)
 static void
 report_to_slot(struct slot *slot, uint64_t index)
 {
-	struct report_job job = {.arena = arena_new(1024)};
+	struct report_job job = {
+	    .index = index, .arena = arena_new(1024), .piece = arena_new(0)};
 
 	if (slots_use(slot)) {
 		slots_begin_reading(slot);
 		job.fd = slot->fd;
 		fiber_offload(FIBER_POOL_READ, read_for_report, &job);
-		if (job.status == SPOOL_OK && index < job.m.header.rcpts &&
-		    job.m.marks[index].state == SLOT_RCPT_TODO &&
-		    mark_reported(slot, &job.m, (uint32_t)index))
+		if (job.rcpt && job.m.marks[index].state == SLOT_RCPT_TODO &&
+		    mark_reported(slot, &job))
 			slot->next = 0;
 		slots_end_reading(slot);
 		slots_unuse(slot);
 	}
+	arena_free(&job.piece);
 	arena_free(&job.arena);
 }
 

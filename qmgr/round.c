@@ -14,6 +14,7 @@
 #include "qmgr/dead.h"
 #include "qmgr/message.h"
 #include "qmgr/notice.h"
+#include "qmgr/recipients.h"
 
 static size_t
 count_state(const struct message *msg, enum slot_rcpt_state state)
@@ -60,24 +61,52 @@ expired(const struct message *msg)
 	return msg->want_expire || clock_wall() - arrival(msg) >= lifetime(msg);
 }
 
-/* Every recipient left has failed for good; the reason stays that of the last attempt. */
+/* Every recipient left has failed for good; the reason stays that of the last attempt. May wait. */
 static void
 expire(struct message *msg)
 {
 	struct outcome o = {.dsn = STR("4.4.7"), .text = STR("delivery time expired")};
 	unsigned fallback = 0;
 
+	struct recipients_reader reader = {.msg = msg};
+
 	log_info("%s: from=<%.*s>, status=%s, returned to sender", msg->m.header.id,
 	    STR_ARG(msg->m.envelope.sender), msg->want_expire ? "force-expired" : "expired");
-	for (size_t i = 0; i < msg->m.header.rcpts; i++) {
+	for (uint32_t i = 0; i < msg->m.header.rcpts; i++) {
+		const struct slot_rcpt *r;
 		unsigned reason = msg->m.marks[i].reason;
 
 		if (msg->m.marks[i].state != SLOT_RCPT_TODO)
 			continue;
 		if (reason == 0)
 			reason = fallback = fallback ? fallback : message_reason(msg, &o);
-		message_mark_rcpt(msg, i, message_failed_state(msg, i), reason);
+		r = recipients_read(&reader, i);
+		message_mark_rcpt(msg, i, message_failed_state(msg, r), reason);
 	}
+	recipients_reader_end(&reader);
+}
+
+static void
+expire_fiber(void *arg)
+{
+	struct message *msg = arg;
+
+	expire(msg);
+	message_unref(msg);
+}
+
+/* A long list is read once more for it. False: not yet, the round goes on when it has been. */
+static bool
+expire_all(struct message *msg)
+{
+	msg->expiring = true;
+	if (msg->whole) {
+		expire(msg);
+		return true;
+	}
+	message_ref(msg);
+	fiber_spawn("expire", expire_fiber, msg);
+	return false;
 }
 
 /* Wall seconds of the next attempt: the age of the message, within bounds, a tenth more or less. */
@@ -165,8 +194,9 @@ round_over(struct message *msg)
 		return;
 	}
 	message_settle_reports(msg);
-	if (count_state(msg, SLOT_RCPT_TODO) > 0 && expired(msg) && !msg->want_hold)
-		expire(msg);
+	if (count_state(msg, SLOT_RCPT_TODO) > 0 && expired(msg) && !msg->want_hold &&
+	    !msg->expiring && !expire_all(msg))
+		return;
 	if (notice_owed(msg) && !msg->notified) {
 		msg->notified = true;
 		notice_send(msg);

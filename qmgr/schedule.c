@@ -9,15 +9,19 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/route/route.h"
 #include "qmgr/agent.h"
 #include "qmgr/dead.h"
 #include "qmgr/destination.h"
 #include "qmgr/notice.h"
+#include "qmgr/recipients.h"
 
 #define ACTIVATORS 4    /* slots read back at the same time */
 #define SLEEP_MAX 60000 /* ms; the wall clock may have jumped meanwhile */
+#define SLICE 1000   /* recipients of a long list that are in memory, unless they take their time */
+#define ROOM_MS 1000 /* between two looks for room in memory */
 #define YIELD_AT 100    /* recipients handed out before others have their turn */
 #define RCPT_BYTES 40   /* of a request, for each recipient, beside its text */
 
@@ -79,7 +83,7 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 	enum route_status status = ROUTE_FAIL;
 
 	msg->pending++;
-	if (!address_parse(msg->m.envelope.rcpts[index].address,
+	if (!address_parse(recipients_get(msg, index)->address,
 		ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a, &address, &why))
 		buf_puts(&why, ": bad recipient address");
 	else
@@ -87,7 +91,7 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 		    route_resolve(conf_get(), msg->m.envelope.sender, &address, a, &route, &why);
 	if (status == ROUTE_OK) {
 		if (!deliver_builtin(msg, index, &route)) {
-			const struct slot_rcpt *r = &msg->m.envelope.rcpts[index];
+			const struct slot_rcpt *r = recipients_get(msg, index);
 
 			dest =
 			    destination_find(transport_find(route.transport), &route, r->address);
@@ -107,11 +111,10 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 	buf_free(&why);
 }
 
-void
-schedule_message(struct message *msg)
+/* All of a message that is in memory. */
+static void
+schedule_whole(struct message *msg, struct arena *a)
 {
-	struct arena *a = arena_new(512);
-
 	for (size_t i = 0, n = 0; i < msg->m.header.rcpts; i++) {
 		if (msg->want_expire || msg->want_delete || msg->m.marks[i].state != SLOT_RCPT_TODO)
 			continue;
@@ -120,6 +123,70 @@ schedule_message(struct message *msg)
 		if (++n % YIELD_AT == 0)
 			fiber_yield();
 	}
+}
+
+/* Waits until more of MSG are to be read; how many, 0 when it was canceled. */
+static size_t
+wait_for_more(struct message *msg)
+{
+	const struct conf *conf = conf_get();
+	size_t lot = (size_t)conf_int(conf, P_default_recipient_refill_limit);
+	size_t least = (size_t)conf_int(conf, P_qmgr_message_recipient_minimum);
+	fiber_deadline anyway =
+	    fiber_after(conf_time(conf, P_default_recipient_refill_delay) * 1000);
+	size_t place = 0;
+
+	lot = lot > 0 && lot < SLICE ? lot : SLICE;
+	while (msg->pending > 0 && !msg->want_delete) {
+		size_t room = message_room_for_rcpts();
+		bool late = fiber_now() >= anyway;
+
+		place = msg->pending < SLICE ? SLICE - msg->pending : 0;
+		/* Recipients who take their time are not to keep the others waiting for ever. */
+		place = late && place < lot ? lot : place;
+		if (place >= lot && room >= lot)
+			return place < room ? place : room;
+		if (fiber_wait(&msg->fewer, late ? fiber_after(ROOM_MS) : anyway) == FIBER_CANCELED)
+			return 0;
+	}
+	place = message_room_for_rcpts();
+	place = place < SLICE ? place : SLICE;
+	return place > least ? place : least > 0 ? least : 1;
+}
+
+/* A long list, slice by slice. Waits. */
+static void
+schedule_slices(struct message *msg, struct arena *a)
+{
+	struct slice *slice;
+	size_t max;
+
+	while (!msg->want_expire && !msg->want_delete && !msg->want_hold &&
+	    (max = wait_for_more(msg)) > 0 && recipients_next(msg, max, &slice)) {
+		/* The last one that has its result takes the slice with it. */
+		size_t n = slice->n;
+		uint32_t *indexes = mem_array(n, sizeof(*indexes));
+
+		memcpy(indexes, slice->indexes, n * sizeof(*indexes));
+		for (size_t i = 0; i < n; i++) {
+			schedule_rcpt(msg, indexes[i], a);
+			arena_reset(a);
+			if ((i + 1) % YIELD_AT == 0)
+				fiber_yield();
+		}
+		free(indexes);
+	}
+}
+
+void
+schedule_message(struct message *msg)
+{
+	struct arena *a = arena_new(512);
+
+	if (msg->whole)
+		schedule_whole(msg, a);
+	else
+		schedule_slices(msg, a);
 	arena_free(&a);
 }
 
@@ -164,22 +231,47 @@ struct site_job {
 	bool found;
 };
 
+/* Is a recipient among N of them, the first of whom is FIRST, that waits and goes there? */
+static bool
+any_at_site(const struct spool_message *m, const struct slot_rcpt *rcpts, uint32_t first, size_t n,
+    struct str site)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str address = rcpts[i].address;
+
+		if (m->marks[first + i].state == SLOT_RCPT_TODO &&
+		    str_eq_nocase(str_from(address, str_rchr(address, '@') + 1), site))
+			return true;
+	}
+	return false;
+}
+
 static void
 look_for_site(void *arg)
 {
 	struct site_job *job = arg;
-	struct arena *a = arena_new(1024);
+	struct arena *a = arena_new(1024), *piece = arena_new(0);
 	struct spool_message m;
+	struct spool_cursor cursor;
+	struct slot_rcpt *rcpts;
 	struct buf why = {0};
+	size_t n = 1;
 
-	if (spool_load(job->fd, false, a, &m, NULL, 0, &why) == SPOOL_OK)
-		for (size_t i = 0; i < m.envelope.n_rcpts && !job->found; i++) {
-			struct str address = m.envelope.rcpts[i].address;
+	if (spool_load_begin(job->fd, false, a, &m, &cursor, NULL, 0, &why) != SPOOL_OK)
+		n = 0;
+	else if (m.envelope.n_rcpts > 0)
+		job->found = any_at_site(&m, m.envelope.rcpts, 0, m.envelope.n_rcpts, job->site);
+	while (n > 0 && m.envelope.n_rcpts == 0 && !job->found) {
+		uint32_t first = cursor.index;
 
-			job->found = m.marks[i].state == SLOT_RCPT_TODO &&
-			    str_eq_nocase(str_from(address, str_rchr(address, '@') + 1), job->site);
-		}
+		arena_reset(piece);
+		if (spool_next_rcpts(job->fd, &m.header, &cursor, SPOOL_PIECE_RCPTS, piece, &rcpts,
+			&n, &why) != SPOOL_OK)
+			break;
+		job->found = any_at_site(&m, rcpts, first, n, job->site);
+	}
 	buf_free(&why);
+	arena_free(&piece);
 	arena_free(&a);
 }
 

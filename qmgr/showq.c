@@ -30,6 +30,7 @@ struct listing {
 	uid_t uid;
 	bool detail; /* one message was asked for: all of its recipients, and where they go */
 	struct arena *arena; /* for a frame, in detail */
+	bool piece_follows; /* of the recipients of a long list */
 	struct msg_showq_end end;
 };
 
@@ -117,8 +118,9 @@ send_frame(struct listing *l, struct msg_showq_entry *entry, const struct spool_
 
 	show_head(conf_get(), m, entry);
 	entry->rcpts = (struct ipc_list){rcpts, gather(l, m, msg, at, rcpts)};
-	entry->more = *more = *at < m->envelope.n_rcpts;
-	if (!*more) {
+	*more = *at < m->envelope.n_rcpts;
+	entry->more = *more || l->piece_follows;
+	if (!entry->more) {
 		l->end.count++;
 		l->end.bytes += m->header.content;
 	}
@@ -169,8 +171,11 @@ show_active(struct listing *l, struct slot *slot)
 
 struct read_job {
 	int fd;
-	struct arena *a;
+	struct arena *a, *piece;
 	struct spool_message m;
+	struct spool_cursor cursor;
+	struct slot_rcpt *rcpts; /* a piece of a long list */
+	size_t n;
 	struct buf why;
 	enum spool_status status;
 };
@@ -180,29 +185,81 @@ read_slot(void *arg)
 {
 	struct read_job *job = arg;
 
-	job->status = spool_load(job->fd, false, job->a, &job->m, NULL, 0, &job->why);
+	job->status =
+	    spool_load_begin(job->fd, false, job->a, &job->m, &job->cursor, NULL, 0, &job->why);
 }
 
-/* A message that is not in memory. Waits. */
+static void
+read_piece(void *arg)
+{
+	struct read_job *job = arg;
+
+	arena_reset(job->piece);
+	job->status = spool_next_rcpts(job->fd, &job->m.header, &job->cursor, SPOOL_PIECE_RCPTS,
+	    job->piece, &job->rcpts, &job->n, &job->why);
+}
+
+/* All the recipients that M has in memory. */
+static bool
+show_read(struct listing *l, struct msg_showq_entry *entry, const struct spool_message *m)
+{
+	bool ok = true, more = true;
+	size_t at = 0;
+
+	while (ok && more)
+		ok = send_frame(l, entry, m, NULL, &at, &more);
+	return ok;
+}
+
+/* A long list, as if each piece were a message. */
+static bool
+show_pieces(struct listing *l, struct msg_showq_entry *entry, struct read_job *job)
+{
+	bool ok = true;
+
+	do {
+		uint32_t first = job->cursor.index;
+		struct spool_message m = job->m;
+
+		fiber_offload(FIBER_POOL_READ, read_piece, job);
+		if (job->status != SPOOL_OK)
+			job->n = 0;
+		l->piece_follows = job->n > 0 && job->cursor.index < job->m.header.rcpts;
+		m.marks += first;
+		m.envelope.rcpts = job->rcpts;
+		m.envelope.n_rcpts = job->n;
+		ok = show_read(l, entry, &m);
+	} while (ok && l->piece_follows);
+	l->piece_follows = false;
+	return ok;
+}
+
+/* A message that is not in memory, or not whole. Waits. */
 static bool
 show_waiting(struct listing *l, struct slot *slot)
 {
 	struct msg_showq_entry entry = {
 	    .state = str_c(admin_state_name(slot)), .next = dead_next_try(slot)};
 	struct read_job job = {.fd = -1};
-	size_t at = 0;
-	bool ok = true, more;
+	bool ok = true;
 
 	if (!slots_use(slot))
 		return true;
 	job.fd = slot->fd;
 	job.a = arena_new(1024);
+	job.piece = arena_new(0);
 	fiber_offload(FIBER_POOL_READ, read_slot, &job);
+	bool shown = job.status == SPOOL_OK && (l->all || is_theirs(&job.m.envelope, l->uid));
+	bool whole = job.m.envelope.n_rcpts > 0;
+
+	/* Only for a long list the slot is held while the caller takes its time. */
+	if (shown && !whole)
+		ok = show_pieces(l, &entry, &job);
 	slots_unuse(slot);
-	more = job.status == SPOOL_OK && (l->all || is_theirs(&job.m.envelope, l->uid));
-	while (ok && more)
-		ok = send_frame(l, &entry, &job.m, NULL, &at, &more);
+	if (shown && whole)
+		ok = show_read(l, &entry, &job.m);
 	buf_free(&job.why);
+	arena_free(&job.piece);
 	arena_free(&job.a);
 	return ok;
 }
@@ -212,9 +269,9 @@ static bool
 show_slot(struct listing *l, struct slot *slot)
 {
 	slot = slots_settled(slot);
-	if (slot && slot->use == SLOT_USE_ACTIVE)
+	if (slot && slot->use == SLOT_USE_ACTIVE && slot->message->whole)
 		return show_active(l, slot);
-	if (slot && slot->use == SLOT_USE_WAITING)
+	if (slot && (slot->use == SLOT_USE_WAITING || slot->use == SLOT_USE_ACTIVE))
 		return show_waiting(l, slot);
 	return true;
 }

@@ -137,5 +137,18 @@ void slot_put_envelope(const struct slot_envelope *e, struct buf *out);
 /* False with WHY set when TEXT is not an envelope with exactly RCPTS recipients. Views live in A. */
 bool slot_get_envelope(
     struct str text, uint32_t rcpts, struct arena *a, struct slot_envelope *e, struct buf *why);
+/*
+ * The same in pieces, for an envelope that is not to be in memory whole. TEXT begins where the envelope
+ * does; what stands before the first recipient goes to E, and *USED is its length. False: bad, or no
+ * recipient's line begins in TEXT.
+ */
+bool slot_get_envelope_head(
+    struct str text, struct arena *a, struct slot_envelope *e, size_t *used, struct buf *why);
+/*
+ * Recipients: up to MAX of the complete lines that TEXT begins with, into RCPTS; *N of them, in *USED bytes.
+ * False: one of them is no recipient.
+ */
+bool slot_get_rcpts(struct str text, struct arena *a, struct slot_rcpt *rcpts, size_t max, size_t *n,
+    size_t *used);
 
 #endif

@@ -220,3 +220,49 @@ slot_get_envelope(
 	}
 	return true;
 }
+
+bool
+slot_get_envelope_head(
+    struct str text, struct arena *a, struct slot_envelope *e, size_t *used, struct buf *why)
+{
+	struct str rest = text;
+
+	*e = (struct slot_envelope){.sender = STR_EMPTY, .envid = STR_EMPTY};
+	e->attrs = arena_array(a, count_lines(text, STR("attr")) + 1, sizeof(*e->attrs));
+	for (size_t line = 1; rest.len > 0; line++) {
+		bool complete = str_chr(rest, '\n') != STR_NPOS;
+		struct str value, name;
+
+		*used = text.len - rest.len;
+		value = take_until(&rest, '\n');
+		name = take_until(&value, ' ');
+		if (str_eq(name, STR("rcpt")))
+			return true;
+		if (!complete || !get_line(name, value, a, 0, e)) {
+			buf_printf(why, "envelope line %zu is not understood", line);
+			return false;
+		}
+	}
+	buf_puts(why, "envelope has no recipients where they should be");
+	return false;
+}
+
+bool
+slot_get_rcpts(struct str text, struct arena *a, struct slot_rcpt *rcpts, size_t max, size_t *n,
+    size_t *used)
+{
+	struct slot_envelope e = {.rcpts = rcpts};
+	struct str rest = text;
+
+	*used = 0;
+	while (e.n_rcpts < max && str_chr(rest, '\n') != STR_NPOS) {
+		struct str value = take_until(&rest, '\n');
+		struct str name = take_until(&value, ' ');
+
+		if (!str_eq(name, STR("rcpt")) || !get_rcpt(value, a, (uint32_t)max, &e))
+			return false;
+		*used = text.len - rest.len;
+	}
+	*n = e.n_rcpts;
+	return true;
+}

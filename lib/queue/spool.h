@@ -74,6 +74,27 @@ enum spool_status spool_peek(int fd, struct slot_header *h, struct slot_mark *m,
  */
 enum spool_status spool_load(int fd, bool verify, struct arena *a, struct spool_message *m,
     struct buf *content, size_t keep, struct buf *why);
+
+/* How far the recipients of an envelope have been read. */
+struct spool_cursor {
+	uint64_t offset; /* of the next line in the envelope's text */
+	uint32_t index;  /* of the recipient on it */
+};
+#define SPOOL_WHOLE_MAX 65536  /* bytes of an envelope that is read whole */
+#define SPOOL_PIECE_RCPTS 1000 /* recipients that are read at a time */
+/*
+ * As spool_load(), but of an envelope of more than SPOOL_WHOLE_MAX bytes without its recipients (n_rcpts is
+ * 0): *CURSOR is at the first of them. VERIFY reads all of it, piece by piece.
+ */
+enum spool_status spool_load_begin(int fd, bool verify, struct arena *a, struct spool_message *m,
+    struct spool_cursor *cursor, struct buf *content, size_t keep, struct buf *why);
+/*
+ * The next recipients, at most MAX of them and of SPOOL_PIECE_RCPTS, from CURSOR on, which moves behind
+ * them. *RCPTS (*N of them; 0 at the end) and their text live in A.
+ */
+enum spool_status spool_next_rcpts(int fd, const struct slot_header *h, struct spool_cursor *cursor,
+    size_t max, struct arena *a, struct slot_rcpt **rcpts, size_t *n, struct buf *why);
+
 /* A piece of the content: up to N bytes from OFFSET of it. -1 with errno. */
 ssize_t spool_read_content(
     int fd, const struct slot_header *h, uint64_t offset, void *data, size_t n);

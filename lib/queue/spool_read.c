@@ -80,6 +80,126 @@ load_envelope(
 	return SPOOL_OK;
 }
 
+/* The marks alone, piece by piece. */
+static enum spool_status
+load_marks(int fd, struct arena *a, struct spool_message *m, struct buf *why)
+{
+	struct slot_header *h = &m->header;
+	char data[128 * SLOT_MARK_SIZE];
+
+	m->marks = arena_array(a, h->rcpts + 1, sizeof(*m->marks));
+	for (uint32_t i = 0; i < h->rcpts; i += 128) {
+		uint32_t some = h->rcpts - i < 128 ? h->rcpts - i : 128;
+		size_t size = (size_t)some * SLOT_MARK_SIZE;
+		off_t at = (off_t)(SLOT_MARKS_OFFSET + (uint64_t)i * SLOT_MARK_SIZE);
+
+		if (io_pread_full(fd, data, size, at) != (ssize_t)size) {
+			buf_printf(why, "read recipient marks: %s", strerror(errno));
+			return SPOOL_IO_ERROR;
+		}
+		for (uint32_t k = 0; k < some; k++)
+			slot_get_rcpt_mark(h->id, i + k,
+			    str_n(data + (size_t)k * SLOT_MARK_SIZE, SLOT_MARK_SIZE),
+			    &m->marks[i + k]);
+	}
+	return SPOOL_OK;
+}
+
+/* A piece of the envelope's text from OFFSET on, in A: SPOOL_WHOLE_MAX bytes, or what is left of it. */
+static enum spool_status
+read_envelope(int fd, const struct slot_header *h, uint64_t offset, struct arena *a, struct str *text,
+    struct buf *why)
+{
+	uint64_t left = h->envelope - offset;
+	size_t size = left < SPOOL_WHOLE_MAX ? (size_t)left : SPOOL_WHOLE_MAX;
+	char *data = arena_alloc(a, size + 1);
+
+	if (io_pread_full(fd, data, size, (off_t)(slot_envelope_offset(h->rcpts) + offset)) !=
+	    (ssize_t)size) {
+		buf_printf(why, "read envelope: %s", strerror(errno));
+		return SPOOL_IO_ERROR;
+	}
+	*text = str_n(data, size);
+	return SPOOL_OK;
+}
+
+/* What stands before the recipients; CURSOR is then at the first. */
+static enum spool_status
+load_head(int fd, struct arena *a, struct spool_message *m, struct spool_cursor *cursor,
+    struct buf *why)
+{
+	enum spool_status status = load_marks(fd, a, m, why);
+	size_t used = 0;
+	struct str text;
+
+	if (status == SPOOL_OK)
+		status = read_envelope(fd, &m->header, 0, a, &text, why);
+	if (status != SPOOL_OK)
+		return status;
+	if (!slot_get_envelope_head(text, a, &m->envelope, &used, why))
+		return SPOOL_DAMAGED;
+	*cursor = (struct spool_cursor){.offset = used};
+	return SPOOL_OK;
+}
+
+enum spool_status
+spool_next_rcpts(int fd, const struct slot_header *h, struct spool_cursor *cursor, size_t max,
+    struct arena *a, struct slot_rcpt **rcpts, size_t *n, struct buf *why)
+{
+	enum spool_status status;
+	size_t used = 0;
+	struct str text;
+
+	*n = 0;
+	*rcpts = NULL;
+	if (cursor->offset >= h->envelope || max == 0)
+		return SPOOL_OK;
+	max = max < SPOOL_PIECE_RCPTS ? max : SPOOL_PIECE_RCPTS;
+	*rcpts = arena_array(a, max, sizeof(**rcpts));
+	status = read_envelope(fd, h, cursor->offset, a, &text, why);
+	if (status != SPOOL_OK)
+		return status;
+	/* A line is shorter than a piece: so there is one, if the text is right. */
+	if (!slot_get_rcpts(text, a, *rcpts, max, n, &used) || *n == 0 ||
+	    *n > h->rcpts - cursor->index) {
+		buf_printf(why, "recipient %u of the envelope is not understood", cursor->index);
+		return SPOOL_DAMAGED;
+	}
+	cursor->offset += used;
+	cursor->index += (uint32_t)*n;
+	return SPOOL_OK;
+}
+
+/* Adds the whole of a large envelope to the sum, and looks whether its recipients can be understood. */
+static enum spool_status
+check_envelope(int fd, const struct slot_header *h, const struct spool_cursor *first,
+    struct siphash *sum, struct buf *why)
+{
+	struct arena *a = arena_new(0);
+	enum spool_status status = SPOOL_OK;
+	struct spool_cursor at = *first;
+	struct slot_rcpt *rcpts;
+	struct str text;
+	size_t n = 1;
+
+	for (uint64_t offset = 0; offset < h->envelope && status == SPOOL_OK; offset += text.len) {
+		arena_reset(a);
+		status = read_envelope(fd, h, offset, a, &text, why);
+		if (status == SPOOL_OK)
+			siphash_update(sum, text.data, text.len);
+	}
+	while (status == SPOOL_OK && n > 0) {
+		arena_reset(a);
+		status = spool_next_rcpts(fd, h, &at, SPOOL_PIECE_RCPTS, a, &rcpts, &n, why);
+	}
+	if (status == SPOOL_OK && at.index != h->rcpts) {
+		buf_puts(why, "envelope has not the recipients its header counts");
+		status = SPOOL_DAMAGED;
+	}
+	arena_free(&a);
+	return status;
+}
+
 /* The reasons that recipients point to; those that cannot be read stay empty. */
 static void
 load_reasons(int fd, struct arena *a, struct spool_message *m)
@@ -129,12 +249,14 @@ verify_content(
 	return status;
 }
 
-enum spool_status
-spool_load(int fd, bool verify, struct arena *a, struct spool_message *m, struct buf *content,
-    size_t keep, struct buf *why)
+/* CURSOR is NULL for who wants it whole. */
+static enum spool_status
+load(int fd, bool verify, struct arena *a, struct spool_message *m, struct spool_cursor *cursor,
+    struct buf *content, size_t keep, struct buf *why)
 {
 	enum spool_status status;
 	struct siphash sum;
+	bool whole;
 
 	memset(m, 0, sizeof(*m));
 	for (unsigned i = 0; i < SLOT_REASONS; i++)
@@ -150,7 +272,10 @@ spool_load(int fd, bool verify, struct arena *a, struct spool_message *m, struct
 	if (status != SPOOL_OK)
 		return status;
 	slot_sum_init(&sum);
-	status = load_envelope(fd, a, m, &sum, why);
+	whole = !cursor || m->header.envelope <= SPOOL_WHOLE_MAX;
+	status = whole ? load_envelope(fd, a, m, &sum, why) : load_head(fd, a, m, cursor, why);
+	if (status == SPOOL_OK && verify && !whole)
+		status = check_envelope(fd, &m->header, cursor, &sum, why);
 	if (status != SPOOL_OK)
 		return status;
 	load_reasons(fd, a, m);
@@ -158,6 +283,21 @@ spool_load(int fd, bool verify, struct arena *a, struct spool_message *m, struct
 		return SPOOL_OK;
 	return verify_content(
 	    fd, &m->header, &sum, m->header.content <= keep ? content : NULL, why);
+}
+
+enum spool_status
+spool_load(int fd, bool verify, struct arena *a, struct spool_message *m, struct buf *content,
+    size_t keep, struct buf *why)
+{
+	return load(fd, verify, a, m, NULL, content, keep, why);
+}
+
+enum spool_status
+spool_load_begin(int fd, bool verify, struct arena *a, struct spool_message *m,
+    struct spool_cursor *cursor, struct buf *content, size_t keep, struct buf *why)
+{
+	*cursor = (struct spool_cursor){0};
+	return load(fd, verify, a, m, cursor, content, keep, why);
 }
 
 ssize_t
