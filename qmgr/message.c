@@ -688,7 +688,8 @@ message_reported(struct message *msg, uint32_t index)
 		add_report(msg, index, r);
 		mark = (struct slot_rcpt_mark){.state = msg->reported[msg->n_reported - 1].state};
 		if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, index, &mark))
-			log_error("%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
+			log_error(
+			    "%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
 		slots_dirty(msg->slot);
 	}
 	recipients_reader_end(&reader);

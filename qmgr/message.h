@@ -29,7 +29,7 @@ struct message {
 	struct spool_cursor first_rcpt; /* the first recipient */
 	struct spool_cursor cursor;     /* the next slice */
 	struct fiber_waitq fewer;       /* recipients of slices have results */
-	struct buf content;     /* all of it, or empty: then it is read from the slot */
+	struct buf content;             /* all of it, or empty: then it is read from the slot */
 	bool has_content;
 	size_t pending;    /* recipients handed to the scheduler, without a result yet */
 	size_t refs;       /* notices and readers at work: the round is over when 0 too */

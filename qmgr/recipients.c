@@ -107,8 +107,7 @@ recipients_next(struct message *msg, size_t max, struct slice **out)
 		struct slice *slice = MEM_NEW(struct slice);
 
 		slice->arena = arena_new(1024);
-		ok = next_piece(
-			 msg, &msg->cursor, max, slice->arena, &slice->rcpts, &slice->n) &&
+		ok = next_piece(msg, &msg->cursor, max, slice->arena, &slice->rcpts, &slice->n) &&
 		    slice->n > 0;
 		if (ok)
 			keep_todo(msg, slice, first);

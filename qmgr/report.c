@@ -47,8 +47,7 @@ read_for_report(void *arg)
 	struct spool_cursor cursor;
 	struct buf why = {0};
 
-	job->status =
-	    spool_load_begin(job->fd, false, job->arena, &job->m, &cursor, NULL, 0, &why);
+	job->status = spool_load_begin(job->fd, false, job->arena, &job->m, &cursor, NULL, 0, &why);
 	if (job->status == SPOOL_OK && job->index < job->m.header.rcpts)
 		find_rcpt(job, &cursor, &why);
 	buf_free(&why);
@@ -83,8 +82,7 @@ mark_reported(struct slot *slot, const struct report_job *job)
 static void
 report_to_slot(struct slot *slot, uint64_t index)
 {
-	struct report_job job = {
-	    .index = index, .arena = arena_new(1024), .piece = arena_new(0)};
+	struct report_job job = {.index = index, .arena = arena_new(1024), .piece = arena_new(0)};
 
 	if (slots_use(slot)) {
 		slots_begin_reading(slot);

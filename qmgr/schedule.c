@@ -22,8 +22,8 @@
 #define SLEEP_MAX 60000 /* ms; the wall clock may have jumped meanwhile */
 #define SLICE 1000   /* recipients of a long list that are in memory, unless they take their time */
 #define ROOM_MS 1000 /* between two looks for room in memory */
-#define YIELD_AT 100    /* recipients handed out before others have their turn */
-#define RCPT_BYTES 40   /* of a request, for each recipient, beside its text */
+#define YIELD_AT 100 /* recipients handed out before others have their turn */
+#define RCPT_BYTES 40 /* of a request, for each recipient, beside its text */
 
 /* --- Transports without a program ------------------------------------------------------------------------------ */
 

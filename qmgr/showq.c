@@ -30,7 +30,7 @@ struct listing {
 	uid_t uid;
 	bool detail; /* one message was asked for: all of its recipients, and where they go */
 	struct arena *arena; /* for a frame, in detail */
-	bool piece_follows; /* of the recipients of a long list */
+	bool piece_follows;  /* of the recipients of a long list */
 	struct msg_showq_end end;
 };
 

@@ -148,7 +148,7 @@ bool slot_get_envelope_head(
  * Recipients: up to MAX of the complete lines that TEXT begins with, into RCPTS; *N of them, in *USED bytes.
  * False: one of them is no recipient.
  */
-bool slot_get_rcpts(struct str text, struct arena *a, struct slot_rcpt *rcpts, size_t max, size_t *n,
-    size_t *used);
+bool slot_get_rcpts(
+    struct str text, struct arena *a, struct slot_rcpt *rcpts, size_t max, size_t *n, size_t *used);
 
 #endif

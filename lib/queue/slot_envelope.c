@@ -248,8 +248,8 @@ slot_get_envelope_head(
 }
 
 bool
-slot_get_rcpts(struct str text, struct arena *a, struct slot_rcpt *rcpts, size_t max, size_t *n,
-    size_t *used)
+slot_get_rcpts(
+    struct str text, struct arena *a, struct slot_rcpt *rcpts, size_t max, size_t *n, size_t *used)
 {
 	struct slot_envelope e = {.rcpts = rcpts};
 	struct str rest = text;

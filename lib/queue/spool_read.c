@@ -107,8 +107,8 @@ load_marks(int fd, struct arena *a, struct spool_message *m, struct buf *why)
 
 /* A piece of the envelope's text from OFFSET on, in A: SPOOL_WHOLE_MAX bytes, or what is left of it. */
 static enum spool_status
-read_envelope(int fd, const struct slot_header *h, uint64_t offset, struct arena *a, struct str *text,
-    struct buf *why)
+read_envelope(int fd, const struct slot_header *h, uint64_t offset, struct arena *a,
+    struct str *text, struct buf *why)
 {
 	uint64_t left = h->envelope - offset;
 	size_t size = left < SPOOL_WHOLE_MAX ? (size_t)left : SPOOL_WHOLE_MAX;
@@ -125,8 +125,8 @@ read_envelope(int fd, const struct slot_header *h, uint64_t offset, struct arena
 
 /* What stands before the recipients; CURSOR is then at the first. */
 static enum spool_status
-load_head(int fd, struct arena *a, struct spool_message *m, struct spool_cursor *cursor,
-    struct buf *why)
+load_head(
+    int fd, struct arena *a, struct spool_message *m, struct spool_cursor *cursor, struct buf *why)
 {
 	enum spool_status status = load_marks(fd, a, m, why);
 	size_t used = 0;

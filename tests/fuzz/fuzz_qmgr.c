@@ -11,6 +11,8 @@
 #include "lib/ipc/frame.h"
 #include "lib/ipc/messages.h"
 #include "qmgr/agent.h"
+#include "qmgr/dead.h"
+#include "qmgr/schedule.h"
 #include "tests/fuzz/fuzz_world.h"
 #include "tests/fuzz/qmgr_rig.h"
 
@@ -289,6 +291,7 @@ order_reload(struct program *p)
 {
 	(void)p;
 	agent_let_go();
+	dead_release_all();
 	schedule_wake();
 }
 

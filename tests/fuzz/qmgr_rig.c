@@ -34,6 +34,7 @@
 #include "qmgr/agent.h"
 #include "qmgr/message.h"
 #include "qmgr/receive.h"
+#include "qmgr/report.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots_upkeep.h"
 #include "tests/fuzz/fuzz_world.h"
@@ -123,7 +124,7 @@ session_fiber(void *arg)
 		receive_session(&c->server, RECEIVE_BOUNCE);
 		break;
 	case RIG_REPORT:
-		agent_report_session(&c->server);
+		report_session(&c->server);
 		break;
 	case RIG_ADMIN:
 		admin_session(&c->server);
@@ -595,6 +596,7 @@ start_fiber(void *arg)
 		broken(buf_cstr(&why));
 	slots_start();
 	receive_start();
+	agent_init();
 	schedule_start();
 	rig_agents_start();
 	rig.fibers = fiber_count() - 1; /* one ends soon: "sync former marks" */
