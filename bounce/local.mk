@@ -4,6 +4,9 @@ bounce_bounce_SOURCES = bounce/main.c bounce/compose.c bounce/compose.h
 bounce_bounce_LDADD = libpostkeep.la
 bounce_bounce_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
+EXTRA_DIST += tests/system/test_remote_notices.py
+TESTS += tests/system/test_remote_notices.py
+
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_bounce_compose
 tests_unit_test_bounce_compose_SOURCES = tests/unit/test_bounce_compose.c bounce/compose.c
