@@ -7,7 +7,6 @@ EXTRA_DIST += \
 	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_hop.py \
 	tests/system/test_hostile_local.py tests/system/test_relay.py \
 	tests/system/test_log.py \
-	tests/system/test_long_lists.py tests/system/test_message.py \
 	tests/system/test_outgoing.py \
 	tests/system/test_pass.py \
 	tests/system/test_postmap.py \
@@ -18,7 +17,7 @@ EXTRA_DIST += \
 	tests/system/hostile/attacks.py tests/system/hostile/curve tests/system/hostile/run \
 	tests/system/hostile/scene.py \
 	tests/system/hops/box.py tests/system/hops/certificates.py tests/system/hops/hostile.py \
-	tests/system/hops/relay.py tests/system/hops/servers.py tests/system/hops/sink.py
+	tests/system/hops/netns.py tests/system/hops/relay.py tests/system/hops/servers.py tests/system/hops/sink.py
 # The corpus of old queue files: each edition is kept for ever.
 EXTRA_DIST += tests/queue-files/make tests/queue-files/2026-11-22a tests/queue-files/2026-11-22b
 
