@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/route/route.h"
 #include "lib/table/each.h"
+#include "lib/table/table_db.h"
 
 static void
 preload_policy(void *arg, const char *file, size_t line, struct str key, struct str value)
@@ -39,6 +40,7 @@ client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct
 	const char *prefix = lmtp ? "lmtp" : "smtp";
 
 	*client = (struct client){0};
+	table_register_db();
 	if (!settings_read(&client->settings, conf, lmtp, why) || !dns_prepare(conf, prefix, why) ||
 	    !prepare_tls(client, conf, lmtp))
 		return false;

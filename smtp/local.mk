@@ -25,10 +25,10 @@ libsmtpclient_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += smtp/smtp smtp/lmtp
 smtp_smtp_SOURCES = smtp/main.c smtp/service.c smtp/service.h
-smtp_smtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la
+smtp_smtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep-tables.la libpostkeep.la
 smtp_smtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 smtp_lmtp_SOURCES = smtp/lmtp.c smtp/service.c smtp/service.h
-smtp_lmtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la
+smtp_lmtp_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep-tables.la libpostkeep.la
 smtp_lmtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/test_smtp_client.py
