@@ -22,7 +22,7 @@ libpostkeep_net_la_CFLAGS += $(CARES_CFLAGS) $(LIBIDN2_CFLAGS)
 libpostkeep_net_la_LIBADD += $(CARES_LIBS) $(LIBIDN2_LIBS)
 
 # For test_dns.py: the library alone, asked over a pipe.
-EXTRA_DIST += tests/system/name_servers.py tests/system/test_dns.py
+EXTRA_DIST += tests/system/name_servers.py tests/system/test_dns.py tests/system/test_dns_relay.py
 noinst_PROGRAMS += tests/system/dns_probe
 tests_system_dns_probe_SOURCES = tests/system/dns_probe.c
 tests_system_dns_probe_LDADD = libpostkeep-net.la libpostkeep.la

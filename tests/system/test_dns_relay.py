@@ -1,0 +1,110 @@
+"""Mail finds its way by DNS: a whole suite, confined as it is, with nsd for the zones and smtp-sink for the hosts."""
+import os
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
+import name_servers  # noqa: E402
+from box import Missing  # noqa: E402
+from relay import Relay, message  # noqa: E402
+from sink import Sink  # noqa: E402
+
+PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
+LONG = "a-host-with-a-long-name-so-that-the-answer-comes-by-tcp"
+ZONE = """$ORIGIN zone.example.
+$TTL 300
+@ SOA ns hostmaster 1 3600 600 86400 2
+@ NS ns
+ns A 127.0.0.1
+two MX 10 closed
+two MX 20 open
+open A 127.0.0.1
+closed A 127.0.0.77
+implicit A 127.0.0.1
+null MX 0 .
+lost MX 10 nowhere
+aliased CNAME two
+xn--bcher-kva MX 10 open
+""" + "".join(f"large MX {i} {LONG}-{i:02}\n{LONG}-{i:02} A 127.0.0.1\n" for i in range(60))
+EXTRA = """
+transport_maps =
+disable_dns_lookups = no
+dns_servers = 127.0.0.1:{dns}
+smtp_tcp_port = {sink}
+"""
+
+
+class ByDns(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        try:
+            cls.sink = Sink()
+        except Missing as why:
+            raise unittest.SkipTest(str(why))
+        cls.addClassCleanup(cls.sink.remove)
+        cls.nsd = name_servers.Nsd({"zone.example": ZONE})
+        cls.nsd.__enter__()
+        cls.addClassCleanup(cls.nsd.__exit__)
+
+    def suite(self, server, **more):
+        return Relay(PREFIX, {}, extra=EXTRA.format(dns=server.port, sink=self.sink.port), **more)
+
+    def test_ways(self):
+        """Each domain's mail goes where its records say, or back with the words for it."""
+        before = len(self.sink.arrived())
+        sent = {"two": "open.zone.example", "implicit": "implicit.zone.example", "aliased": "open.zone.example",
+                "large": LONG + "-00.zone.example"}
+        back = {"null": ("5.1.10", "does not accept mail (nullMX)"), "nowhere": ("5.4.4", "type=MX: Host not found"),
+                "lost": ("5.4.4", "name=nowhere.zone.example type=A: Host not found")}
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay) as suite:
+            for domain in [*sent, *back]:
+                suite.submit(f"you@{domain}.zone.example", message(b"ways-" + domain.encode(), b"hello\r\n"))
+            suite.submit("you@bücher.zone.example", message(b"ways-buecher", b"hello\r\n"), "root@example.org")
+            for domain, host in sent.items():
+                status = suite.wait_status(f"you@{domain}.zone.example")
+                self.assertEqual((status.word, status.relay), ("sent", f"{host}[127.0.0.1]:{self.sink.port}"), status.why)
+            for domain, (dsn, words) in back.items():
+                status = suite.wait_status(f"you@{domain}.zone.example")
+                self.assertEqual((status.word, status.dsn), ("bounced", dsn), status.why)
+                self.assertIn(words, status.why)
+            # smtp-sink takes addresses in UTF-8 only when it has said so, and it has not: but its host was found.
+            status = suite.wait_status("you@bücher.zone.example")
+            self.assertIn("open.zone.example[127.0.0.1]", status.relay)
+            self.assertGreater(relay.by_tcp, 0)
+            self.assertEqual(relay.asked("two.zone.example", "MX"), 1)
+            self.assertNotRegex(suite.log(), r"smtp.*(killed|signal)|panic|SIGSYS")
+        self.assertEqual(len(self.sink.arrived()) - before, len(sent))
+
+    def test_failing(self):
+        """While the server fails mail waits and says why; it goes when the server answers, whatever was kept of it."""
+        broken = [True]
+
+        def reply(packet, _):
+            return packet[:2] + b"\x81\x82" + packet[4:] if broken else None
+        with name_servers.Relay(self.nsd.port, reply=reply) as relay, self.suite(relay) as suite:
+            suite.submit("you@two.zone.example", message(b"failing", b"hello\r\n"))
+            status = suite.wait_status("you@two.zone.example")
+            self.assertEqual((status.word, status.dsn), ("deferred", "4.4.3"))
+            self.assertIn(f"Host not found, try again (127.0.0.1:{relay.port}: server failure)", status.why)
+            broken.clear()
+            deadline = time.monotonic() + 60
+            while not [s for s in suite.statuses() if s.word == "sent"] and time.monotonic() < deadline:
+                suite.flush()
+                time.sleep(1)
+            self.assertEqual(suite.wait_status("you@two.zone.example", "sent").word, "sent")
+
+    def test_silent(self):
+        """A server that says nothing holds up nothing but the mail that needs it."""
+        with name_servers.Relay() as silent, self.suite(silent) as suite:
+            suite.submit("you@two.zone.example", message(b"silent", b"hello\r\n"))
+            suite.submit(f"{suite.user}@example.org", message(b"here", b"hello\r\n"))
+            suite.wait_mail(suite.user, b"hello")
+            status = suite.wait_status("you@two.zone.example")
+            self.assertEqual((status.word, status.dsn), ("deferred", "4.4.3"))
+            self.assertIn("timeout", status.why)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
