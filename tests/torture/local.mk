@@ -1,5 +1,5 @@
 # tests/torture: proof that nothing acknowledged is lost. tools/check runs the short ways.
-EXTRA_DIST += tests/torture/run tests/torture/load.py tests/torture/killer.py tests/torture/verdict.py
+EXTRA_DIST += tests/torture/run tests/torture/relay tests/torture/load.py tests/torture/killer.py tests/torture/verdict.py
 EXTRA_DIST += tests/torture/broken tests/torture/crash tests/torture/crash-drop tests/torture/crash-mail
 EXTRA_DIST += tests/torture/disk.py tests/torture/recovery.py
 EXTRA_DIST += tests/torture/failing tests/torture/inject.py tests/torture/workload.py
