@@ -199,6 +199,32 @@ class Logins(Hops):
                 for mechanism in MECHANISMS:
                     self.assertRegex(hop.log(), f"sasl_method={mechanism}, sasl_username=relay@hop.example")
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_password_tables(self):
+        """What is root's alone is read before confinement, with or without its text; what is proxymap's, by its socket."""
+        with self.hop(Postfix, authority=self.authority) as hop:
+            extra = ("smtp_sasl_auth_enable = yes\nsmtp_sasl_tls_security_options = noanonymous\n"
+                     "smtp_tls_security_level = encrypt\n"
+                     "smtp_sasl_password_maps = hash:@etc/secret proxy:texthash:@etc/readable\n")
+            wrapped = "wrapped unix - - - - - smtp -o smtp_tls_wrappermode=yes\n"
+            routes = {"submission@hop.example": route(hop.submission), "wrapped@hop.example": route(hop.wrapped, "wrapped")}
+            files = {"secret": f"[127.0.0.1]:{hop.submission} relay@hop.example:{PASSWORD}\n",
+                     "readable": f"[127.0.0.1]:{hop.wrapped} relay@hop.example:{PASSWORD}\n"}
+            with Relay(PREFIX, routes, extra=extra, services=wrapped, files=files, start=False) as relay:
+                secret = os.path.join(relay.conf, "secret")
+                os.chmod(secret, 0o600)
+                relay.run("postmap", f"hash:{secret}")
+                os.unlink(secret)
+                self.assertEqual(os.stat(secret + ".db").st_mode & 0o777, 0o600)
+                os.chmod(os.path.join(relay.conf, "readable"), 0o644)
+                relay.start()
+                for rcpt in routes:
+                    relay.submit(rcpt, message(b"login"))
+                for rcpt in routes:
+                    status = relay.wait_status(rcpt)
+                    self.assertEqual(status.word, "sent", status)
+                self.assertEqual(len(re.findall("sasl_username=relay@hop.example", hop.log())), 2)
+
     def test_wrong_password(self):
         """The mail waits, with the relay's words; and what waits with it is not tried one by one."""
         with self.hop(Postfix, authority=self.authority) as hop:
