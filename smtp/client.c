@@ -34,6 +34,23 @@ prepare_tls(struct client *client, const struct conf *conf, bool lmtp)
 	return true;
 }
 
+static void
+watch_one(const char *path, void *arg)
+{
+	watch_add(arg, path);
+}
+
+static void
+watch_all(struct client *client)
+{
+	client->watch = watch_new();
+	for (size_t i = 0; dns_file(i); i++)
+		watch_add(client->watch, dns_file(i));
+	tls_client_files(client->tls, watch_one, client->watch);
+	for (size_t i = 0; i < client->paths.count; i++)
+		watch_add(client->watch, client->paths.list[i]);
+}
+
 bool
 client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct buf *why)
 {
@@ -59,5 +76,6 @@ client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct
 		client->settings.rules = client->rules;
 	client->sasl = sasl_settings_new(conf, prefix, &client->paths);
 	client->passwords = sasl_passwords_new(conf, prefix, &client->paths);
+	watch_all(client);
 	return true;
 }

@@ -15,8 +15,10 @@
 #include "lib/table/maps.h"
 #include "lib/tls/tls.h"
 #include "smtp/cache.h"
+#include "smtp/port25.h"
 #include "smtp/server.h"
 #include "smtp/settings.h"
+#include "smtp/watch.h"
 
 #define REFUSALS_MAX 32
 
@@ -43,8 +45,10 @@ struct client {
 	struct sasl_settings *sasl; /* NULL: no logins */
 	struct sasl_passwords *passwords;
 	struct refusals refusals;
+	struct port25 port25;
 	struct outgoing_rules *rules; /* NULL: content and addresses go as they are */
 	struct table_paths paths;     /* files that were read */
+	struct watch *watch;          /* of them, and of those of DNS and TLS */
 };
 
 /* Reads all that the client needs of CONF and of files. False with WHY. Not on a fiber. */

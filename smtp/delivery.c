@@ -107,7 +107,7 @@ send_result(const struct delivery *d, const struct target *t, struct ipc_channel
 bool
 delivery_end(struct delivery *d, struct ipc_channel *channel)
 {
-	bool ok = true;
+	bool ok = !d->content.lost;
 
 	for (size_t i = 0; i < d->n && ok; i++) {
 		if (d->targets[i].failure.dsn.len == 0)

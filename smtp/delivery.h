@@ -40,7 +40,8 @@ struct delivery {
 	struct content content;
 	struct target *targets;
 	size_t n, open;
-	bool reached;                /* a server has answered MAIL: the destination lives */
+	bool *at_end; /* set while an end of data waits for its answer; may be NULL */
+	bool reached; /* a server has answered MAIL: the destination lives */
 	int64_t begun_us, talked_us; /* wall clock; when the last transaction began */
 	int sessions, addresses;     /* tried so far */
 	struct tried *tried;         /* servers, by old connections too */

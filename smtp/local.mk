@@ -16,11 +16,13 @@ libsmtpclient_la_SOURCES = \
 	smtp/handshake.c \
 	smtp/login.c smtp/login.h \
 	smtp/open.c smtp/open.h \
+	smtp/port25.c smtp/port25.h \
 	smtp/secure.c smtp/secure.h \
 	smtp/server.c smtp/server.h \
 	smtp/session.c smtp/session.h \
 	smtp/settings.c smtp/settings.h \
-	smtp/transaction.c
+	smtp/transaction.c \
+	smtp/watch.c smtp/watch.h
 libsmtpclient_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += smtp/smtp smtp/lmtp
@@ -33,3 +35,21 @@ smtp_lmtp_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/test_smtp_client.py
 TESTS += tests/system/test_smtp_client.py
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_smtp_client
+tests_unit_test_smtp_client_SOURCES = tests/unit/test_smtp_client.c \
+	tests/unit/smtp_client_fixture.c tests/unit/smtp_client_fixture.h \
+	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_smtp_client_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_smtp_client_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la $(CMOCKA_LIBS)
+endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_smtp_client
+tests_fuzz_fuzz_smtp_client_SOURCES = tests/fuzz/fuzz_smtp_client.c \
+	tests/unit/smtp_client_fixture.c tests/unit/smtp_client_fixture.h \
+	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_fuzz_fuzz_smtp_client_LDADD = libsmtpclient.la libpostkeep-net.la libpostkeep.la
+tests_fuzz_fuzz_smtp_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

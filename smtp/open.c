@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/siphash.h"
 #include "smtp/client.h"
 #include "smtp/login.h"
 
@@ -57,6 +60,27 @@ start_tls(struct opening *o, struct connection *c)
 	return result;
 }
 
+/* Port 25 is the one that networks block, without a word. */
+static void
+note_port25(struct client *client, const struct server *server, bool connected, int error)
+{
+	static const uint64_t key[2] = {0, 0};
+
+	if (server->port != 25)
+		return;
+	if (connected)
+		port25_connected(&client->port25);
+	else if ((error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH ||
+		     error == EACCES || error == EPERM) &&
+	    port25_silent(&client->port25, siphash(key, server->address.data, server->address.len),
+		clock_mono_ms()))
+		log_warning(
+		    "no server has answered on port 25 for %d minutes, at %d hosts or more: "
+		    "this network may block it; a relay on port 587 or 465 (relayhost) is "
+		    "the way out",
+		    PORT25_MS / 60000, PORT25_HOSTS);
+}
+
 /* A connection as far as it goes in one try. *C is NULL when there is none. */
 static enum secure_result
 try_once(struct opening *o, struct connection **c)
@@ -68,6 +92,7 @@ try_once(struct opening *o, struct connection **c)
 	int error = errno;
 
 	*c = NULL;
+	note_port25(client, o->server, stream != NULL, error);
 	if (!stream) {
 		failure_local(o->f, o->d->arena, NULL, "4.4.1", "connect to %.*s: %s",
 		    STR_ARG(o->server->relay), strerror(error));

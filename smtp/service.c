@@ -6,9 +6,12 @@
  */
 #include "smtp/service.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/fiber/fiber.h"
 #include "lib/service/service.h"
 #include "smtp/client.h"
 #include "smtp/connect.h"
@@ -41,32 +44,99 @@ open_for_lmtp(void)
 	return open_resources(true);
 }
 
-static bool
-start(void)
-{
-	client.cache = cache_new();
-	client.connect = connect_to;
-	return true;
-}
+/* --- Sessions ------------------------------------------------------------------------------------- */
+
+/*
+ * A channel is served by a fiber of its own, so that the end of the process does not come between the end of
+ * a message and its answer: the skeleton cancels its fiber, and this one goes on for a moment.
+ */
+struct worker {
+	struct service_client *from; /* NULL: it is gone, and so should the worker be */
+	struct stream *stream;
+	struct fiber *fiber;
+	struct fiber_waitq changed;
+	bool at_end, done;
+};
+
+static struct {
+	size_t n;
+	struct fiber_waitq ended;
+} workers;
 
 static bool
 idle(void *arg, bool is_idle)
 {
-	return service_idle(arg, is_idle);
+	const struct worker *w = arg;
+
+	return w->from && service_idle(w->from, is_idle);
+}
+
+static void
+work(void *arg)
+{
+	struct worker *w = arg;
+
+	session_serve(&client, w->stream, idle, w, &w->at_end);
+	workers.n--;
+	fiber_wake_all(&workers.ended);
+	w->done = true;
+	if (w->from)
+		fiber_wake_all(&w->changed);
+	else
+		free(w);
 }
 
 static void
 serve(struct service_client *from)
 {
-	struct stream *stream = from->stream;
+	struct worker *w = MEM_NEW(struct worker);
 
+	w->from = from;
+	w->stream = from->stream;
 	from->stream = NULL;
-	session_serve(&client, stream, idle, from);
+	fiber_waitq_init(&w->changed);
+	workers.n++;
+	w->fiber = fiber_spawn("channel", work, w);
+	while (!w->done)
+		if (fiber_wait(&w->changed, FIBER_FOREVER) == FIBER_CANCELED && !w->done) {
+			w->from = NULL;
+			if (!w->at_end)
+				fiber_cancel(w->fiber);
+			return;
+		}
+	free(w);
+}
+
+/* --- Start and end -------------------------------------------------------------------------------- */
+
+static void
+watch_files(void *arg)
+{
+	const char *changed = watch_wait(client.watch);
+
+	(void)arg;
+	if (!changed)
+		return;
+	log_info("%s has changed: another process takes over", changed);
+	service_retire("a file has changed");
+}
+
+static bool
+start(void)
+{
+	client.cache = cache_new();
+	client.connect = connect_to;
+	fiber_waitq_init(&workers.ended);
+	fiber_spawn("watch", watch_files, NULL);
+	return true;
 }
 
 static void
 drain(void)
 {
+	cache_clear(client.cache);
+	while (workers.n > 0 && fiber_wait(&workers.ended, FIBER_FOREVER) == FIBER_OK)
+		;
 	cache_clear(client.cache);
 }
 

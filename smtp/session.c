@@ -54,7 +54,8 @@ next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
 }
 
 void
-session_serve(struct client *client, struct stream *stream, session_idle *idle, void *idle_arg)
+session_serve(
+    struct client *client, struct stream *stream, session_idle *idle, void *idle_arg, bool *at_end)
 {
 	struct session s = {.client = client, .idle = idle, .idle_arg = idle_arg};
 	struct arena *arena = arena_new(ARENA_FIRST);
@@ -66,6 +67,7 @@ session_serve(struct client *client, struct stream *stream, session_idle *idle, 
 	ok = introduce(&s);
 	while (ok && next_delivery(&s, arena, &m)) {
 		delivery_begin(&d, client, s.channel, m.body, arena);
+		d.at_end = at_end;
 		delivery_run(&d);
 		ok = delivery_end(&d, s.channel);
 		arena_reset(arena);

@@ -137,6 +137,13 @@ lose(struct transaction *t, const char *action)
 	delivery_fail(t->d, &f, t->accepted > 0);
 }
 
+static void
+note_end(struct transaction *t, bool sent)
+{
+	if (t->d->at_end)
+		*t->d->at_end = sent;
+}
+
 /* False: the connection is broken. */
 static bool
 hear_end(struct transaction *t, bool first_heard)
@@ -296,6 +303,7 @@ end_of_body(struct transaction *t, enum body_result result)
 		delivery_fail(t->d, &t->why, true);
 		break;
 	case BODY_SENT:
+		note_end(t, true);
 		(void)hear_end(t, false);
 		break;
 	}
@@ -339,6 +347,7 @@ by_one_chunk(struct transaction *t)
 	t->steps[t->said++] = (struct step){STEP_BDAT, NULL};
 	ok = connection_write(t->c, buf_view(&wire), t->c->st->data_xfer_ms);
 	buf_free(&wire);
+	note_end(t, ok);
 	if (!ok)
 		lose(t, "sending message body");
 	else if (catch_up(t) && t->chunk_answered)
@@ -393,6 +402,7 @@ transaction_run(struct delivery *d, struct connection *c)
 		result = TRANSACTION_DEAD;
 	/* Replies that were not heard would be taken for those of the next message. */
 	c->closing = c->closing || t.heard < t.said;
+	note_end(&t, false);
 	buf_free(&line);
 	return result;
 }

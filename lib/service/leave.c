@@ -49,6 +49,12 @@ service_leave(struct service_process *p, const char *cause, int64_t patience_ms)
 	fiber_wake_all(&p->ended);
 }
 
+void
+service_retire(const char *cause)
+{
+	service_leave(service_process(), cause, -1);
+}
+
 static bool
 at_end(const struct service_process *p)
 {

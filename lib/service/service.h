@@ -96,6 +96,10 @@ char **service_args(size_t *n);
 const struct conf_override *service_overrides(size_t *n);
 /* Is the suite run by an ordinary user, whole as that user? */
 bool service_unprivileged(void);
+/*
+ * The process asks to be replaced, since CAUSE: it takes nothing new, its sessions end by themselves.
+ */
+void service_retire(const char *cause);
 /* The process is draining: new work is refused. */
 bool service_leaving(void);
 /*

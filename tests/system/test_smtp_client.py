@@ -2,6 +2,7 @@
 """The programs smtp and lmtp, given orders by a queue manager that is this test, and talking to a next hop that does as
 the test says: what is said on the wire, and what becomes of each recipient."""
 import os
+import signal
 import sys
 import time
 import unittest
@@ -396,6 +397,62 @@ class Channels(Case):
         hop.behave = None
         self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "250")
         channel.close()
+
+
+class Ending(unittest.TestCase):
+    """The process ends, by order or since a file has changed."""
+
+    def test_the_answer_to_the_end_is_waited_for(self):
+        with Client() as client:
+            pid = client.daemons.pid("smtp")
+
+            def end(s, stage, reply):
+                os.kill(pid, signal.SIGTERM)
+                time.sleep(1)
+                return reply
+            hop = Hop(at("dot", end))
+            self.addCleanup(hop.stop)
+            r = client.one(hop)
+            self.assertEqual((r["status"], r["text"]), (SENT, "250 2.0.0 Ok: kept"))
+            self.assertEqual(client.daemons.wait_end("smtp"), 0)
+
+    def test_before_the_end_nothing_is_sent(self):
+        with Client() as client:
+            pid = client.daemons.pid("smtp")
+
+            def end(s, stage, reply):
+                os.kill(pid, signal.SIGTERM)
+                time.sleep(1)
+                return reply
+            hop = Hop(at("rcpt", end))
+            self.addCleanup(hop.stop)
+            channel = client.channel()
+            client.order(channel, f"[127.0.0.1]:{hop.port}", ["a@hop.example"])
+            self.assertEqual(client.daemons.wait_end("smtp"), 0)
+            self.assertEqual(hop.accepted, [])
+
+    def test_a_changed_file(self):
+        with Client() as client:
+            client.daemons.stop("smtp")
+            table = os.path.join(client.daemons.dir, "generic")
+
+            def write(text):
+                with open(table + ".new", "w") as f:
+                    f.write(text)
+                os.rename(table + ".new", table)
+
+            write("s@example.org t@example.net\n")
+            client.daemons.configure(MAIN + f"smtp_generic_maps = texthash:{table}\n")
+            client.daemons.start("smtp")
+            hop = Hop()
+            self.addCleanup(hop.stop)
+            client.one(hop)
+            self.assertIn(b"MAIL FROM:<t@example.net>", hop.sessions[0].commands[1])
+            write("s@example.org u@example.net\n")
+            self.assertEqual(client.daemons.wait_end("smtp"), 0)
+            client.daemons.start("smtp")
+            client.one(hop)
+            self.assertIn(b"MAIL FROM:<u@example.net>", hop.sessions[1].commands[1])
 
 
 class Lmtp(Case):

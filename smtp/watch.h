@@ -1,0 +1,20 @@
+/*
+ * watch - have files changed that were read for good?
+ *
+ * What is confined cannot read a file again. It looks whether one has changed, and has itself replaced.
+ */
+#ifndef POSTKEEP_SMTP_CLIENT_WATCH_H
+#define POSTKEEP_SMTP_CLIENT_WATCH_H
+
+#include <stdbool.h>
+
+struct watch;
+
+/* Before confinement. NULL: this system cannot tell. */
+struct watch *watch_new(void);
+/* PATH, which need not exist; where it is a link, also what it leads to. Before confinement. */
+void watch_add(struct watch *w, const char *path);
+/* Waits until one has changed; its path. On a fiber. NULL: the fiber was canceled, or nothing is watched. */
+const char *watch_wait(struct watch *w);
+
+#endif
