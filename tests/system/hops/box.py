@@ -107,12 +107,15 @@ def unpack(hop, root):
         os.rename(work + "/root", root)
 
 
-# The namespace: $1 is the box's directory, $2 what was unpacked; the rest is run.
+# The namespace: $1 is the box's directory, $2 what was unpacked; the rest is run. The shell stays, since a server that
+# changes its user loses the order to end with its parent; with the shell, the first process of the namespace, all end.
 ENTER = """set -e
 mount -t overlay overlay -o lowerdir="$2/usr":/usr /usr
 for d in etc var run; do mount --bind "$1/$d" /$d; done
 shift 2
-exec "$@"
+exec 3<&0
+"$@" <&3 3<&- &
+wait $!
 """
 
 
@@ -178,8 +181,8 @@ class Box:
 
     def argv(self, *command):
         """COMMAND in the box; its processes end with the one that is started here."""
-        enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
-                 "sh", "-c", ENTER, "sh", self.dir, self.root, *command]
+        enter = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
+                 "--mount-proc", "--propagation", "private", "sh", "-c", ENTER, "sh", self.dir, self.root, *command]
         return ["ip", "netns", "exec", self.netns, *enter] if self.netns else enter
 
     def run(self, *command, input=None):
