@@ -139,7 +139,7 @@ class Postfix(Box):
         os.chmod(self.path("/etc/postfix/sasldb2"), 0o644)
 
     def command(self):
-        return ["/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-i"]
+        return ["/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-d"]
 
 
 EXIM = """primary_hostname = mx.hop.example
