@@ -21,6 +21,7 @@
 #include "lib/ipc/messages.h"
 #include "lib/queue/order.h"
 #include "lib/queue/users.h"
+#include "qmgr/flush.h"
 #include "qmgr/message.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
@@ -373,7 +374,7 @@ admin_session(struct service_client *client)
 			const struct msg_flush *flush = m.body;
 
 			if (m.schema == &msg_flush)
-				done.count = schedule_flush(flush->id, flush->site);
+				done.count = flush_messages(flush->id, flush->site);
 			else
 				order(m.body, &done, &why);
 			ok = ipc_send(channel, &msg_admin_done, &done) == IPC_OK &&
@@ -396,7 +397,7 @@ admin_flush_session(struct service_client *client)
 
 	if (channel && ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
 		if (admin_user_allowed(client, P_authorized_flush_users))
-			done.count = schedule_flush(flush.id, flush.site);
+			done.count = flush_messages(flush.id, flush.site);
 		else
 			done.why = STR("not allowed by authorized_flush_users");
 		if (ipc_send(channel, &msg_admin_done, &done) == IPC_OK)

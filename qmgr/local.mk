@@ -7,6 +7,7 @@ libqmgr_la_SOURCES = \
 	qmgr/destination.c qmgr/destination.h \
 	qmgr/due.c qmgr/due.h \
 	qmgr/feedback.c qmgr/feedback.h \
+	qmgr/flush.c qmgr/flush.h \
 	qmgr/message.c qmgr/message.h qmgr/round.c \
 	qmgr/notice.c qmgr/notice.h \
 	qmgr/receive.c qmgr/receive.h \

@@ -19,6 +19,7 @@
 #include "qmgr/agent.h"
 #include "qmgr/dead.h"
 #include "qmgr/destination.h"
+#include "qmgr/flush.h"
 #include "qmgr/message.h"
 #include "qmgr/receive.h"
 #include "qmgr/report.h"
@@ -57,6 +58,7 @@ qmgr_start(void)
 	}
 	slots_start();
 	receive_start();
+	flush_init();
 	agent_init();
 	schedule_start();
 	return true;
@@ -119,7 +121,7 @@ qmgr_session(struct service_client *client)
 static void
 qmgr_flush(void)
 {
-	schedule_flush(STR_EMPTY, STR_EMPTY);
+	flush_messages(STR_EMPTY, STR_EMPTY);
 }
 
 static void

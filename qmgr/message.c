@@ -32,7 +32,8 @@ static struct {
 	size_t active;
 	size_t loading;
 	size_t cached;
-	size_t fds; /* how many descriptors the process may have open */
+	size_t tokens; /* messages done with, for which as many may come in without a pause */
+	size_t fds;    /* how many descriptors the process may have open */
 } counts;
 
 void
@@ -78,6 +79,19 @@ message_room(void)
 }
 
 bool
+message_flow(void)
+{
+	if (message_room()) {
+		counts.tokens = 0;
+		return true;
+	}
+	if (counts.tokens == 0)
+		return false;
+	counts.tokens--;
+	return true;
+}
+
+bool
 message_loading(void)
 {
 	return counts.loading > 0;
@@ -116,6 +130,7 @@ message_free(struct message *msg)
 	arena_free(&msg->arena);
 	free(msg);
 	counts.active--;
+	counts.tokens++;
 	if (blocked_by) {
 		blocked_by->refs--;
 		destination_unused(blocked_by);

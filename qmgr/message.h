@@ -44,8 +44,9 @@ struct message {
 	bool notified; /* notices were tried in this round */
 	bool expiring; /* its recipients were given up in this round, if it has expired */
 	bool want_hold, want_delete, want_expire;
-	bool flushed; /* somebody wants it tried now */
-	bool probe;   /* read back to find out whether a dead destination lives */
+	uint32_t site; /* flush.c's: where recipients go that were to be done in this round */
+	bool flushed;  /* somebody wants it tried now */
+	bool probe;    /* read back to find out whether a dead destination lives */
 	/* The one destination that could not be reached, if all deferred recipients are for it. */
 	struct destination *blocked_by;
 	bool blocked_otherwise;
@@ -109,6 +110,8 @@ struct str message_content(const struct message *msg);
 void message_prepare(void);
 /* May one more become active? Never while the process is leaving. */
 bool message_room(void);
+/* May a receiver go on at once? Not when more comes in than is done with, and no room is left. */
+bool message_flow(void);
 /* How many more recipients may be in memory, as qmgr_message_recipient_limit and _minimum say? */
 size_t message_room_for_rcpts(void);
 /* Are slots being read back? */

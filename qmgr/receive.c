@@ -24,6 +24,7 @@
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
 #include "lib/mail/address.h"
+#include "qmgr/flush.h"
 #include "qmgr/message.h"
 
 #define SLOT_WAIT_MS 20000     /* for new slots to be made */
@@ -374,6 +375,9 @@ begin(struct ipc_channel *channel, struct receipt *r, const struct msg_submit_be
 	struct msg_submit_id id;
 	bool full = false;
 
+	/* Who brings more than is done with is slowed a little; nobody is refused for it. */
+	if (r->from != RECEIVE_BOUNCE && !service_leaving() && !message_flow())
+		fiber_sleep(conf_time(conf_get(), P_in_flow_delay) * 1000);
 	if (service_leaving()) {
 		refuse(r, 451, "4.3.0", "Error: queue manager is stopping");
 	} else if (!room_for(r, m->size)) {
@@ -469,10 +473,31 @@ receive_one(struct ipc_channel *channel, struct receipt *r, const struct msg_sub
 	return accept_message(channel, r);
 }
 
+/* A client of smtpd wants the mail to its domain. */
+static bool
+answer_etrn(struct ipc_channel *channel, const struct msg_flush *m)
+{
+	struct msg_admin_done done = {.why = STR_EMPTY};
+
+	switch (m->site.len > 0 ? flush_for_stranger(m->site) : FLUSH_NOT_ALLOWED) {
+	case FLUSH_STARTED:
+		done.count = 1;
+		break;
+	case FLUSH_NOT_ALLOWED:
+		done.why = STR("not allowed");
+		break;
+	case FLUSH_NOT_NOW:
+		break;
+	}
+	return ipc_send(channel, &msg_admin_done, &done) == IPC_OK && ipc_flush(channel) == IPC_OK;
+}
+
 void
 receive_session(struct service_client *client, enum receive_from from)
 {
-	static const struct ipc_schema *const accept[] = {&msg_submit_begin, NULL};
+	static const struct ipc_schema *const network[] = {&msg_submit_begin, &msg_flush, NULL};
+	static const struct ipc_schema *const others[] = {&msg_submit_begin, NULL};
+	const struct ipc_schema *const *accept = from == RECEIVE_NETWORK ? network : others;
 	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "receiver");
 	bool ok = true;
 
@@ -488,7 +513,9 @@ receive_session(struct service_client *client, enum receive_from from)
 		r->m.envelope.sender = r->m.envelope.envid = STR_EMPTY;
 		ok = service_idle(client, true) &&
 		    ipc_recv(channel, r->arena, accept, false, &m) == IPC_OK &&
-		    service_idle(client, false) && receive_one(channel, r, m.body);
+		    service_idle(client, false) &&
+		    (m.schema == &msg_flush ? answer_etrn(channel, m.body)
+					    : receive_one(channel, r, m.body));
 		/* Whatever was not accepted leaves nothing behind. */
 		if (r->slot)
 			slots_release(r->slot);

@@ -165,6 +165,7 @@ put_back(struct message *msg, enum slot_state slot_state, int64_t next)
 	slots_mark(slot, msg->m.header.id, &msg->m.mark);
 	slot->use = SLOT_USE_WAITING;
 	slot->message = NULL;
+	slot->site = msg->site;
 	if (slot_state == SLOT_HOLD)
 		slots_unschedule(slot);
 	else if (waits_for_the_dead(msg))

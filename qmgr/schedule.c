@@ -15,7 +15,7 @@
 #include "qmgr/agent.h"
 #include "qmgr/dead.h"
 #include "qmgr/destination.h"
-#include "qmgr/notice.h"
+#include "qmgr/flush.h"
 #include "qmgr/recipients.h"
 
 #define ACTIVATORS 4    /* slots read back at the same time */
@@ -72,17 +72,54 @@ deliver_builtin(struct message *msg, size_t index, const struct route *route)
 
 /* --- Handing out recipients --------------------------------------------------------------------------------------- */
 
+/* Is its transport in defer_transports, and has nobody asked for it? */
+static bool
+put_off(struct message *msg, size_t index, const struct route *route)
+{
+	struct str rest = conf_str(conf_get(), P_defer_transports), item;
+	const struct outcome o = {
+	    .status = DELIVERY_DEFERRED,
+	    .dsn = STR("4.3.2"),
+	    .text = STR("deferred transport"),
+	    .relay = STR("none"),
+	    .logged_as = "error",
+	};
+
+	while (!msg->flushed && conf_list_next(&rest, &item))
+		if (str_eq(item, route->transport)) {
+			message_result(msg, index, &o);
+			return true;
+		}
+	return false;
+}
+
+static void
+hand_to_destination(struct message *msg, size_t index, const struct route *route)
+{
+	const struct slot_rcpt *r = recipients_get(msg, index);
+	struct destination *dest =
+	    destination_find(transport_find(route->transport), route, r->address);
+	struct outcome o;
+
+	if (dead_refuses(dest, msg, &o)) {
+		message_result(msg, index, &o);
+		return;
+	}
+	destination_add(dest, msg, index, r->address.len + r->orig.len + r->orcpt.len + RCPT_BYTES);
+	agent_start(dest);
+}
+
 static void
 schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 {
 	struct outcome o = {.relay = STR("none"), .logged_as = "error", .dsn = STR("4.3.0")};
 	struct mail_address address;
-	struct destination *dest;
 	struct buf why = {0};
 	struct route route;
 	enum route_status status = ROUTE_FAIL;
 
 	msg->pending++;
+	flush_note(&msg->site, recipients_get(msg, index)->address);
 	if (!address_parse(recipients_get(msg, index)->address,
 		ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a, &address, &why))
 		buf_puts(&why, ": bad recipient address");
@@ -90,19 +127,8 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 		status =
 		    route_resolve(conf_get(), msg->m.envelope.sender, &address, a, &route, &why);
 	if (status == ROUTE_OK) {
-		if (!deliver_builtin(msg, index, &route)) {
-			const struct slot_rcpt *r = recipients_get(msg, index);
-
-			dest =
-			    destination_find(transport_find(route.transport), &route, r->address);
-			if (dead_refuses(dest, msg, &o)) {
-				message_result(msg, index, &o);
-			} else {
-				destination_add(dest, msg, index,
-				    r->address.len + r->orig.len + r->orcpt.len + RCPT_BYTES);
-				agent_start(dest);
-			}
-		}
+		if (!deliver_builtin(msg, index, &route) && !put_off(msg, index, &route))
+			hand_to_destination(msg, index, &route);
 	} else {
 		o.status = status == ROUTE_DEFER ? DELIVERY_DEFERRED : DELIVERY_BOUNCED;
 		split_status(buf_view(&why), status == ROUTE_DEFER ? "4.3.0" : "5.1.3", &o);
@@ -223,107 +249,4 @@ schedule_start(void)
 {
 	for (int i = 0; i < ACTIVATORS; i++)
 		fiber_spawn("activate", activate_fiber, NULL);
-}
-
-struct site_job {
-	int fd;
-	struct str site;
-	bool found;
-};
-
-/* Is a recipient among N of them, the first of whom is FIRST, that waits and goes there? */
-static bool
-any_at_site(const struct spool_message *m, const struct slot_rcpt *rcpts, uint32_t first, size_t n,
-    struct str site)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct str address = rcpts[i].address;
-
-		if (m->marks[first + i].state == SLOT_RCPT_TODO &&
-		    str_eq_nocase(str_from(address, str_rchr(address, '@') + 1), site))
-			return true;
-	}
-	return false;
-}
-
-static void
-look_for_site(void *arg)
-{
-	struct site_job *job = arg;
-	struct arena *a = arena_new(1024), *piece = arena_new(0);
-	struct spool_message m;
-	struct spool_cursor cursor;
-	struct slot_rcpt *rcpts;
-	struct buf why = {0};
-	size_t n = 1;
-
-	if (spool_load_begin(job->fd, false, a, &m, &cursor, NULL, 0, &why) != SPOOL_OK)
-		n = 0;
-	else if (m.envelope.n_rcpts > 0)
-		job->found = any_at_site(&m, m.envelope.rcpts, 0, m.envelope.n_rcpts, job->site);
-	while (n > 0 && m.envelope.n_rcpts == 0 && !job->found) {
-		uint32_t first = cursor.index;
-
-		arena_reset(piece);
-		if (spool_next_rcpts(job->fd, &m.header, &cursor, SPOOL_PIECE_RCPTS, piece, &rcpts,
-			&n, &why) != SPOOL_OK)
-			break;
-		job->found = any_at_site(&m, rcpts, first, n, job->site);
-	}
-	buf_free(&why);
-	arena_free(&piece);
-	arena_free(&a);
-}
-
-/* Does any recipient of the message in SLOT go to SITE, and does it still wait? Waits. */
-static bool
-goes_to(struct slot *slot, struct str site)
-{
-	struct site_job job = {.site = site};
-	bool waits;
-
-	if (!slots_use(slot))
-		return false;
-	job.fd = slot->fd;
-	fiber_offload(FIBER_POOL_READ, look_for_site, &job);
-	waits = slot->use == SLOT_USE_WAITING && slot->state != SLOT_HOLD;
-	slots_unuse(slot);
-	return job.found && waits;
-}
-
-/* What waits for a dead destination goes when a probe has succeeded, which is tried now. */
-static void
-flush_slot(struct slot *slot, bool by_name)
-{
-	if (slot->parked_at && !by_name) {
-		if (dead_next_try(slot) > clock_wall())
-			dead_probe_now(slot->parked_at);
-		return;
-	}
-	slot->flushed = true;
-	slots_schedule(slot, 0);
-}
-
-size_t
-schedule_flush(struct str id, struct str site)
-{
-	struct slot *slot;
-	uint32_t at = 0;
-	size_t n = 0;
-
-	notice_retry();
-	while ((slot = slots_next(&at))) {
-		char own[QUEUE_ID_SIZE];
-
-		if (slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
-			continue;
-		slots_id(slot, own);
-		if (id.len > 0 && !str_eq(id, str_c(own)))
-			continue;
-		if (site.len > 0 && !goes_to(slot, site))
-			continue;
-		flush_slot(slot, id.len > 0);
-		n++;
-	}
-	return n;
 }

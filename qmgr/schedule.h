@@ -9,7 +9,6 @@
 
 #include <stddef.h>
 
-#include "lib/base/str.h"
 #include "qmgr/message.h"
 
 /* Starts the fibers that activate what is due. */
@@ -22,8 +21,5 @@ void schedule_wake(void);
  * run now and then when there are many.
  */
 void schedule_message(struct message *msg);
-
-/* All deferred messages are due now; or those of one ID; or those for one site. Count of them. Waits. */
-size_t schedule_flush(struct str id, struct str site);
 
 #endif

@@ -270,6 +270,7 @@ slots_release(struct slot *slot)
 	dead_unpark(slot);
 	slots_unschedule(slot);
 	slot->flushed = slot->probe = false;
+	slot->site = 0;
 	slot->use = SLOT_USE_FREE;
 	slot->state = SLOT_FREE;
 	slot->message = NULL;

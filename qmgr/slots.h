@@ -41,7 +41,9 @@ struct slot {
 	uint64_t content; /* bytes of the message */
 	size_t heap_at;   /* place in the heap of due times, from 1; 0 = not in it */
 	uint32_t number;
-	int fd;                /* -1 = closed */
+	uint32_t
+	    site; /* flush.c's: a hash of the domain all its waiting recipients have, or 0, 1 */
+	int fd;   /* -1 = closed */
 	unsigned users;        /* jobs and readers that need fd open and the slot unchanged */
 	enum slot_state state; /* as the mark says */
 	enum slot_use use;

@@ -42,7 +42,8 @@ static bool
 help_command(struct session *s, const struct command *c)
 {
 	(void)c;
-	reply(s, 214, "2.0.0", "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+	reply(s, 214, "2.0.0",
+	    "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY ETRN HELP QUIT");
 	return true;
 }
 
@@ -88,7 +89,8 @@ static const struct command_spec commands[] = {
     {"VRFY", vrfy_command, STATE_ANY, COMMAND_JUNK | COMMAND_LAST, 1, ARG_MAX, "VRFY address",
 	"5.5.4"},
     {"HELP", help_command, STATE_ANY, COMMAND_JUNK, 0, ARG_MAX, "HELP", "5.5.4"},
-    {"ETRN", absent_command, STATE_ANY, COMMAND_JUNK, 0, ARG_MAX, "ETRN domain", "5.5.4"},
+    {"ETRN", etrn_command, STATE_START | STATE_READY, COMMAND_HELO | COMMAND_JUNK | COMMAND_LAST, 1,
+	ARG_MAX, "ETRN domain", "5.5.4"},
     {"QUIT", quit_command, STATE_ANY, 0, 0, 0, "QUIT", "5.5.4"},
 };
 
@@ -108,6 +110,7 @@ static const struct {
     {"DATA", STATE_START | STATE_READY, 503, "need RCPT command"},
     {"DATA", STATE_MAIL, 554, "no valid recipients"},
     {"DATA", STATE_BDAT, 503, "DATA after BDAT"},
+    {"ETRN", STATE_MAIL | STATE_RCPT | STATE_BDAT, 503, "MAIL transaction in progress"},
 };
 
 const struct command_spec *

@@ -66,7 +66,7 @@ void command_statistics(const struct session *s, struct buf *out);
 /* The rows, for tests; *N of them. */
 const struct command_spec *command_table(size_t *n);
 
-/* helo.c, mail.c, rcpt.c, data.c, bdat.c */
+/* helo.c, mail.c, rcpt.c, data.c, bdat.c, etrn.c */
 bool helo_command(struct session *s, const struct command *c);
 bool ehlo_command(struct session *s, const struct command *c);
 bool mail_command(struct session *s, const struct command *c);
@@ -74,5 +74,6 @@ bool rcpt_command(struct session *s, const struct command *c);
 bool vrfy_command(struct session *s, const struct command *c);
 bool data_command(struct session *s, const struct command *c);
 bool bdat_command(struct session *s, const struct command *c);
+bool etrn_command(struct session *s, const struct command *c);
 
 #endif

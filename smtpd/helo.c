@@ -36,6 +36,7 @@ ehlo_command(struct session *s, const struct command *c)
 	    {EHLO_PIPELINING, "PIPELINING"},
 	    {EHLO_SIZE, "SIZE"},
 	    {EHLO_VRFY, "VRFY"},
+	    {EHLO_ETRN, "ETRN"},
 	    {EHLO_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
 	    {EHLO_8BITMIME, "8BITMIME"},
 	    {EHLO_DSN, "DSN"},

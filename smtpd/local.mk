@@ -5,7 +5,7 @@ libsmtpd_la_SOURCES = \
 	smtpd/bdat.c \
 	smtpd/command.c smtpd/command.h \
 	smtpd/content.c smtpd/content.h \
-	smtpd/data.c smtpd/data.h \
+	smtpd/data.c smtpd/data.h smtpd/etrn.c \
 	smtpd/helo.c \
 	smtpd/limits.c smtpd/limits.h \
 	smtpd/mail.c \

@@ -47,8 +47,8 @@ newline_policy_of(struct str value)
 static unsigned
 offered_keywords(const struct conf *conf)
 {
-	unsigned offered = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
-	    EHLO_DSN | EHLO_CHUNKING | EHLO_XVERP;
+	unsigned offered = EHLO_PIPELINING | EHLO_SIZE | EHLO_ETRN | EHLO_ENHANCEDSTATUSCODES |
+	    EHLO_8BITMIME | EHLO_DSN | EHLO_CHUNKING | EHLO_XVERP;
 	struct str rest = conf_str(conf, P_smtpd_discard_ehlo_keywords), item;
 
 	if (!conf_bool(conf, P_disable_vrfy_command))

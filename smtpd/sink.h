@@ -36,6 +36,8 @@ struct sink {
 	    struct submit_refusal *no);
 	/* Nothing stays behind. Frees M. */
 	void (*cancel)(struct sink_message **m);
+	/* ETRN: see submit_flush(). NULL: not to be had. */
+	bool (*flush)(void *context, struct str site, fiber_deadline deadline, bool *allowed);
 };
 
 /* Submits to qmgr; the context is a struct submit_pool. */

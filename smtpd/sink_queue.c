@@ -59,6 +59,12 @@ queue_cancel(struct sink_message **m)
 	*m = NULL;
 }
 
+static bool
+queue_flush(void *context, struct str site, fiber_deadline deadline, bool *allowed)
+{
+	return submit_flush(context, site, deadline, allowed);
+}
+
 const struct sink sink_queue = {
     .completes = true,
     .begin = queue_begin,
@@ -67,4 +73,5 @@ const struct sink sink_queue = {
     .content = queue_content,
     .commit = queue_commit,
     .cancel = queue_cancel,
+    .flush = queue_flush,
 };

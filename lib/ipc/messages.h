@@ -3,7 +3,7 @@
  *
  * Who may say what to whom follows from the socket (doc/architecture.md has the table):
  *
- *   private/qmgr-net     smtpd               submit_*            parsed addresses and listed attributes
+ *   private/qmgr-net     smtpd               submit_*, flush     parsed addresses and listed attributes; ETRN
  *   private/qmgr-local   pickup              submit_*            the same, and a local submitter's uid
  *   private/qmgr-bounce  bounce              submit_*            notices: null sender, reserved slots
  *   private/qmgr-report  local, smtp, …      report              results that outlived their channel

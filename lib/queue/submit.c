@@ -277,3 +277,26 @@ submit_cancel(struct submit **sp)
 	stream_deadline(ipc_stream(s->channel), FIBER_FOREVER);
 	submit_free(sp, !s->lost);
 }
+
+bool
+submit_flush(struct submit_pool *pool, struct str site, fiber_deadline deadline, bool *allowed)
+{
+	struct ipc_channel *channel = ipc_connect(pool->path, pool->name, deadline);
+	const struct msg_flush ask = {.id = STR_EMPTY, .site = site};
+	struct arena *a = arena_new(256);
+	struct msg_admin_done done = {.why = STR_EMPTY};
+	bool ok = false;
+
+	*allowed = true;
+	if (channel) {
+		stream_deadline(ipc_stream(channel), deadline);
+		ok = ipc_send(channel, &msg_flush, &ask) == IPC_OK &&
+		    ipc_flush(channel) == IPC_OK &&
+		    ipc_recv_one(channel, a, &msg_admin_done, &done) == IPC_OK;
+	}
+	*allowed = done.why.len == 0;
+	ok = ok && done.count > 0;
+	ipc_channel_free(&channel);
+	arena_free(&a);
+	return ok;
+}

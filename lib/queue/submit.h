@@ -58,5 +58,11 @@ bool submit_commit(
     struct submit **s, bool header_8bit, bool content_8bit, struct submit_refusal *no);
 /* Gives up. NULL is accepted. */
 void submit_cancel(struct submit **s);
+/*
+ * Asks qmgr to make due what waits for the domain SITE (ETRN). False: it could not be asked, or cannot now;
+ * *ALLOWED tells whether it may be asked for at all.
+ */
+bool submit_flush(
+    struct submit_pool *pool, struct str site, fiber_deadline deadline, bool *allowed);
 
 #endif

@@ -32,6 +32,7 @@
 #include "lib/route/route.h"
 #include "qmgr/admin.h"
 #include "qmgr/agent.h"
+#include "qmgr/flush.h"
 #include "qmgr/message.h"
 #include "qmgr/receive.h"
 #include "qmgr/report.h"
@@ -596,6 +597,7 @@ start_fiber(void *arg)
 		broken(buf_cstr(&why));
 	slots_start();
 	receive_start();
+	flush_init();
 	agent_init();
 	schedule_start();
 	rig_agents_start();

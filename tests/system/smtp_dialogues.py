@@ -86,13 +86,36 @@ def vrfy_disabled(s):
 # ---- Greeting -----------------------------------------------------------------------------------
 
 
+@test(main="relay_domains = customer.example\nfast_flush_domains = $relay_domains, other.example\n")
+def etrn(s):
+    """RFC 1985, for domains in fast_flush_domains."""
+    c = s.client(STRANGER)
+    c.say("ETRN customer.example", "250 2.0.0 Queuing started")
+    s.logged("flush of customer.example by ETRN: 0 messages")
+    c.say("etrn  Sub.Customer.example", "250 2.0.0")
+    c.say("ETRN other.example", "250 2.0.0")
+    c.say("ETRN example.com", "459 4.7.1 <example.com>: service unavailable")
+    for bad in ("@customer.example", "#queue", "a b", "customer.example\x00", "x" * 256, ".", "<customer.example>"):
+        c.say("ETRN " + bad, "50")
+    c.say("ETRN", "501 5.5.4 Syntax: ETRN domain")
+    c.say("MAIL FROM:<smith@bar.example>", "250")
+    c.say("ETRN customer.example", "503 5.5.1 Error: MAIL transaction in progress")
+    quit(c)
+
+
+@test(main="fast_flush_domains = hash:/does/not/exist\n")
+def etrn_without_list(s):
+    c = s.client(STRANGER)
+    c.say("ETRN customer.example", "458 4.3.0 Error: unable to queue messages")
+
+
 @test()
 def keywords(s):
     c = Client(s.daemons.port())
     c.send("EHLO client.example\r\n")
     assert c.expect("250") == (
         "250-mx.example.com\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-VRFY\r\n"
-        "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n")
+        "250-ETRN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n")
     c.send("HELO client.example\r\n")
     assert c.expect("250") == "250 mx.example.com\r\n"
     c.say("HELO", "501 Syntax: HELO hostname")
@@ -157,7 +180,7 @@ def syntax(s):
             ("NOOP \u00e9", "250"),
             ("EXPN list", "502 5.5.2 Error: command not recognized"),
             ("TURN", "502 5.5.2 Error: command not recognized"),
-            ("ETRN example.com", "502 5.5.1"),
+            ("ETRN example.com", "459 4.7.1 <example.com>: service unavailable"),
             ("STARTTLS", "502 5.5.1"),
             ("AUTH PLAIN AAAA", "503 5.5.1 Error: authentication not enabled"),
             ("RSET now", "501 5.5.4 Syntax: RSET"),

@@ -169,7 +169,7 @@ class Orders(Rig):
 
     def test_active_limit(self):
         """No more than that are in memory; the rest waits on disk, and has its turn."""
-        self.daemons.configure("qmgr_message_active_limit = 5\n")
+        self.daemons.configure("qmgr_message_active_limit = 5\nin_flow_delay = 0\n")
         self.start(silent, window=64)
         channel = self.net()
         ids = [ipc.submit(channel, CONTENT) for _ in range(30)]

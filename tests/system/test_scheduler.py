@@ -432,5 +432,105 @@ class Dead(SchedulerRig):
         self.wait_empty(timeout=60)
 
 
+
+class Orders(SchedulerRig):
+    """What administrators and others want delivered, or not."""
+
+    def etrn(self, site):
+        channel = self.net()
+        channel.send("flush", id="", site=site)
+        done = channel.expect("admin_done")
+        channel.close()
+        return done["count"], done["why"]
+
+    def test_defer_transports(self):
+        """Until it is flushed; by name, by site, or all."""
+        self.daemons.configure("defer_transports = other smtp\n")
+        self.start()
+        ids = [self.send(f"a@d{i}.test") for i in range(4)]
+        for queue_id in ids:
+            self.assertEqual(self.wait_state(queue_id, "deferred")["rcpts"][0]["reason"], "deferred transport")
+        self.assertEqual(self.agent.deliveries, [])
+        channel = ipc.Channel(self.path("public/flush"))
+        channel.send("flush", id=ids[2], site="")
+        channel.expect("admin_done")
+        channel.close()
+        self.log(f"{ids[2]}: removed")
+        self.assertEqual(self.flush(site="d1.test"), 1)
+        self.log(f"{ids[1]}: removed")
+        self.assertEqual(len(self.agent.deliveries), 2)
+        self.assertEqual(self.flush(), 2)
+        self.wait_empty()
+
+    def test_site(self):
+        """What is known to go elsewhere is not read for it."""
+        def full(delivery, content):
+            return DEFERRED, "4.2.2", "mailbox full"
+        self.start(full)
+        channel = self.net()
+        ids = [ipc.submit(channel, CONTENT, rcpts=[f"a@d{i % 10}.test"]) for i in range(200)]
+        both = self.send("a@d3.test", "b@elsewhere.test")
+        for queue_id in ids + [both]:
+            self.wait_state(queue_id, "deferred")
+        before = self.reads()
+        self.assertEqual(self.flush(site="Unknown.test"), 0)
+        # The one that goes to two places is read.
+        self.assertLess(self.reads() - before, 20)
+        self.agent.decide = deliver
+        self.assertEqual(self.flush(site="D3.test"), 21)
+        self.wait_for("their end", lambda: len(self.mailq()) == 180)
+        # After a restart nothing is known; it is found out once.
+        self.restart()
+        self.assertEqual(self.flush(site="unknown.test"), 0)
+        before = self.reads()
+        self.assertEqual(self.flush(site="unknown.test"), 0)
+        self.assertLess(self.reads() - before, 20)
+        self.assertEqual(self.flush(site="d4.test"), 20)
+        self.wait_for("their end", lambda: len(self.mailq()) == 160)
+
+    def reads(self):
+        with open(f"/proc/{self.daemons.pid('qmgr')}/io") as f:
+            return int(f.readlines()[2].split()[1])
+
+    def test_etrn(self):
+        self.daemons.configure("relay_domains = customer.test\ndefer_transports = relay\n")
+        self.start(name="relay")
+        ids = [self.send("a@customer.test"), self.send("a@sub.customer.test")]
+        for queue_id in ids:
+            self.wait_state(queue_id, "deferred")
+        self.assertEqual(self.etrn("elsewhere.test"), (0, "not allowed"))
+        self.assertEqual(self.etrn(""), (0, "not allowed"))
+        self.assertEqual(self.etrn("CUSTOMER.test"), (1, ""))
+        self.log(f"{ids[0]}: removed")
+        self.assertEqual(set(self.mailq()), {ids[1]})
+        self.assertEqual(self.etrn("sub.customer.test"), (1, ""))
+        self.wait_empty()
+
+    def test_in_flow(self):
+        """With as many in memory as there may be, and none that ends, taking another one takes a little longer."""
+        self.daemons.configure("qmgr_message_active_limit = 3\nin_flow_delay = 3s\n")
+        self.start(silent)
+        for i in range(3):
+            self.send(f"a@d{i}.test")
+        self.agent.wait(3)
+        channel = self.net()
+        channel.sock.settimeout(1)
+        channel.send("submit_begin", size=10)
+        with self.assertRaises(TimeoutError):
+            channel.expect("submit_id")
+        channel.sock.settimeout(20)
+        self.assertTrue(channel.expect("submit_id")["id"])
+        channel.close()
+        # For each that ends, one goes on at once.
+        self.answer_one()
+        self.agent.decide = deliver
+        self.agent.answer_all()
+        self.wait_empty()
+        channel = self.net()
+        channel.sock.settimeout(1)
+        channel.send("submit_begin", size=10)
+        channel.expect("submit_id")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -41,7 +41,7 @@ struct dialogue {
 
 #define HELLO "EHLO me\r\n"
 #define ENVELOPE "MAIL FROM:<a@b.example>\r\nRCPT TO:<jones@example.com>\r\n"
-#define EHLO_CODES "250 250 250 250 250 250 250 250 250 "
+#define EHLO_CODES "250 250 250 250 250 250 250 250 250 250 "
 #define SENT "a@b.example>jones@example.com\n"
 
 static const struct dialogue dialogues[] = {

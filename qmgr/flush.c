@@ -1,0 +1,240 @@
+/*
+ * flush - deferred mail is due now: see flush.h
+ */
+#include "qmgr/flush.h"
+
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/random.h"
+#include "lib/base/siphash.h"
+#include "lib/conf/conf.h"
+#include "lib/fiber/fiber.h"
+#include "lib/table/table.h"
+#include "qmgr/dead.h"
+#include "qmgr/notice.h"
+#include "qmgr/slots.h"
+
+/* Values of .site that are no hash. */
+#define SITE_UNKNOWN 0
+#define SITE_SEVERAL 1
+
+static struct {
+	uint64_t
+	    key[2]; /* so that nobody outside can choose domains that are taken for each other */
+	bool for_stranger;
+} state;
+
+/* --- What is known of messages --------------------------------------------------------------------- */
+
+static struct str
+domain_of(struct str address)
+{
+	size_t at = str_rchr(address, '@');
+
+	return at == STR_NPOS ? STR_EMPTY : str_from(address, at + 1);
+}
+
+static uint32_t
+site_hash(struct str domain)
+{
+	struct siphash h;
+	uint32_t hash;
+
+	siphash_init(&h, state.key);
+	for (size_t i = 0; i < domain.len; i++) {
+		char c = domain.data[i];
+
+		c = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		siphash_update(&h, &c, 1);
+	}
+	hash = (uint32_t)siphash_final(&h);
+	return hash > SITE_SEVERAL ? hash : SITE_SEVERAL + 1;
+}
+
+void
+flush_init(void)
+{
+	random_bytes(state.key, sizeof(state.key));
+}
+
+void
+flush_note(uint32_t *site, struct str address)
+{
+	uint32_t hash;
+
+	if (*site == SITE_SEVERAL)
+		return;
+	hash = site_hash(domain_of(address));
+	*site = *site == SITE_UNKNOWN || *site == hash ? hash : SITE_SEVERAL;
+}
+
+/* --- Who goes to a site ------------------------------------------------------------------------------ */
+
+struct site_job {
+	int fd;
+	struct str site;
+	bool found;
+	uint32_t known; /* what is found out on the way */
+};
+
+/* N recipients, the first of whom is FIRST: is there one that waits and goes there? */
+static void
+look_at(struct site_job *job, const struct spool_message *m, const struct slot_rcpt *rcpts,
+    uint32_t first, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (m->marks[first + i].state != SLOT_RCPT_TODO)
+			continue;
+		job->found = job->found || str_eq_nocase(domain_of(rcpts[i].address), job->site);
+		flush_note(&job->known, rcpts[i].address);
+	}
+}
+
+static void
+look_for_site(void *arg)
+{
+	struct site_job *job = arg;
+	struct arena *a = arena_new(1024), *piece = arena_new(0);
+	struct spool_message m;
+	struct spool_cursor cursor;
+	struct slot_rcpt *rcpts;
+	struct buf why = {0};
+	size_t n = 1;
+
+	if (spool_load_begin(job->fd, false, a, &m, &cursor, NULL, 0, &why) != SPOOL_OK)
+		n = 0;
+	else if (m.envelope.n_rcpts > 0)
+		look_at(job, &m, m.envelope.rcpts, 0, m.envelope.n_rcpts);
+	while (n > 0 && m.envelope.n_rcpts == 0) {
+		uint32_t first = cursor.index;
+
+		arena_reset(piece);
+		if (spool_next_rcpts(job->fd, &m.header, &cursor, SPOOL_PIECE_RCPTS, piece, &rcpts,
+			&n, &why) != SPOOL_OK)
+			break;
+		look_at(job, &m, rcpts, first, n);
+	}
+	buf_free(&why);
+	arena_free(&piece);
+	arena_free(&a);
+}
+
+/* Does any recipient of the message in SLOT go to SITE, and does it still wait? Waits. */
+static bool
+goes_to(struct slot *slot, struct str site)
+{
+	struct site_job job = {.site = site};
+	bool waits;
+
+	if (slot->site > SITE_SEVERAL)
+		return slot->site == site_hash(site);
+	if (!slots_use(slot))
+		return false;
+	job.fd = slot->fd;
+	fiber_offload(FIBER_POOL_READ, look_for_site, &job);
+	waits = slot->use == SLOT_USE_WAITING && slot->state != SLOT_HOLD;
+	if (waits)
+		slot->site = job.known;
+	slots_unuse(slot);
+	return job.found && waits;
+}
+
+/* What waits for a dead destination goes when a probe has succeeded, which is tried now. */
+static void
+flush_slot(struct slot *slot, bool by_name)
+{
+	if (slot->parked_at && !by_name) {
+		if (dead_next_try(slot) > clock_wall())
+			dead_probe_now(slot->parked_at);
+		return;
+	}
+	slot->flushed = true;
+	slots_schedule(slot, 0);
+}
+
+size_t
+flush_messages(struct str id, struct str site)
+{
+	struct slot *slot;
+	uint32_t at = 0;
+	size_t n = 0;
+
+	notice_retry();
+	if (id.len > 0) {
+		slot = slots_find(id);
+		if (!slot || slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
+			return 0;
+		flush_slot(slot, true);
+		return 1;
+	}
+	if (site.len == 0)
+		dead_probe_now(NULL);
+	while ((slot = slots_next(&at))) {
+		if (slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
+			continue;
+		if (site.len > 0 && !goes_to(slot, site))
+			continue;
+		flush_slot(slot, false);
+		n++;
+	}
+	return n;
+}
+
+/* --- ETRN ---------------------------------------------------------------------------------------------- */
+
+static bool
+parents_match(const struct conf *conf)
+{
+	struct str rest = conf_str(conf, P_parent_domain_matches_subdomains), item;
+
+	while (conf_list_next(&rest, &item))
+		if (str_eq_nocase(item, STR("fast_flush_domains")))
+			return true;
+	return false;
+}
+
+static enum flush_answer
+may_ask_for(struct str site)
+{
+	const struct conf *conf = conf_get();
+	enum flush_answer answer = FLUSH_NOT_NOW;
+	struct match_list *list;
+	struct buf why = {0};
+
+	list = match_list_new_for(MATCH_DOMAIN, parents_match(conf),
+	    conf_str(conf, P_fast_flush_domains), "fast_flush_domains", false, &why);
+	if (list)
+		switch (match_list_has(list, site, STR_EMPTY, &why)) {
+		case TABLE_FOUND:
+			answer = FLUSH_STARTED;
+			break;
+		case TABLE_NOT_FOUND:
+			answer = FLUSH_NOT_ALLOWED;
+			break;
+		default:
+			break;
+		}
+	if (answer == FLUSH_NOT_NOW)
+		log_warning("fast_flush_domains: %s", buf_cstr(&why));
+	match_list_free(&list);
+	buf_free(&why);
+	return answer;
+}
+
+enum flush_answer
+flush_for_stranger(struct str site)
+{
+	enum flush_answer answer;
+
+	if (state.for_stranger)
+		return FLUSH_NOT_NOW;
+	state.for_stranger = true;
+	answer = may_ask_for(site);
+	if (answer == FLUSH_STARTED)
+		log_info("flush of %.*s by ETRN: %zu messages", STR_ARG(site),
+		    flush_messages(STR_EMPTY, site));
+	state.for_stranger = false;
+	return answer;
+}

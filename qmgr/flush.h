@@ -1,0 +1,29 @@
+/*
+ * flush - deferred mail is due now: all, one message, or what goes to a site
+ *
+ * What goes where is known in memory for messages that were tried and whose recipients are in one domain:
+ * struct slot has a hash of it. Only others are read.
+ */
+#ifndef POSTKEEP_QMGR_FLUSH_H
+#define POSTKEEP_QMGR_FLUSH_H
+
+#include "lib/base/str.h"
+#include "qmgr/message.h"
+
+/* Before anything else. */
+void flush_init(void);
+/* A message, of which *SITE is known so far (0 at first), has a recipient ADDRESS that is to be done. */
+void flush_note(uint32_t *site, struct str address);
+
+/* Makes due what has ID, or a recipient in the domain SITE; all when both are empty. Count. Waits. */
+size_t flush_messages(struct str id, struct str site);
+
+enum flush_answer {
+	FLUSH_STARTED,
+	FLUSH_NOT_ALLOWED, /* the domain is not in fast_flush_domains */
+	FLUSH_NOT_NOW,     /* the list could not be read, or another such flush is under way */
+};
+/* ETRN (RFC 1985): a stranger asks for the mail to SITE. Waits. */
+enum flush_answer flush_for_stranger(struct str site);
+
+#endif
