@@ -65,10 +65,9 @@ admin_probe_LDADD = libpostkeep-net.la libpostkeep.la
 admin_probe_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/test_probe.py
-TESTS += tests/system/test_probe.py
 EXTRA_DIST += tests/system/master_suite.py tests/system/probe.py tests/system/test_master.py \
 	tests/system/test_postkeep.py tests/system/test_postqueue.py
-TESTS += tests/system/test_master.py tests/system/test_postkeep.py tests/system/test_postqueue.py
+TESTS += tests/system/test_master.py tests/system/test_postkeep.py
 
 # Users, the spool and the set-group-id bit: when root installs for good. What is installed must be
 # complete by then, so the programs are a prerequisite of the data.

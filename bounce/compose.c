@@ -142,8 +142,12 @@ put_header(
 	}
 	buf_puts(out, "\r\nTo: ");
 	put_clean(out, c->to, FIELD_WIDTH);
-	buf_printf(
-	    out, "\r\nSubject: %s\r\n", c->postmaster ? text->postmaster_subject : text->subject);
+	buf_puts(out, "\r\nSubject: ");
+	if (c->subject.len)
+		put_clean(out, c->subject, FIELD_WIDTH);
+	else
+		buf_puts(out, c->postmaster ? text->postmaster_subject : text->subject);
+	buf_puts(out, "\r\n");
 	put_date_field(out, "Date", c->now);
 	buf_puts(out, "Message-Id: ");
 	mail_message_id((time_t)c->now, c->queue_id, c->myhostname, out);
@@ -224,6 +228,18 @@ put_rcpts(const struct compose *c, struct buf *out)
 	}
 }
 
+static void
+put_postmaster(const struct compose *c, struct buf *out)
+{
+	buf_puts(out, "This is the mail system at host ");
+	put_clean(out, c->myhostname, FIELD_WIDTH);
+	buf_puts(out, ", to its postmaster.\r\n\r\nAbout message ");
+	put_clean(out, c->notice->id, MSG_ID_MAX);
+	buf_puts(out, " from <");
+	put_clean(out, c->notice->sender, FIELD_WIDTH);
+	buf_puts(out, ">:\r\n\r\n");
+}
+
 /*
  * What people read. Its character set is that of the template; what follows of recipients is UTF-8 or
  * ASCII, so it is made ASCII where the template has another one. Postmasters get their copies without the
@@ -237,9 +253,11 @@ put_text(const struct compose *c, struct buf *out)
 	    !str_eq_nocase(str_c(text->charset), STR("utf-8"));
 	size_t from;
 
-	if (!c->postmaster || c->notice->double_bounce || !text->ready)
+	if (!c->postmaster || c->notice->double_bounce)
 		notice_text_put(text, &(struct notice_values){c->myhostname, c->notice->expire_at},
 		    "\r\n", out);
+	else
+		put_postmaster(c, out);
 	from = out->len;
 	put_rcpts(c, out);
 	for (size_t i = from; own && i < out->len; i++)
@@ -298,7 +316,7 @@ put_rcpt_fields(const struct compose *c, const struct msg_notice_rcpt *r, struct
 		put_field(out, "Diagnostic-Code", "", r->diagnostic);
 	else
 		put_field(out, "Diagnostic-Code", "X-Postkeep; ", r->text);
-	if (n->kind == NOTICE_DELAY)
+	if (n->kind == NOTICE_DELAY && n->expire_at > 0)
 		put_date_field(out, "Will-Retry-Until", n->expire_at);
 	buf_puts(out, "\r\n");
 }

@@ -23,6 +23,7 @@ struct compose {
 	struct str to;                  /* where the notice goes, external form */
 	struct str queue_id;            /* of the notice */
 	bool postmaster;                /* a copy or a double bounce for the postmaster */
+	struct str subject;             /* instead of that of the text, or empty */
 	const struct notice_text *text; /* what people read; NULL: the built-in one */
 	int64_t now;                    /* wall seconds */
 };

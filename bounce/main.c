@@ -20,7 +20,14 @@
 
 #define SUBMIT_MS 60000 /* to wait for a queue manager that is away */
 
+#define MINUTE_MS 60000
+#define COPIES_MAX 60 /* copies for the postmaster in a minute */
+
 static struct submit_pool *pool;
+static struct {
+	int64_t since; /* milliseconds */
+	unsigned told, left_out;
+} copies;
 static struct notice_text texts[NOTICE_KINDS];
 static struct arena *texts_arena;
 
@@ -99,6 +106,10 @@ send_notice(struct request *r, struct str to, struct str sender, bool postmaster
 	    .to = to,
 	    .postmaster = postmaster,
 	    .text = &texts[r->notice.kind],
+	    .subject = r->notice.class.len
+		? arena_printf(r->arena, "Postmaster notice: %.*s trouble with mail",
+		      STR_ARG(r->notice.class))
+		: STR_EMPTY,
 	    .now = clock_wall(),
 	};
 	struct buf text = {0};
@@ -157,6 +168,47 @@ send_double_bounce(struct request *r)
 	    own_address(r->arena, name), true);
 }
 
+/*
+ * Trouble of a class that the postmaster wants to hear of (notify_classes), found by qmgr: to
+ * error_notice_recipient alone. Its failure does not count.
+ */
+static bool
+send_error(struct request *r)
+{
+	if (class_on(r->notice.class))
+		send_notice(r,
+		    own_address(r->arena, conf_str(conf_get(), P_error_notice_recipient)),
+		    own_address(r->arena, conf_str(conf_get(), P_double_bounce_sender)), true);
+	r->done.id = STR_EMPTY;
+	return true;
+}
+
+/*
+ * Is there room for one more copy in this minute? A flood of bounces must not become twice as large by what
+ * the postmaster gets of it.
+ */
+static bool
+may_copy(const struct request *r)
+{
+	int64_t now = fiber_now();
+
+	if (copies.since == 0 || now - copies.since >= MINUTE_MS) {
+		if (copies.left_out > 0)
+			log_warning("%u copies for the postmaster were left out", copies.left_out);
+		copies.told = copies.left_out = 0;
+		copies.since = now;
+	}
+	if (copies.told < COPIES_MAX) {
+		copies.told++;
+		return true;
+	}
+	if (copies.left_out++ == 0)
+		log_warning("%.*s: more than %d copies for the postmaster in a minute: the others "
+			    "are left out",
+		    STR_ARG(r->notice.id), COPIES_MAX);
+	return false;
+}
+
 /* The copy for the postmaster that notify_classes may ask for; its failure does not count. */
 static void
 send_copy(struct request *r)
@@ -170,7 +222,8 @@ send_copy(struct request *r)
 		to = P_delay_notice_recipient;
 	else
 		return;
-	send_notice(r, own_address(r->arena, conf_str(conf_get(), to)), sender, true);
+	if (may_copy(r))
+		send_notice(r, own_address(r->arena, conf_str(conf_get(), to)), sender, true);
 }
 
 static bool
@@ -180,6 +233,8 @@ handle(struct request *r)
 		r->done.why = STR("notice without recipients");
 		return false;
 	}
+	if (r->notice.class.len > 0)
+		return send_error(r);
 	if (r->notice.double_bounce)
 		return r->notice.kind != NOTICE_FAILURE || send_double_bounce(r);
 	if (!send_notice(r, r->notice.sender, STR_EMPTY, false))

@@ -19,6 +19,7 @@
 #include "lib/mail/verp.h"
 #include "lib/service/service.h"
 #include "qmgr/dead.h"
+#include "qmgr/notice.h"
 #include "qmgr/recipients.h"
 #include "qmgr/schedule.h"
 
@@ -659,6 +660,7 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 	else
 		message_mark_rcpt(msg, index, state, reason);
 	recipients_done(msg, index);
+	notice_trouble(msg, index, o);
 	if (--msg->pending == 0 && msg->refs == 0 && !msg->starting)
 		round_over(msg);
 }

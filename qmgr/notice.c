@@ -18,6 +18,7 @@
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
+#include "lib/mail/dsn.h"
 #include "qmgr/recipients.h"
 
 #define CONNECT_MS 10000
@@ -26,6 +27,8 @@
 #define RCPTS_BYTES_MAX 20000 /* so that the request fits into a frame, attributes and all */
 #define HEADER_MAX 65536      /* of the original, when only headers are returned */
 #define FIBERS_MAX 16
+#define HOUR_MS 3600000
+#define TOLD_MAX 10  /* notices of trouble to the postmaster, of a class, in an hour */
 #define DOWN_MS 5000 /* without an answer from bounce, nothing is sent for this long */
 
 /* A message that waits for its notices. */
@@ -34,6 +37,8 @@ struct request {
 	struct message *msg;
 	bool delay;
 	int64_t expire_at;
+	const char *class; /* of notify_classes: about recipient .index alone; else NULL */
+	size_t index;
 };
 
 static struct {
@@ -49,6 +54,7 @@ struct job {
 	struct arena *texts; /* of .rcpts */
 	enum notice_kind kind;
 	int64_t expire_at;
+	const char *class;
 	struct msg_notice_rcpt rcpts[RCPTS_MAX];
 	uint32_t indexes[RCPTS_MAX];
 	size_t n;
@@ -212,6 +218,7 @@ converse(
 	    .kind = job->kind,
 	    .id = str_c(msg->m.header.id),
 	    .sender = job->verp ? buf_view(&job->sender) : e->sender,
+	    .class = str_c(job->class),
 	    .double_bounce = message_is_notice(msg),
 	    .ret = e->ret,
 	    .envid = e->envid,
@@ -299,6 +306,20 @@ send_kind(struct job *job, enum notice_kind kind)
 	}
 }
 
+/* What the postmaster wants to hear of; if bounce does not take it now, that is all. */
+static void
+send_trouble(struct job *job, size_t index)
+{
+	bool failed = job->msg->m.marks[index].state != SLOT_RCPT_TODO;
+
+	job->kind = failed ? NOTICE_FAILURE : NOTICE_DELAY;
+	job->verp = false;
+	job->n = job->bytes = 0;
+	add_rcpt(job, index);
+	if (job->n > 0)
+		(void)send_one(job);
+}
+
 static void
 notice_fiber(void *arg)
 {
@@ -313,7 +334,10 @@ notice_fiber(void *arg)
 		job->msg = request->msg;
 		job->reader = (struct recipients_reader){.msg = request->msg};
 		job->expire_at = request->expire_at;
-		if (request->delay) {
+		job->class = request->class;
+		if (request->class) {
+			send_trouble(job, request->index);
+		} else if (request->delay) {
 			send_kind(job, NOTICE_DELAY);
 		} else {
 			send_kind(job, NOTICE_FAILURE);
@@ -331,14 +355,12 @@ notice_fiber(void *arg)
 }
 
 static void
-enqueue(struct message *msg, bool delay, int64_t expire_at)
+enqueue(const struct request *wanted)
 {
 	struct request *request = MEM_NEW(struct request);
 
-	request->msg = msg;
-	request->delay = delay;
-	request->expire_at = expire_at;
-	message_ref(msg);
+	*request = *wanted;
+	message_ref(request->msg);
 	if (!waiting.requests.ends.next)
 		list_init(&waiting.requests);
 	list_append(&waiting.requests, &request->link);
@@ -351,13 +373,83 @@ enqueue(struct message *msg, bool delay, int64_t expire_at)
 void
 notice_send(struct message *msg)
 {
-	enqueue(msg, false, 0);
+	enqueue(&(struct request){.msg = msg});
 }
 
 void
 notice_delay(struct message *msg, int64_t expire_at)
 {
-	enqueue(msg, true, expire_at);
+	enqueue(&(struct request){.msg = msg, .delay = true, .expire_at = expire_at});
+}
+
+/* --- Trouble for the postmaster ---------------------------------------------------------------------- */
+
+/* A class of notify_classes, and how often it was told of lately. */
+static struct trouble {
+	const char *class;
+	int64_t since; /* milliseconds: when the count began */
+	unsigned told, left_out;
+} troubles[] = {
+    {.class = "protocol"}, {.class = "resource"}, {.class = "software"}, {.class = "data"}};
+
+/*
+ * The class of a result: by its status code. What another server says is our trouble only if it does not
+ * understand us; of our own programs it is what they lack.
+ */
+static struct trouble *
+trouble_of(const struct outcome *o)
+{
+	struct dsn dsn;
+
+	if (o->status == DELIVERY_SENT || !dsn_parse(o->dsn, &dsn, NULL))
+		return NULL;
+	if (o->remote_mta.len > 0)
+		return dsn.subject == 5 ? &troubles[0] : NULL;
+	if (dsn.subject != 3)
+		return NULL;
+	return &troubles[dsn.detail == 1 ? 1 : dsn.detail == 5 ? 3 : 2];
+}
+
+static bool
+wanted(const char *class)
+{
+	struct str rest = conf_str(conf_get(), P_notify_classes), item;
+
+	while (conf_list_next(&rest, &item))
+		if (str_eq_nocase(item, str_c(class)))
+			return true;
+	return false;
+}
+
+/* Is there room for one more in this hour? */
+static bool
+may_tell(struct trouble *t)
+{
+	int64_t now = fiber_now();
+
+	if (t->since == 0 || now - t->since >= HOUR_MS) {
+		if (t->left_out > 0)
+			log_info("notify_classes: %u notices of class %s were left out",
+			    t->left_out, t->class);
+		*t = (struct trouble){.class = t->class, .since = now};
+	}
+	if (t->told < TOLD_MAX) {
+		t->told++;
+		return true;
+	}
+	t->left_out++;
+	return false;
+}
+
+void
+notice_trouble(struct message *msg, size_t index, const struct outcome *o)
+{
+	struct trouble *t = trouble_of(o);
+
+	/* A notice's own trouble would bring the next one. */
+	if (t && !message_is_notice(msg) && !msg->m.envelope.verify_only && wanted(t->class) &&
+	    may_tell(t))
+		enqueue(&(struct request){.msg = msg, .class = t->class, .index = index});
 }
 
 void

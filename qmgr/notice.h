@@ -15,6 +15,11 @@ bool notice_owed(const struct message *msg);
 void notice_send(struct message *msg);
 /* The same for the one warning that a message is late: .warned is set when it was accepted. */
 void notice_delay(struct message *msg, int64_t expire_at);
+/*
+ * Recipient INDEX has just got result O: when it is of a class that notify_classes has, the postmaster is
+ * told, by bounce, at most ten times an hour per class. Its mark and reason stand already.
+ */
+void notice_trouble(struct message *msg, size_t index, const struct outcome *o);
 /* Somebody wants everything tried now: bounce as well, even if it has just not answered. */
 void notice_retry(void);
 

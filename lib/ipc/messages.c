@@ -217,6 +217,7 @@ static const struct ipc_field notice_fields[] = {
     IPC_FIELD(struct msg_notice, kind, IPC_U64, NOTICE_KINDS - 1),
     IPC_FIELD(struct msg_notice, id, IPC_STR, MSG_ID_MAX),
     IPC_FIELD(struct msg_notice, sender, IPC_STR, MSG_ADDRESS_MAX),
+    IPC_FIELD(struct msg_notice, class, IPC_STR, WORD_MAX),
     IPC_FIELD(struct msg_notice, double_bounce, IPC_BOOL, 0),
     IPC_FIELD(struct msg_notice, ret, IPC_U64, DSN_RET_HDRS),
     IPC_FIELD(struct msg_notice, envid, IPC_STR, ENVID_MAX),

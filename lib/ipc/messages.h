@@ -241,6 +241,8 @@ struct msg_notice {
 	struct str id;
 	struct str
 	    sender; /* of the failed message: where the notice goes; "" = to the postmaster */
+	struct str class
+	    ; /* a class of notify_classes: for error_notice_recipient alone; else empty */
 	bool
 	    double_bounce; /* the failed message was a notice itself: to 2bounce_notice_recipient */
 	uint64_t ret;

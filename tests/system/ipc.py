@@ -38,7 +38,7 @@ MESSAGES = {
                     ("relay", S), ("diagnostic", S), ("remote_mta", S), ("connect_us", I),
                     ("transmit_us", I), ("unreachable", B), ("dsn_passed", B), ("conn_use", U)]),
     "report_ok": (21, [("reserved", U)]),
-    "notice": (32, [("kind", U), ("id", S), ("sender", S), ("double_bounce", B), ("ret", U), ("envid", S),
+    "notice": (32, [("kind", U), ("id", S), ("sender", S), ("class", S), ("double_bounce", B), ("ret", U), ("envid", S),
                     ("smtputf8", B), ("body_8bit", B), ("arrival_us", I), ("expire_at", I), ("size", U),
                     ("full_size", U), ("attrs", ATTR),
                     ("rcpts", L(("address", S), ("orig", S), ("orcpt", S), ("notify", U), ("status", U),

@@ -17,6 +17,7 @@ ORIGINAL = b"Subject: test\r\nX-Token: 1\r\n\r\nhello\r\n"
 
 class Bounce(unittest.TestCase):
     kind = 0
+    trouble = ""
     rcpts = [{"address": "bob@example.com", "orig": "bob@example.com", "status": 2, "action": "failed",
               "dsn": "5.1.1", "text": "unknown user"}]
 
@@ -36,7 +37,7 @@ class Bounce(unittest.TestCase):
 
     def ask(self):
         channel = ipc.Channel(os.path.join(self.daemons.spool, "private/bounce"), name="qmgr")
-        channel.send("notice", kind=self.kind, id="4jXLqz2YGKz18", sender="alice@example.org", size=len(ORIGINAL),
+        channel.send("notice", kind=self.kind, **{"class": self.trouble}, id="4jXLqz2YGKz18", sender="alice@example.org", size=len(ORIGINAL),
                      full_size=len(ORIGINAL), rcpts=self.rcpts)
         channel.content(ORIGINAL)
         return channel
@@ -131,6 +132,43 @@ class Bounce(unittest.TestCase):
             self.assertIn(body, part.get_content())
         self.assertRegex(message["From"], r"Post <post@\S+>")
         self.daemons.log_wait(f"{path}, line 4: only ASCII")
+
+    def test_trouble(self):
+        """What qmgr has found goes to error_notice_recipient, if its class is wanted, and to nobody else."""
+        self.daemons.configure("notify_classes = protocol\nerror_notice_recipient = errors@example.net\n")
+        self.daemons.stop("bounce")
+        self.daemons.start("bounce")
+        self.kind, self.trouble = 1, "protocol"
+        asker = self.ask()
+        sender, rcpts, content = self.take(self.accept())
+        self.assertTrue(sender.startswith("double-bounce@"))
+        self.assertEqual(rcpts, ["errors@example.net"])
+        message, text, _, original = self.read(content)
+        self.assertEqual(message["Subject"], "Postmaster notice: protocol trouble with mail")
+        self.assertIn("from <alice@example.org>", text.get_content())
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+        self.assertTrue(asker.expect("notice_done")["accepted"])
+        self.trouble = "software"
+        asker = self.ask()
+        self.assertTrue(asker.expect("notice_done")["accepted"])
+
+    def test_copies_limited(self):
+        """Postmasters get sixty copies in a minute at most; senders get all their notices."""
+        self.daemons.configure("notify_classes = bounce\n")
+        self.daemons.stop("bounce")
+        self.daemons.start("bounce")
+        to = []
+        for n in range(62):
+            asker = self.ask()
+            queue = self.accept()
+            to += self.take(queue)[1]
+            if n < 60:
+                queue.expect("submit_begin")
+                to += self.take(queue)[1]
+            self.assertTrue(asker.expect("notice_done")["accepted"])
+            queue.close()
+        self.assertEqual((to.count("alice@example.org"), len(to)), (62, 122))
+        self.daemons.log_wait("more than 60 copies for the postmaster in a minute")
 
     def test_asker_gone(self):
         """A queue manager that was killed asks again when it is back: what it asked before is not sent."""

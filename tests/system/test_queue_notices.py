@@ -184,6 +184,26 @@ class Notices(Rig):
         self.assertEqual(notice["sender"], "list@example.org")
         self.assertEqual([r["address"] for r in notice["rcpts"]], ["n1@example.com", "n2@example.com"])
 
+    def test_trouble(self):
+        """Results of a class that notify_classes has are told to the postmaster, ten times an hour at most;
+        the other classes, and notices themselves, are not."""
+        self.daemons.configure("notify_classes = protocol, software\n")
+        remote = {"remote_mta": "dns; mx.example.net"}
+        answers = {"p": (2, "5.5.2", "500 what?", False, remote), "s": (1, "4.3.0", "broken"),
+                   "r": (1, "4.3.1", "no room"), "x": (2, "5.1.1", "who?", False, remote),
+                   "y": (1, "4.3.2", "not now", False, remote)}
+        self.start_all(lambda d, c: answers[d["rcpts"][0]["address"][0]])
+        channel = self.net()
+        ipc.submit(channel, CONTENT, rcpts=[f"{name}@example.com" for name in answers])
+        ipc.submit(channel, CONTENT, sender="", rcpts=["p@example.com"])
+        self.bounce.wait(4)
+        told = [(n["class"], n["kind"], [r["address"] for r in n["rcpts"]]) for n, _ in self.bounce.notices]
+        self.assertEqual(sorted(t for t in told if t[0]),
+                         [("protocol", NOTICE_FAILURE, ["p@example.com"]), ("software", NOTICE_DELAY, ["s@example.com"])])
+        for _ in range(12):
+            self.removed(ipc.submit(channel, CONTENT, rcpts=["p@example.com"]))
+        self.assertEqual(sum(n["class"] == "protocol" for n, _ in self.bounce.notices), 10)
+
     def test_report(self):
         """sendmail -bv and -v: one report for all, whatever became of each; nothing delivered by -bv."""
         self.bounce = Bounce(self.daemons)

@@ -176,6 +176,8 @@ test_template(void **state)
 	}
 	HAS(t, "Subject: Back, copy\r\n");
 	HAS_NOT(t, "Gr\374\337e");
+	HAS(t,
+	    "to its postmaster.\r\n\r\nAbout message 4jXKcV6sGYz8 from <alice@example.com>:\r\n");
 	c.postmaster = false;
 	buf_reset(&out);
 	compose_notice(&c, &out);
