@@ -18,7 +18,8 @@ libsmtpd_la_SOURCES = \
 	smtpd/server.c smtpd/server.h \
 	smtpd/session.c smtpd/session.h \
 	smtpd/sink.h \
-	smtpd/transaction.c smtpd/transaction.h
+	smtpd/transaction.c smtpd/transaction.h \
+	smtpd/trouble.c smtpd/trouble.h
 libsmtpd_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += smtpd/smtpd

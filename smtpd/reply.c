@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/smtp/reply.h"
 #include "smtpd/transaction.h"
+#include "smtpd/trouble.h"
 
 /* Enhanced status codes as they are sent: soft_bounce makes temporary what is permanent. */
 struct reply_code {
@@ -32,8 +33,8 @@ reply_code(const struct session *s, int code, const char *dsn, struct reply_code
 		out->dsn[0] = (char)('0' + out->code / 100);
 }
 
-void
-reply_text(struct session *s, int code, const char *dsn, struct str text)
+static void
+say(struct session *s, int code, const char *dsn, struct str text, bool rejected)
 {
 	const struct settings *st = &s->server->settings;
 	struct reply_code rc;
@@ -47,6 +48,13 @@ reply_text(struct session *s, int code, const char *dsn, struct str text)
 	smtp_reply(&out, rc.code, str_c(rc.dsn), text);
 	stream_write(s->client, out.data, out.len);
 	buf_free(&out);
+	trouble_note(s, rc.code, rc.dsn, text, rejected);
+}
+
+void
+reply_text(struct session *s, int code, const char *dsn, struct str text)
+{
+	say(s, code, dsn, text, false);
 }
 
 void
@@ -87,7 +95,7 @@ reply_reject(struct session *s, struct str id, struct str recipient, int code, c
 	log_info("%.*s: reject: %s from %s: %d%s%s %.*s;%.*s", STR_ARG(id), s->where,
 	    s->peer.namaddr, rc.code, rc.dsn[0] ? " " : "", rc.dsn, STR_ARG(buf_view(&text)),
 	    STR_ARG(buf_view(&tail)));
-	reply_text(s, code, dsn, buf_view(&text));
+	say(s, code, dsn, buf_view(&text), true);
 	buf_free(&tail);
 	buf_free(&text);
 }

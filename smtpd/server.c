@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "smtpd/trouble.h"
 
 #define MS 1000
 
@@ -93,6 +94,7 @@ read_settings(struct settings *st, const struct conf *conf)
 	st->newlines = newline_policy_of(conf_str(conf, P_smtpd_forbid_bare_newline));
 	st->newline_code = (int)conf_int(conf, P_smtpd_forbid_bare_newline_reject_code);
 	st->offered = offered_keywords(conf);
+	st->notify = trouble_wanted(conf);
 	st->verp_default = conf_str(conf, P_default_verp_delimiters);
 	st->verp_filter = conf_str(conf, P_verp_delimiter_filter);
 	st->helo_required = conf_bool(conf, P_smtpd_helo_required);

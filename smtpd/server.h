@@ -59,6 +59,7 @@ struct settings {
 	enum newline_policy newlines;
 	int newline_code;
 	unsigned offered;                     /* enum ehlo_keyword bits; see session_offered() */
+	unsigned notify;                      /* trouble_wanted() */
 	struct str verp_default, verp_filter; /* delimiters; views of the configuration */
 	bool helo_required, strict_envelopes, disable_vrfy, soft_bounce, forbid_pipelining;
 	bool smtputf8, strict_smtputf8, port_logging;
@@ -70,6 +71,8 @@ struct server {
 	struct settings calm,
 	    stressed; /* what main.cf says with $stress empty, and with stress=yes */
 	size_t sessions;
+	int64_t told_since; /* trouble.c: milliseconds */
+	unsigned told, told_left_out;
 	size_t stress_at; /* so many sessions are stress; 0 = no number is */
 	bool under_stress;
 	bool stand_alone; /* sendmail -bs: the caller is the user, no policy applies */

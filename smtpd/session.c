@@ -14,6 +14,7 @@
 #include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/transaction.h"
+#include "smtpd/trouble.h"
 
 /* A line that is too long is read to its end to answer it; one of more bytes ends the session. */
 #define LONG_LINE_MAX 65536
@@ -252,6 +253,7 @@ session_end(struct session *s)
 	buf_free(&statistics);
 	transaction_end(&s->transaction);
 	limits_disconnect(s);
+	trouble_tell(s);
 	free(s->helo);
 	peer_free(&s->peer);
 }

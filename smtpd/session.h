@@ -45,6 +45,8 @@ struct session {
 	bool verp;                    /* in smtpd_authorized_verp_clients */
 	bool ended;                   /* no further command is read */
 	bool pipelining_said, newline_said; /* logged once */
+	struct buf trouble;                 /* trouble.c: lines for the postmaster */
+	unsigned trouble_classes, trouble_more;
 	unsigned errors;
 	unsigned junk;
 	unsigned anvil_generation; /* of the channel that heard of this client; 0 = none did */

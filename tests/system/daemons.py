@@ -220,7 +220,7 @@ class Daemons:
                     data = f.read()
                 if queue_id.encode() in data[:512]:
                     size = int(re.search(rb"\ncontent (\d+)\n", data).group(1))
-                    return data[:data.index(b"\nReceived: ") + 1 + size]
+                    return data[:re.search(rb"\n(Received|From): ", data).start() + 1 + size]
         return None
 
 

@@ -599,6 +599,38 @@ def newlines_noted(s):
     s.logged("bare <LF> received after EHLO from localhost[127.0.0.1]")
 
 
+@test("notify_classes=policy, protocol", "error_notice_recipient=errors@example.com")
+def trouble(s):
+    """Errors of wanted classes are told to the postmaster when the session ends, ten times an hour at most."""
+    for n in range(12):
+        c = s.client(source=STRANGER)
+        c.say("MAIL FROM:<a@b.example>", "250")
+        c.say("RCPT TO:<x@elsewhere.example>", "554 5.7.1")
+        c.say("WHAT", "502 5.5.2") if n == 0 else None
+        c.say("RSET", "250")
+        quit(c)
+        if n == 0:
+            queue_id = s.logged("postmaster notice of trouble with").split()[-1]
+            data = queued_content(s, queue_id)
+            for part in (b"Subject: Postmaster notice: policy, protocol trouble with client ", b"To: <errors@example.com>",
+                         b"RCPT: 554 5.7.1 <x@elsewhere.example>: Relay access denied\r\n", b"502 5.5.2 "):
+                assert part in data, data
+    quiet = s.client()
+    quit(quiet)
+    lines = [line for line in s.daemons.lines[s.mark:] if "postmaster notice of trouble with" in line]
+    assert len(lines) == 10, lines
+
+
+@test("notify_classes=resource")
+def trouble_not_wanted(s):
+    c = s.client(source=STRANGER)
+    c.say("MAIL FROM:<a@b.example>", "250")
+    c.say("RCPT TO:<x@elsewhere.example>", "554 5.7.1")
+    quit(c)
+    s.logged("disconnect from")
+    s.not_logged("postmaster notice")
+
+
 @test("smtpd_authorized_verp_clients=127.0.0.1")
 def verp(s):
     """Who may ask for variable return paths, with which delimiters, for whom."""

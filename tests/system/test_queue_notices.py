@@ -84,7 +84,7 @@ class Notices(Rig):
     def test_soft_bounce(self):
         """What would be returned stays, whoever refuses it: an agent or the route. Mail that has become
         too old is returned all the same, and a probe is told what is so."""
-        settings = "soft_bounce = yes\nmaximal_backoff_time = 1000s\nminimal_backoff_time = 300s\n"
+        settings = "soft_bounce = yes\nnotify_classes =\nmaximal_backoff_time = 1000s\nminimal_backoff_time = 300s\n"
         self.daemons.configure(settings + "virtual_alias_domains = gone.example\n")
         self.start_all(refuse)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=["bob@example.com", "x@gone.example"])

@@ -204,7 +204,8 @@ no_queue_id_for_a_chunk(void **state)
 	struct script script = {0};
 
 	(void)state;
-	fixture_server_init(&f, "");
+	/* The postmaster would be told of it, by a message. */
+	fixture_server_init(&f, "notify_classes =\n");
 	f.sink.refuse_begin = 1;
 	talk(&f, &script, packets, COUNT(packets));
 	assert_said(&script,
