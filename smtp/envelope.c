@@ -64,7 +64,9 @@ envelope_fit(
 		return false;
 	}
 	e->utf8 = utf8;
-	e->eight_bit = d->m->body_8bit || utf8 || has_8bit(buf_view(&d->content.kept));
+	/* Of a large message nobody has seen the end: whoever sent it may have said nothing of 8 bits. */
+	e->eight_bit =
+	    d->m->body_8bit || utf8 || !d->content.whole || has_8bit(buf_view(&d->content.kept));
 	if (e->eight_bit && !(bits & FEATURE_8BITMIME)) {
 		e->convert = d->client->rules && outgoing_converts(d->client->rules);
 		e->eight_bit = false;

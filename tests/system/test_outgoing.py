@@ -66,6 +66,18 @@ class Outgoing(unittest.TestCase):
                     commands = b"".join(hop.sessions[-1].commands)
                     self.assertEqual(b"BODY=8BITMIME" in commands, "8BITMIME" in keywords)
 
+    def test_nobody_said_8bit(self):
+        """The same for mail whose sender said nothing of 8 bits, in the last line of a large message too."""
+        for lines in (5, 6000):
+            hop = self.hop(keywords=SEVEN)
+            text = "one line of text\n" * lines + "Grüße\n"
+            with self.subTest(lines=lines), self.relay(hop) as suite:
+                self.send(suite, HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.replace("\n", "\r\n").encode())
+                self.assertEqual(self.status(suite).word, "sent")
+                self.assertTrue(self.body(hop).isascii())
+                got = email.message_from_bytes(self.body(hop)).get_payload(decode=True)
+                self.assertEqual(got.replace(b"\r\n", b"\n").decode(), text)
+
     def test_not_converted(self):
         hop = self.hop(keywords=SEVEN)
         with self.relay(hop, "disable_mime_output_conversion = yes\n") as suite:

@@ -110,6 +110,14 @@ walk(struct str in, size_t step, const struct mime_limits *limits, struct record
 	assert_memory_equal(r->bytes.data, in.data, in.len);
 }
 
+static void
+forget(struct record *r)
+{
+	buf_free(&r->bytes);
+	buf_free(&r->trace);
+	*r = (struct record){0};
+}
+
 #define MULTI "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
 static const struct {
@@ -181,8 +189,7 @@ test_walk(void **state)
 			walk(str_c(walks[i].in), step, &usual, &r);
 			if (!str_eq(buf_view(&r.trace), str_c(walks[i].trace)))
 				fail_msg("case %zu by %zu: %s", i, step, buf_cstr(&r.trace));
-			buf_free(&r.bytes);
-			buf_free(&r.trace);
+			forget(&r);
 		}
 }
 
@@ -209,7 +216,7 @@ test_walk_limits(void **state)
 	assert_string_equal(
 	    buf_cstr(&r.trace), "F multipart -- P multipart -- P multipart -- leaf body last");
 	buf_reset(&in);
-	r = (struct record){0};
+	forget(&r);
 	nest(4, &in);
 	walk(buf_view(&in), 7, &limits, &r);
 	assert_string_equal(buf_cstr(&r.trace),
@@ -217,7 +224,7 @@ test_walk_limits(void **state)
 	/* Boundaries: one of 70, one of 71. */
 	for (int n = 70; n <= 71; n++) {
 		buf_reset(&in);
-		r = (struct record){0};
+		forget(&r);
 		buf_printf(&in,
 		    "Content-Type: multipart/mixed; boundary=%0*d\r\n\r\n--%0*d\r\n\r\nx", n, 1, n,
 		    1);
@@ -231,13 +238,14 @@ test_walk_limits(void **state)
 	for (int n = 1000; n <= 1001; n++)
 		for (int fold = 0; fold <= 1; fold++) {
 			buf_reset(&in);
-			r = (struct record){0};
+			forget(&r);
 			buf_printf(&in, "A: b\r\nX:%s%0*d\r\nC: d\r\n\r\nx", fold ? "\r\n " : "",
 			    n - (fold ? 7 : 4), 1);
 			walk(buf_view(&in), 7, &limits, &r);
 			assert_string_equal(buf_cstr(&r.trace),
 			    n == 1000 ? "F F F leaf body last" : "F piece F leaf body last");
 		}
+	forget(&r);
 	buf_free(&in);
 }
 
