@@ -166,7 +166,7 @@ class Postdrop(Attack):
     def test_garbage(self):
         """Nothing that is not a whole message is one; each ends with a status that says so."""
         good = self.good()
-        cases = [b"", b"\0", b"V", b"V1", b"V1:", b"V1:1", b"V1:1\n", b"V1:4\n" + good[5:], b"X" + good, good + b"x",
+        cases = [b"", b"\0", b"V", b"V1", b"V1:", b"V1:1", b"V1:1\n", b"V1:9\n" + good[5:], b"X" + good, good + b"x",
                  good + good, good.replace(b"V1:1", b"V01:1"), good.replace(b"V1:1", b"V99999999999999999999:1"),
                  good.replace(b"S7:mallory\n", b""), good.replace(b"S7:mallory\n", b"S7:mallory\n" * 2),
                  good.replace(b"S7:mallory", b"S8:mall\nory"), record("V", "1") + record("S", "a") + record("Z", "0"),
