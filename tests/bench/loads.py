@@ -252,7 +252,7 @@ class Queued:
 
     def __init__(self, messages, hold):
         self.messages, self.hold = messages, hold
-        self.needs = {"extra": "local_transport = retry:4.0.0 not now\nsoft_bounce = no\n"
+        self.needs = {"extra": "defer_transports = local\n"
                       "minimal_backoff_time = 10h\nmaximal_backoff_time = 20h\n"}
 
     def _queued(self, suite, n, timeout):
@@ -278,7 +278,7 @@ class Queued:
         """From the start to a delivery: the local transport is back, and the queue is still there."""
         with open(suite.conf + "/main.cf") as f:
             text = f.read()
-        suite.write("main.cf", text.replace("local_transport =", "#local_transport ="))
+        suite.write("main.cf", text.replace("defer_transports =", "#defer_transports ="))
         began = time.monotonic()
         suite.start()
         watch_from = suite.delivered()
