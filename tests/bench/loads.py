@@ -47,11 +47,12 @@ def per_message(costs, counts, n):
     return figures
 
 
-def measure(suite, deliveries, mailboxes, work, count):
-    """Runs WORK; figures per delivery. MAILBOXES: whose hold the DELIVERIES. COUNT: with perf beside it."""
-    def arrived():
-        return sum(suite.delivered(m) for m in mailboxes)
+def delivered(suite, mailboxes):
+    return lambda: sum(suite.delivered(m) for m in mailboxes)
 
+
+def measure(suite, deliveries, arrived, work, count):
+    """Runs WORK; figures per delivery. ARRIVED: says how many there are. COUNT: with perf beside it."""
     meter = Meter(suite)
     counter = Counter(suite, suite.dir + "/perf") if count else None
     before = arrived()
@@ -83,7 +84,7 @@ class Smtp:
         warm(suite, self.size)
         n = min(self.messages, 2000) if count else self.messages
         more = ["-d"] if self.many else []
-        return measure(suite, n, [USER], lambda: source(suite, n, self.sessions, self.size, *more), count)
+        return measure(suite, n, delivered(suite, [USER]), lambda: source(suite, n, self.sessions, self.size, *more), count)
 
 
 class Recipients:
@@ -103,7 +104,7 @@ class Recipients:
         source(suite, 2, 1, 4096, "-r", str(self.recipients))
         wait_until(lambda: all(suite.delivered(u) >= 2 for u in self.users), "the warm-up's delivery", 60, 0.1)
         time.sleep(0.7)
-        return measure(suite, self.messages * self.recipients, self.users,
+        return measure(suite, self.messages * self.recipients, delivered(suite, self.users),
                        lambda: source(suite, self.messages, self.sessions, 4096, "-r", str(self.recipients)), count)
 
 
@@ -128,7 +129,7 @@ class Sendmail:
             subprocess.run(["sh", "-c", script, suite.program("sendmail"), suite.dir + "/message"], check=True,
                            env=suite.environment())
 
-        return measure(suite, self.messages, [USER], work, False)
+        return measure(suite, self.messages, delivered(suite, [USER]), work, False)
 
 
 class Watch:
