@@ -144,6 +144,18 @@ class Postmap(unittest.TestCase):
         self.assertIn("/nonexistent/x: No such file or directory", self.words)
         self.assertEqual([name for name in os.listdir(self.dir) if name.endswith(".db")], [])
 
+    def test_settings_of_a_stranger(self):
+        """Berkeley DB takes no settings from the directory that somebody happens to be in."""
+        elsewhere = os.path.join(self.dir, "elsewhere")
+        os.mkdir(elsewhere)
+        with open(os.path.join(elsewhere, "DB_CONFIG"), "w") as f:
+            f.write("set_data_dir /nonexistent\n")
+        subprocess.run([POSTMAP, "-c", self.conf, "-w", f"hash:{self.text}"], cwd=elsewhere, capture_output=True, check=True,
+                       timeout=60)
+        self.assertEqual(os.listdir(elsewhere), ["DB_CONFIG"])
+        self.without_text()
+        self.assertEqual(self.entries(f"hash:{self.text}"), ENTRIES)
+
     def test_mode_and_type(self):
         os.chmod(self.text, 0o640)
         self.postmap("-w", self.text)  # default_database_type
