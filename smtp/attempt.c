@@ -5,6 +5,7 @@
 #include "smtp/client.h"
 #include "smtp/open.h"
 #include "smtp/secure.h"
+#include "smtp/sts.h"
 
 /* Before another server is tried: the log says what was wrong with the last one. */
 static void
@@ -100,13 +101,13 @@ may_go_on(struct delivery *d)
 
 static void
 try_server(struct delivery *d, const struct servers *servers, const struct server *server,
-    struct tls_policy policy)
+    struct tls_policy policy, const struct sts *sts)
 {
 	struct connection *c = NULL;
 	struct failure f;
 
 	d->addresses++;
-	if (secure_dane(d, server, &policy, &f))
+	if (secure_dane(d, server, &policy, &f) && sts_apply(d, sts, server, &policy, &f))
 		c = open_connection(d, servers, server, &policy, &f);
 	if (!c) {
 		fail_all(d, &f);
@@ -137,6 +138,7 @@ try_nexthop(struct delivery *d, struct str hop)
 	const struct client *client = d->client;
 	struct tls_policy policy;
 	struct servers servers;
+	struct sts sts;
 	struct failure f;
 
 	d->sessions = d->addresses = 0;
@@ -145,13 +147,13 @@ try_nexthop(struct delivery *d, struct str hop)
 		return;
 	if (!servers_find(&client->settings, client->own, hop, is_configured(d, hop), d->arena,
 		&servers, &f) ||
-	    !secure_policy(d, &servers, &policy, &f)) {
+	    !secure_policy(d, &servers, &policy, &f) || !sts_find(d, &servers, &policy, &sts, &f)) {
 		fail_all(d, &f);
 		return;
 	}
 	for (size_t i = 0; i < servers.n && may_go_on(d) && !limit_reached(d); i++)
 		if (!was_tried(d, servers.list[i].relay))
-			try_server(d, &servers, &servers.list[i], policy);
+			try_server(d, &servers, &servers.list[i], policy, &sts);
 }
 
 void

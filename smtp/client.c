@@ -9,6 +9,7 @@
 #include "lib/route/route.h"
 #include "lib/table/each.h"
 #include "lib/table/table_db.h"
+#include "smtp/sts.h"
 
 static void
 preload_policy(void *arg, const char *file, size_t line, struct str key, struct str value)
@@ -29,6 +30,8 @@ prepare_tls(struct client *client, const struct conf *conf, bool lmtp)
 	client->tls = tls_client_prepare(conf, lmtp ? TLS_CLIENT_LMTP : TLS_CLIENT_SMTP);
 	while (conf_list_next(&rest, &table))
 		table_each(table, preload_policy, client->tls);
+	if (!lmtp && conf_bool(conf, P_smtp_tls_mta_sts))
+		client->sts = sts_client_new("private/mtasts");
 	table_maps_preload(&client->tls_policies, conf_str(conf, maps),
 	    lmtp ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps", &client->paths);
 	return true;

@@ -22,6 +22,8 @@
 
 #define REFUSALS_MAX 32
 
+struct sts_client;
+
 /* Logins that were refused lately. */
 struct refusals {
 	uint64_t key[2];
@@ -42,6 +44,7 @@ struct client {
 	struct match_list *own; /* addresses of this machine */
 	struct tls_client *tls; /* NULL: no TLS at all */
 	struct table_maps tls_policies;
+	struct sts_client *sts;     /* NULL: no MTA-STS */
 	struct sasl_settings *sasl; /* NULL: no logins */
 	struct sasl_passwords *passwords;
 	struct refusals refusals;

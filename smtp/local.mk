@@ -21,6 +21,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/server.c smtp/server.h \
 	smtp/session.c smtp/session.h \
 	smtp/settings.c smtp/settings.h \
+	smtp/sts.c smtp/sts.h \
 	smtp/transaction.c \
 	smtp/watch.c smtp/watch.h
 libsmtpclient_la_CFLAGS = $(AM_CFLAGS)

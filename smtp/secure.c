@@ -97,9 +97,12 @@ secure_dane(
 	struct buf why = {0};
 	bool ok;
 
-	if ((policy->level != TLS_DANE && policy->level != TLS_DANE_ONLY) || !server->target)
+	if (policy->level != TLS_DANE && policy->level != TLS_DANE_ONLY)
 		return true;
-	dns_tlsa_lookup(server->target, d->client->settings.force_tlsa, d->arena, &answer);
+	/* A UNIX socket has no name in DNS. */
+	answer = (struct dns_tlsa_answer){.status = DNS_TLSA_NONE};
+	if (server->target)
+		dns_tlsa_lookup(server->target, d->client->settings.force_tlsa, d->arena, &answer);
 	dane.answer = answer.status == DNS_TLSA_AGAIN ? TLS_DANE_FAILED
 	    : answer.status == DNS_TLSA_NONE          ? TLS_DANE_ABSENT
 						      : TLS_DANE_RECORDS;
@@ -113,7 +116,7 @@ secure_dane(
 	dane.records = records;
 	dane.base = answer.base.len > 0 ? answer.base : server->name;
 	dane.why = answer.why;
-	dane.insecure_mx = !server->target->mx_authentic;
+	dane.insecure_mx = server->target && !server->target->mx_authentic;
 	ok = tls_policy_dane(d->client->tls, policy, &dane, &why);
 	if (!ok) {
 		failure_local(f, d->arena, NULL, TLS_DSN, "%s", buf_cstr(&why));

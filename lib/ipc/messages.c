@@ -329,6 +329,19 @@ static const struct ipc_field anvil_count_fields[] = {
 };
 MESSAGE(anvil_count, 67);
 
+static const struct ipc_field sts_ask_fields[] = {
+    IPC_FIELD(struct msg_sts_ask, domain, IPC_STR, HOST_MAX),
+    IPC_FIELD(struct msg_sts_ask, id, IPC_STR, MSG_ID_MAX),
+};
+MESSAGE(sts_ask, 68);
+
+static const struct ipc_field sts_answer_fields[] = {
+    IPC_FIELD(struct msg_sts_answer, mode, IPC_U64, STS_MODES - 1),
+    IPC_FIELD(struct msg_sts_answer, mx, IPC_STR, MSG_STS_MX_MAX),
+    IPC_FIELD(struct msg_sts_answer, why, IPC_STR, MSG_TEXT_MAX),
+};
+MESSAGE(sts_answer, 69);
+
 /* ---- Local submission ---- */
 
 static const struct ipc_field drop_begin_fields[] = {
@@ -390,6 +403,8 @@ const struct ipc_schema *const msg_all[] = {
     &msg_lookup_answer,
     &msg_anvil,
     &msg_anvil_count,
+    &msg_sts_ask,
+    &msg_sts_answer,
     &msg_drop_begin,
     &msg_drop_commit,
     &msg_drop_done,
@@ -433,4 +448,12 @@ msg_attr_allowed(struct str name, bool local)
 		if (str_eq(name, str_c(attributes[i].name)))
 			return local || attributes[i].network;
 	return false;
+}
+
+const char *
+sts_mode_name(enum sts_mode mode)
+{
+	static const char *const names[STS_MODES] = {"none", "testing", "enforce"};
+
+	return names[mode];
 }

@@ -16,6 +16,7 @@
  *   private/proxymap-net smtpd               lookup              the same: is it there? (no values)
  *   private/proxymap-smtp smtp               lookup              the same, for the client's parameters
  *   private/anvil        smtpd               anvil_*             counts
+ *   private/mtasts       smtp                sts_ask             answered by sts_answer
  *   public/pickup        postdrop            drop_*              a local submission while the suite is up
  */
 #ifndef POSTKEEP_IPC_MESSAGES_H
@@ -372,6 +373,24 @@ struct msg_anvil_count {
 	uint64_t rate;  /* events of this kind in anvil_rate_time_unit, this one included */
 };
 
+/* ---- mtasts -------------------------------------------------------------------------------------- */
+#define MSG_STS_MX_MAX 8192 /* patterns of one policy */
+
+/* RFC 8461 section 5: what is done when a server does not pass. */
+enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODES };
+const char *sts_mode_name(enum sts_mode mode); /* "enforce" */
+
+struct msg_sts_ask {
+	struct str domain; /* where mail is for; ASCII, lower case */
+	struct str id; /* of its TXT record; empty: there is none, or it could not be looked up */
+};
+
+struct msg_sts_answer {
+	uint64_t mode;  /* enum sts_mode; STS_NONE as well when there is no policy */
+	struct str mx;  /* patterns, separated by spaces */
+	struct str why; /* why the last fetch failed; empty when it did not */
+};
+
 /* ---- Local submission: postdrop → pickup -----------------------------------------------------------
  *
  *   → drop_begin                                                        ← submit_id, or drop_done
@@ -414,7 +433,8 @@ extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, m
     msg_agent_ready, msg_agent_no, msg_agent_close, msg_deliver, msg_result, msg_report_ok,
     msg_notice, msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat, msg_admin_slot,
     msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup, msg_lookup_answer,
-    msg_anvil, msg_anvil_count, msg_drop_begin, msg_drop_commit, msg_drop_done;
+    msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer, msg_drop_begin, msg_drop_commit,
+    msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

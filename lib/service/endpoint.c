@@ -35,7 +35,7 @@ static const char *const qmgr_reaches[] = {
     "private/local", "private/bounce", "private/proxymap", NULL};
 static const char *const bounce_reaches[] = {"private/qmgr-bounce", NULL};
 static const char *const local_reaches[] = {"private/qmgr-report", NULL};
-static const char *const smtp_reaches[] = {"private/proxymap-smtp", NULL};
+static const char *const smtp_reaches[] = {"private/proxymap-smtp", "private/mtasts", NULL};
 static const char *const lmtp_reaches[] = {"private/proxymap-smtp", NULL};
 
 const struct program program_table[] = {
@@ -108,6 +108,16 @@ const struct program program_table[] = {
 	.event_driven = true,
 	.reaches = smtp_reaches,
 	.peers = PEER_QUEUE,
+    },
+    {
+	.name = "mtasts",
+	.user = SERVICE_USER_NETWORK,
+	.jail = true,
+	.single = true,
+	.event_driven = true,
+	.forgetful = true,
+	.reaches = reaches_nothing,
+	.peers = PEER_NETWORK,
     },
     {
 	.name = "lmtp",

@@ -199,6 +199,7 @@ static const struct {
     {"private/proxymap-net", "N"},
     {"private/proxymap-smtp", "N"},
     {"private/anvil", "N"},
+    {"private/mtasts", "N"},
     {"public/pickup", "WD"},
     {"public/postlogd", "QWNDA"},
 };

@@ -1,0 +1,21 @@
+/*
+ * fetch - the policy of a domain, by HTTPS (RFC 8461 section 3.3)
+ */
+#ifndef POSTKEEP_MTASTS_FETCH_H
+#define POSTKEEP_MTASTS_FETCH_H
+
+#include <stdbool.h>
+
+#include "lib/base/buf.h"
+#include "lib/conf/conf.h"
+
+/* Before confinement: authorities, and libcurl with all it opens. False: WHY. */
+bool fetch_prepare(const struct conf *conf, struct buf *why);
+/*
+ * The text of https://mta-sts.DOMAIN/.well-known/mta-sts.txt, at most 64 KiB, in at most a minute: the
+ * certificate is checked, no other place is gone to. DOMAIN is a host name in ASCII. Several fibers may
+ * fetch at the same time; some wait for their turn. False: WHY. Waits.
+ */
+bool fetch_policy(struct str domain, struct buf *text, struct buf *why);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * mtasts - what other domains say of the TLS of their servers (MTA-STS, RFC 8461)
+ *
+ * smtp asks, and says which id the domain's TXT record has; here the policy is fetched by HTTPS, kept and
+ * handed out. Talks to strangers: runs as postnet, confined, opens no file and keeps nothing but memory.
+ */
+#include "lib/base/log.h"
+#include "lib/dns/dns.h"
+#include "lib/ipc/channel.h"
+#include "lib/service/service.h"
+#include "mtasts/fetch.h"
+#include "mtasts/policies.h"
+
+#include <time.h>
+
+/* Domains: some 10 MiB at most. */
+#define DOMAINS_MAX 20000
+
+static struct policies *policies;
+
+static bool
+mtasts_open_resources(void)
+{
+	struct buf why = {0};
+	bool ok = dns_prepare(conf_get(), "smtp", &why) && fetch_prepare(conf_get(), &why);
+
+	tzset();
+	if (!ok)
+		log_error("%s", buf_cstr(&why));
+	buf_free(&why);
+	return ok;
+}
+
+static bool
+mtasts_start(void)
+{
+	policies = policies_new(DOMAINS_MAX, fetch_policy);
+	return true;
+}
+
+static bool
+serve(struct ipc_channel *ch, struct arena *a)
+{
+	struct msg_sts_ask ask;
+	struct msg_sts_answer answer;
+
+	arena_reset(a);
+	if (ipc_recv_one(ch, a, &msg_sts_ask, &ask) != IPC_OK)
+		return false;
+	policies_ask(policies, ask.domain, ask.id, a, &answer);
+	return ipc_send(ch, &msg_sts_answer, &answer) == IPC_OK && ipc_flush(ch) == IPC_OK;
+}
+
+static void
+mtasts_session(struct service_client *client)
+{
+	struct ipc_channel *ch = ipc_channel_new(client->stream, "mtasts", "mtasts client");
+	struct arena *a = arena_new(0);
+
+	client->stream = NULL;
+	stream_timeout(ipc_stream(ch), 0); /* mail need not go out all the time */
+	while (service_idle(client, true) && serve(ch, a))
+		;
+	arena_free(&a);
+	ipc_channel_free(&ch);
+}
+
+static const struct service mtasts_service = {
+    .name = "mtasts",
+    .sandbox = SANDBOX_CLIENT,
+    .session_limit = P_default_session_limit,
+    .before_confinement = mtasts_open_resources,
+    .start = mtasts_start,
+    .session = mtasts_session,
+};
+
+int
+main(int argc, char **argv)
+{
+	return service_run(&mtasts_service, argc, argv);
+}

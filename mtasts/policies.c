@@ -1,0 +1,205 @@
+/*
+ * policies - see policies.h
+ *
+ * A policy holds until its max_age is over, whatever happens to its TXT record or its server meanwhile
+ * (RFC 8461 section 5.1): who cuts both off wins nothing. It is fetched again when the record has another
+ * id, and once a day; when that fails, not again for five minutes.
+ */
+#include "mtasts/policies.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "lib/base/list.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/fiber/fiber.h"
+#include "mtasts/policy.h"
+
+#define PAUSE_MS ((int64_t)5 * 60 * 1000)
+#define REFRESH_MS ((int64_t)24 * 60 * 60 * 1000)
+#define MS 1000
+
+struct entry {
+	struct list_link link;
+	char *domain;
+	/* The policy; known when end is not 0. */
+	enum sts_mode mode;
+	char *id, *mx;
+	int64_t end, fetched; /* clock_mono_ms() */
+	char *why;            /* why the last fetch failed, or NULL */
+	int64_t pause;        /* no fetch before */
+	bool fetching;
+	unsigned waiting; /* fibers that look at it: it must stay */
+	struct fiber_waitq done;
+};
+
+struct policies {
+	struct hash *by_domain;
+	struct list order; /* the oldest use first */
+	size_t max;
+	policies_fetch *fetch;
+};
+
+struct policies *
+policies_new(size_t max, policies_fetch *fetch)
+{
+	struct policies *c = MEM_NEW(struct policies);
+
+	c->by_domain = hash_new();
+	list_init(&c->order);
+	c->max = max;
+	c->fetch = fetch;
+	return c;
+}
+
+static void
+drop(struct policies *c, struct entry *e)
+{
+	hash_del(c->by_domain, str_c(e->domain));
+	list_remove(&c->order, &e->link);
+	free(e->domain);
+	free(e->id);
+	free(e->mx);
+	free(e->why);
+	free(e);
+}
+
+void
+policies_free(struct policies **pc)
+{
+	struct policies *c = *pc;
+	struct list_link *l;
+
+	if (!c)
+		return;
+	*pc = NULL;
+	while ((l = list_first(&c->order)))
+		drop(c, LIST_ITEM(l, struct entry, link));
+	hash_free(&c->by_domain, NULL);
+	free(c);
+}
+
+size_t
+policies_count(const struct policies *c)
+{
+	return hash_count(c->by_domain);
+}
+
+static void
+make_room(struct policies *c)
+{
+	struct list_link *l = list_first(&c->order);
+
+	while (l && hash_count(c->by_domain) >= c->max) {
+		struct entry *e = LIST_ITEM(l, struct entry, link);
+
+		l = list_next(&c->order, l);
+		if (e->waiting == 0)
+			drop(c, e);
+	}
+}
+
+static struct entry *
+find(struct policies *c, struct str domain, bool make)
+{
+	struct entry *e = hash_get(c->by_domain, domain);
+
+	if (!e && !make)
+		return NULL;
+	if (!e) {
+		make_room(c);
+		e = MEM_NEW(struct entry);
+		e->domain = str_dup(domain);
+		fiber_waitq_init(&e->done);
+		hash_put(c->by_domain, domain, e);
+	} else {
+		list_remove(&c->order, &e->link);
+	}
+	list_append(&c->order, &e->link);
+	return e;
+}
+
+static void
+replace(char **text, struct str with)
+{
+	free(*text);
+	*text = with.len > 0 ? str_dup(with) : NULL;
+}
+
+static void
+take(struct entry *e, const struct policy *p, struct str id)
+{
+	e->mode = p->mode;
+	e->fetched = clock_mono_ms();
+	e->end = e->fetched + p->max_age * MS;
+	e->pause = e->fetched + PAUSE_MS;
+	replace(&e->mx, p->mx);
+	replace(&e->id, id);
+	replace(&e->why, STR_EMPTY);
+	log_info("policy of %s: %s, for %lld seconds", e->domain, sts_mode_name(p->mode),
+	    (long long)p->max_age);
+}
+
+/* E stays: somebody waits for it. */
+static void
+fetch(struct policies *c, struct entry *e, struct str id)
+{
+	struct arena *a = arena_new(0);
+	struct buf text = {0}, why = {0};
+	struct policy p;
+
+	e->fetching = true;
+	if (c->fetch(str_c(e->domain), &text, &why) && policy_parse(buf_view(&text), a, &p, &why)) {
+		take(e, &p, id);
+	} else {
+		e->pause = clock_mono_ms() + PAUSE_MS;
+		replace(&e->why, buf_view(&why));
+		log_warning("the policy of %s cannot be had: %.*s%s", e->domain,
+		    STR_ARG(buf_view(&why)),
+		    e->end > clock_mono_ms() ? "; the last one holds" : "");
+	}
+	e->fetching = false;
+	fiber_wake_all(&e->done);
+	buf_free(&text);
+	buf_free(&why);
+	arena_free(&a);
+}
+
+static bool
+worth_fetching(const struct entry *e, struct str id)
+{
+	int64_t now = clock_mono_ms();
+
+	if (id.len == 0 || e->fetching)
+		return false;
+	if (e->end > now && e->id && str_eq(str_c(e->id), id))
+		return now >= e->fetched + REFRESH_MS && now >= e->pause;
+	/* Another id is news, unless it was tried a moment ago. */
+	return now >= e->pause || (e->end > now && !e->why);
+}
+
+void
+policies_ask(struct policies *c, struct str domain, struct str id, struct arena *arena,
+    struct msg_sts_answer *answer)
+{
+	struct entry *e = find(c, domain, id.len > 0);
+
+	*answer = (struct msg_sts_answer){.mode = STS_NONE, .mx = STR_EMPTY, .why = STR_EMPTY};
+	if (!e)
+		return;
+	e->waiting++;
+	while (e->fetching && fiber_wait(&e->done, FIBER_FOREVER) == FIBER_OK)
+		;
+	if (worth_fetching(e, id))
+		fetch(c, e, id);
+	e->waiting--;
+	if (e->end > clock_mono_ms()) {
+		answer->mode = e->mode;
+		answer->mx = e->mx ? arena_str(arena, str_c(e->mx)) : STR_EMPTY;
+	}
+	if (e->why)
+		answer->why = arena_str(arena, str_sub(str_c(e->why), 0, MSG_TEXT_MAX));
+}

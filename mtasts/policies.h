@@ -1,0 +1,30 @@
+/*
+ * policies - the policies that are known, with what is being fetched
+ *
+ * Bounded in number; the one that was not asked for longest goes first.
+ */
+#ifndef POSTKEEP_MTASTS_POLICIES_H
+#define POSTKEEP_MTASTS_POLICIES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/ipc/messages.h"
+
+struct policies;
+
+/* Fetches: fetch_policy(), or what a test has in its place. */
+typedef bool policies_fetch(struct str domain, struct buf *text, struct buf *why);
+
+struct policies *policies_new(size_t max, policies_fetch *fetch);
+void policies_free(struct policies **c);
+/*
+ * What is to be observed for DOMAIN. ID: of the TXT record; empty when there is none, or none that is
+ * known: then only what was fetched earlier counts. The answer is in ARENA. Waits while it is fetched.
+ */
+void policies_ask(struct policies *c, struct str domain, struct str id, struct arena *arena,
+    struct msg_sts_answer *answer);
+size_t policies_count(const struct policies *c);
+
+#endif
