@@ -22,12 +22,20 @@
 
 #define EDNS_SIZE 1232
 #define CHANNELS_REMOTE 4
+/*
+ * A socket's buffer holds some hundred datagrams. So many questions may be out that were sent less than
+ * FRESH_MS ago; the next one waits for an answer to one of them, or until one is older.
+ */
+#define PACE 50
+#define FRESH_MS 100
 
 /* c-ares with its sockets. */
 struct lane {
 	ares_channel ares;
 	struct list sockets;
 	unsigned load;
+	unsigned fresh; /* questions just sent; see PACE */
+	struct fiber_waitq turn;
 	bool no_edns; /* the server has said that it does not understand EDNS */
 };
 
@@ -216,6 +224,7 @@ lane_init(struct lane *lane, const struct dns_server_name *server, int timeout, 
 		ARES_OPT_SOCK_STATE_CB);
 
 	list_init(&lane->sockets);
+	fiber_waitq_init(&lane->turn);
 	if (err == ARES_SUCCESS) {
 		ares_set_socket_functions(lane->ares, &functions, lane);
 		err = set_server(lane->ares, &server->address);
@@ -301,22 +310,51 @@ status_text(int status)
 	}
 }
 
+/* In the order they come: who is woken has the place of the one who wakes. */
+static void
+wait_turn(struct lane *lane)
+{
+	if (lane->fresh < PACE)
+		lane->fresh++;
+	else
+		fiber_wait(&lane->turn, FIBER_FOREVER);
+}
+
+static void
+pass_turn(struct lane *lane)
+{
+	if (list_empty(&lane->turn.waiters))
+		lane->fresh--;
+	else
+		fiber_wake_one(&lane->turn);
+}
+
 static bool
 ask(struct lane *lane, const struct buf *question, struct buf *packet, const char **why)
 {
 	struct exchange x = {.packet = packet};
 
+	bool fresh = true;
+
 	fiber_waitq_init(&x.done_queue);
 	buf_reset(packet);
 	lane->load++;
+	wait_turn(lane);
 	ares_send(
 	    lane->ares, (const unsigned char *)question->data, (int)question->len, on_answer, &x);
 	while (!x.done) {
 		int64_t ms = until_timeout(lane->ares);
 
+		if (fresh && ms > FRESH_MS)
+			ms = FRESH_MS;
 		if (fiber_wait(&x.done_queue, fiber_after(ms)) != FIBER_OK && !x.done)
 			ares_process_fd(lane->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+		if (fresh)
+			pass_turn(lane);
+		fresh = false;
 	}
+	if (fresh)
+		pass_turn(lane);
 	lane->load--;
 	*why = x.status == ARES_SUCCESS ? "empty answer" : status_text(x.status);
 	return packet->len > 0;

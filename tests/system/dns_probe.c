@@ -6,7 +6,8 @@
  * DIR has main.cf, and in place of the system's files resolv.conf, hosts, nsswitch.conf and services. Commands
  * come as lines on standard input, each answer is one line of JSON:
  *	query NAME TYPE     host NAME     reverse ADDRESS     ascii NAME     sleep MS
- *	many N NAME TYPE    N fibers ask at the same time; the answer of the last
+ *	many N NAME TYPE    N fibers ask at the same time; the answer of the last. "#" in NAME is each one's number
+ *	begin N NAME TYPE   the same, and nobody waits for it
  *	hop HOP [no_mx] [configured] [me=NAME] [me=ADDRESS]…
  *	tlsa HOP [force]    for each target of the hop
  *	stop                ends it
@@ -20,9 +21,22 @@
 #include "lib/dns/internal.h"
 #include "lib/fiber/stream.h"
 
+/* Fibers that ask the same, or names with a number of their own. */
+struct many {
+	struct arena *arena;
+	struct str name;
+	size_t next;
+	enum dns_type type;
+	size_t left;
+	struct fiber_waitq done;
+	struct dns_answer answer;
+};
+
 static struct dns_probe {
 	struct stream *io;
 	struct arena *arena;
+	struct arena *lasting;
+	struct many begun;
 	struct buf out;
 } probe;
 
@@ -119,35 +133,47 @@ type_of(struct str word)
 	log_fatal("no such type: %.*s", STR_ARG(word));
 }
 
-struct many {
-	struct str name;
-	enum dns_type type;
-	size_t left;
-	struct fiber_waitq done;
-	struct dns_answer answer;
-};
-
 static void
 one_of_many(void *arg)
 {
 	struct many *many = arg;
+	size_t at = str_chr(many->name, '#');
+	struct str name = many->name;
+	struct dns_answer answer;
 
-	dns_query(many->name, many->type, probe.arena, &many->answer);
+	if (at != STR_NPOS)
+		name = arena_printf(many->arena, "%.*s%zu%.*s", (int)at, name.data, many->next++,
+		    STR_ARG(str_from(name, at + 1)));
+	dns_query(name, many->type, many->arena, &answer);
+	/* Of all that went wrong one is told. */
+	if (many->answer.status == DNS_OK)
+		many->answer = answer;
 	many->left--;
 	fiber_wake_all(&many->done);
 }
 
 static void
-ask_many(struct str count, struct str name, struct str type)
+begin_many(struct many *many, struct arena *arena, const struct str words[4])
 {
-	struct many many = {.name = name, .type = type_of(type)};
 	uint64_t n = 0;
 
-	str_to_u64(count, 100000, &n);
-	many.left = n;
-	fiber_waitq_init(&many.done);
+	memset(many, 0, sizeof(*many));
+	str_to_u64(words[1], 100000, &n);
+	many->arena = arena;
+	many->name = arena_str(arena, words[2]);
+	many->type = type_of(words[3]);
+	many->left = n;
+	fiber_waitq_init(&many->done);
 	for (uint64_t i = 0; i < n; i++)
-		fiber_spawn("one of many", one_of_many, &many);
+		fiber_spawn("one of many", one_of_many, many);
+}
+
+static void
+ask_many(const struct str words[4])
+{
+	struct many many;
+
+	begin_many(&many, probe.arena, words);
 	while (many.left > 0)
 		fiber_wait(&many.done, FIBER_FOREVER);
 	put_answer(&many.answer);
@@ -318,7 +344,10 @@ run(struct str line)
 		dns_host(words[1], DNS_IPV4 | DNS_IPV6, probe.arena, &answer);
 		put_answer(&answer);
 	} else if (str_eq(words[0], STR("many"))) {
-		ask_many(words[1], words[2], words[3]);
+		ask_many(words);
+	} else if (str_eq(words[0], STR("begin"))) {
+		begin_many(&probe.begun, probe.lasting, words);
+		buf_puts(&probe.out, "{}\n");
 	} else if (str_eq(words[0], STR("reverse"))) {
 		reverse(words[1]);
 	} else if (str_eq(words[0], STR("ascii"))) {
@@ -339,6 +368,7 @@ main_fiber(void *arg)
 	(void)arg;
 	probe.io = stream_fd_pair(0, 1);
 	probe.arena = arena_new(0);
+	probe.lasting = arena_new(0);
 	stream_timeout(probe.io, 0);
 	while (
 	    stream_read_line(probe.io, 4096, &line) == STREAM_OK && !str_eq(line, STR("stop\n"))) {
