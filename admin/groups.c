@@ -28,6 +28,7 @@ struct group {
 struct groups {
 	enum group_by by;
 	struct hash *table;
+	struct hash *texts; /* reason → its group: the same one comes again and again */
 	uint64_t messages, rcpts, bytes;
 	bool within; /* the last frame said that more of its message follows */
 };
@@ -39,6 +40,7 @@ groups_new(enum group_by by)
 
 	g->by = by;
 	g->table = hash_new();
+	g->texts = hash_new();
 	return g;
 }
 
@@ -56,6 +58,7 @@ groups_free(struct groups **g)
 {
 	if (*g == NULL)
 		return;
+	hash_free(&(*g)->texts, NULL);
 	hash_free(&(*g)->table, group_free);
 	free(*g);
 	*g = NULL;
@@ -163,8 +166,10 @@ group_of(struct groups *g, const struct msg_showq_rcpt *r)
 	const struct reply_advice *advice = NULL;
 	struct str name = r->reason.len ? r->reason : STR("(not tried yet)");
 	struct buf key = {0};
-	struct group *group;
+	struct group *group = g->by == GROUP_REASON ? hash_get(g->texts, name) : NULL;
 
+	if (group)
+		return group;
 	if (g->by == GROUP_DESTINATION) {
 		destination_key(r->address, &key);
 		name = buf_view(&key);
@@ -174,6 +179,8 @@ group_of(struct groups *g, const struct msg_showq_rcpt *r)
 		reason_key(name, &key);
 	}
 	group = find(g, buf_view(&key), name, advice);
+	if (g->by == GROUP_REASON && hash_count(g->texts) < GROUPS_MAX)
+		hash_put(g->texts, name, group);
 	buf_free(&key);
 	return group;
 }
