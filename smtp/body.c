@@ -108,7 +108,8 @@ is_fine(struct body *b, const struct outgoing *o, enum outgoing_status status, s
 static void
 feed_edited(struct body *b, bool convert, struct failure *f)
 {
-	struct outgoing *o = outgoing_new(b->d->client->rules, b->d->m->id, convert, take, b);
+	bool sure = b->d->m->body_8bit || b->d->content.whole;
+	struct outgoing *o = outgoing_new(b->d->client->rules, b->d->m->id, convert, sure, take, b);
 	struct str piece;
 	bool ok = true;
 

@@ -80,10 +80,11 @@ typedef bool outgoing_sink(void *arg, struct str piece);
 
 /*
  * A stream for one message in wire form (lines end in CRLF, no dots doubled), in and out. QUEUE_ID is for
- * the log and must live as long. CONVERT: the content is 8-bit and the server takes 7-bit alone.
+ * the log and must live as long. CONVERT: the server takes 7-bit alone; SURE:
+ * and the content is known to be 8-bit. When it only may be, long parts that are labelled 7bit are believed.
  */
 struct outgoing *outgoing_new(const struct outgoing_rules *rules, struct str queue_id, bool convert,
-    outgoing_sink *sink, void *sink_arg);
+    bool sure, outgoing_sink *sink, void *sink_arg);
 void outgoing_free(struct outgoing **o);
 
 /* More content. After anything but OUTGOING_OK it must not be called again: the server must not get an

@@ -222,7 +222,7 @@ on_leaf_end(void *arg, bool delimited)
 /* --- The stream ----------------------------------------------------------------------------- */
 
 struct outgoing *
-outgoing_new(const struct outgoing_rules *rules, struct str queue_id, bool convert,
+outgoing_new(const struct outgoing_rules *rules, struct str queue_id, bool convert, bool sure,
     outgoing_sink *sink, void *sink_arg)
 {
 	static const struct mime_events events = {
@@ -239,7 +239,8 @@ outgoing_new(const struct outgoing_rules *rules, struct str queue_id, bool conve
 	o->sink_arg = sink_arg;
 	o->checks_body = table_maps_any(&rules->maps[OUTGOING_BODY_CHECKS]);
 	if (convert)
-		o->downgrade = downgrade_new(&rules->limits, DOWNGRADE_LOOK_AHEAD, &events, o);
+		o->downgrade =
+		    downgrade_new(&rules->limits, DOWNGRADE_LOOK_AHEAD, sure, &events, o);
 	else
 		o->walk = mime_walk_new(&rules->limits, &events, o);
 	return o;

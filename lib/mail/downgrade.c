@@ -32,6 +32,7 @@ enum mode {
 struct downgrade {
 	struct mime_walk *walk;
 	size_t look_ahead;
+	bool sure; /* it is known to have bytes above 127 */
 	const struct mime_events *events;
 	void *arg;
 	struct buf why;
@@ -237,7 +238,7 @@ decide(struct downgrade *d, bool ended)
 	bool text = d->part.text || d->part.message;
 	bool ok;
 
-	if (ended && !l.changes) {
+	if (!l.changes && (ended || (!d->sure && !is_labelled_8bit(&d->part)))) {
 		d->mode = MODE_KEEP;
 		ok = send_header(
 		    d, is_labelled_8bit(&d->part) ? "Content-Transfer-Encoding: 7bit\r\n" : NULL);
@@ -360,8 +361,8 @@ on_leaf_end(void *arg, bool delimited)
 /* --- The stream ----------------------------------------------------------------------------- */
 
 struct downgrade *
-downgrade_new(const struct mime_limits *limits, size_t look_ahead, const struct mime_events *events,
-    void *arg)
+downgrade_new(const struct mime_limits *limits, size_t look_ahead, bool sure,
+    const struct mime_events *events, void *arg)
 {
 	static const struct mime_events own = {
 	    .field = on_field,
@@ -372,6 +373,7 @@ downgrade_new(const struct mime_limits *limits, size_t look_ahead, const struct 
 	struct downgrade *d = MEM_NEW(struct downgrade);
 
 	d->look_ahead = look_ahead;
+	d->sure = sure;
 	d->events = events;
 	d->arg = arg;
 	d->walk = mime_walk_new(limits, &own, d);

@@ -33,8 +33,12 @@
 #define DOWNGRADE_LOOK_AHEAD ((size_t)32 * 1024)
 
 struct downgrade;
-/* What comes out goes to EVENTS of ARG. LOOK_AHEAD: DOWNGRADE_LOOK_AHEAD, or less for a test. */
-struct downgrade *downgrade_new(const struct mime_limits *limits, size_t look_ahead,
+/*
+ * What comes out goes to EVENTS of ARG. LOOK_AHEAD: DOWNGRADE_LOOK_AHEAD, or less for a test. !SURE: nobody
+ * knows whether there is anything to do; a leaf that has no label, or 7bit, and that goes on beyond the
+ * look-ahead without a byte above 127 then stays as it is, to its end.
+ */
+struct downgrade *downgrade_new(const struct mime_limits *limits, size_t look_ahead, bool sure,
     const struct mime_events *events, void *arg);
 void downgrade_free(struct downgrade **d);
 /* Content in wire form, in pieces of any size. False: an event said so, or downgrade_why() is not empty. */

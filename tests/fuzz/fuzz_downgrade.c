@@ -80,7 +80,7 @@ walk(const struct mime_limits *limits, struct str in, size_t step)
 static bool
 convert(const struct mime_limits *limits, struct str in, size_t step, struct taken *t)
 {
-	struct downgrade *d = downgrade_new(limits, 200, &events, t);
+	struct downgrade *d = downgrade_new(limits, 200, true, &events, t);
 	bool ok = true;
 
 	t->converted = true;

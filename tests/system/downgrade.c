@@ -48,7 +48,7 @@ main(int argc, char **argv)
 {
 	static const struct mime_events events = {on_field, on_header_end, on_text, on_leaf_end};
 	static const struct mime_limits limits = {102400, 100, 2048};
-	struct downgrade *d = downgrade_new(&limits, DOWNGRADE_LOOK_AHEAD, &events, NULL);
+	struct downgrade *d = downgrade_new(&limits, DOWNGRADE_LOOK_AHEAD, true, &events, NULL);
 	size_t step = argc > 1 ? strtoul(argv[1], NULL, 10) : 65536, n;
 	char *piece = malloc(step);
 	bool ok = piece != NULL;

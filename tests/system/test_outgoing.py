@@ -67,16 +67,20 @@ class Outgoing(unittest.TestCase):
                     self.assertEqual(b"BODY=8BITMIME" in commands, "8BITMIME" in keywords)
 
     def test_nobody_said_8bit(self):
-        """The same for mail whose sender said nothing of 8 bits, in the last line of a large message too."""
-        for lines in (5, 6000):
+        """The same for mail whose sender said nothing of 8 bits; large mail that is 7-bit stays as it is, to the byte."""
+        plain = b"Content-Type: text/plain; charset=utf-8\r\n"
+        for lines, label, last in ((5, b"", "Grüße\n"), (6000, b"Content-Transfer-Encoding: 8bit\r\n", "Grüße\n"), (6000, b"", "\n")):
             hop = self.hop(keywords=SEVEN)
-            text = "one line of text\n" * lines + "Grüße\n"
-            with self.subTest(lines=lines), self.relay(hop) as suite:
-                self.send(suite, HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.replace("\n", "\r\n").encode())
+            text = "one line of text\n" * lines + last
+            content = HEAD + plain + label + b"\r\n" + text.replace("\n", "\r\n").encode()
+            with self.subTest(lines=lines, label=label), self.relay(hop) as suite:
+                self.send(suite, content)
                 self.assertEqual(self.status(suite).word, "sent")
-                self.assertTrue(self.body(hop).isascii())
-                got = email.message_from_bytes(self.body(hop)).get_payload(decode=True)
-                self.assertEqual(got.replace(b"\r\n", b"\n").decode(), text)
+                body = self.body(hop)
+                self.assertTrue(body.isascii())
+                got = email.message_from_bytes(body)
+                self.assertEqual(got.get_payload(decode=True).replace(b"\r\n", b"\n").decode(), text)
+                self.assertEqual(got["Content-Transfer-Encoding"], "quoted-printable" if last.strip() else None)
 
     def test_not_converted(self):
         hop = self.hop(keywords=SEVEN)

@@ -345,10 +345,10 @@ take_leaf_end(void *arg, bool delimited)
 static const struct mime_events taker = {take_field, take_header_end, take_text, take_leaf_end};
 
 static bool
-convert(
-    struct str in, size_t step, const struct mime_limits *limits, struct buf *out, struct buf *why)
+convert_as(struct str in, size_t step, const struct mime_limits *limits, bool sure, struct buf *out,
+    struct buf *why)
 {
-	struct downgrade *d = downgrade_new(limits, DOWNGRADE_LOOK_AHEAD, &taker, out);
+	struct downgrade *d = downgrade_new(limits, DOWNGRADE_LOOK_AHEAD, sure, &taker, out);
 	bool ok = true;
 
 	for (; ok && in.len > 0; in = str_from(in, step))
@@ -358,6 +358,13 @@ convert(
 	assert_true(ok == (why->len == 0));
 	downgrade_free(&d);
 	return ok;
+}
+
+static bool
+convert(
+    struct str in, size_t step, const struct mime_limits *limits, struct buf *out, struct buf *why)
+{
+	return convert_as(in, step, limits, true, out, why);
 }
 
 #define CTE "Content-Transfer-Encoding: "
@@ -458,16 +465,16 @@ test_conversions(void **state)
 
 /* A body of N bytes "a", in lines of 71, then LAST, converted; is it quoted-printable then? */
 static bool
-quoted_when(size_t n, const char *last)
+quoted_when(bool sure, const char *label, size_t n, const char *last)
 {
 	struct buf in = {0}, out = {0}, why = {0};
 	bool quoted;
 
-	buf_puts(&in, PLAIN "\r\n");
+	buf_printf(&in, PLAIN "%s\r\n", label);
 	for (size_t i = 0; i < n; i++)
 		buf_putc(&in, i % 73 == 72 ? '\n' : i % 73 == 71 ? '\r' : 'a');
 	buf_puts(&in, last);
-	assert_true(convert(buf_view(&in), 4096, &usual, &out, &why));
+	assert_true(convert_as(buf_view(&in), 4096, &usual, sure, &out, &why));
 	quoted = str_find(buf_view(&out), STR("quoted-printable")) != STR_NPOS;
 	buf_free(&in);
 	buf_free(&out);
@@ -479,10 +486,15 @@ static void
 test_look_ahead(void **state)
 {
 	(void)state;
-	assert_false(quoted_when(DOWNGRADE_LOOK_AHEAD - 1, ""));
-	assert_true(quoted_when(DOWNGRADE_LOOK_AHEAD, ""));
-	assert_true(quoted_when(DOWNGRADE_LOOK_AHEAD - 3, UE));
-	assert_true(quoted_when(3 * DOWNGRADE_LOOK_AHEAD, UE));
+	assert_false(quoted_when(true, "", DOWNGRADE_LOOK_AHEAD - 1, ""));
+	assert_true(quoted_when(true, "", DOWNGRADE_LOOK_AHEAD, ""));
+	assert_true(quoted_when(true, "", DOWNGRADE_LOOK_AHEAD - 3, UE));
+	assert_true(quoted_when(true, "", 3 * DOWNGRADE_LOOK_AHEAD, UE));
+	/* When nobody knows, a label of 7 bits, or none, is believed. */
+	assert_false(quoted_when(false, "", 3 * DOWNGRADE_LOOK_AHEAD, ""));
+	assert_false(quoted_when(false, CTE "7bit\r\n", 3 * DOWNGRADE_LOOK_AHEAD, UE));
+	assert_true(quoted_when(false, CTE "8bit\r\n", 3 * DOWNGRADE_LOOK_AHEAD, UE));
+	assert_true(quoted_when(false, "", DOWNGRADE_LOOK_AHEAD - 3, UE));
 }
 
 /* Lines of 998 bytes stay, longer ones and NULs do not. */
@@ -550,7 +562,7 @@ test_stopped(void **state)
 
 	(void)state;
 	stopper.text = stop_text;
-	d = downgrade_new(&usual, DOWNGRADE_LOOK_AHEAD, &stopper, &out);
+	d = downgrade_new(&usual, DOWNGRADE_LOOK_AHEAD, true, &stopper, &out);
 	assert_true(downgrade_data(d, STR(PLAIN "\r\n" UE)));
 	assert_false(downgrade_end(d));
 	assert_int_equal(downgrade_why(d).len, 0);

@@ -154,7 +154,7 @@ take(void *arg, struct str piece)
 static enum outgoing_status
 run(struct world *w, bool convert, struct str in, size_t step, struct buf *out, struct buf *why)
 {
-	struct outgoing *o = outgoing_new(w->rules, STR("4QUEUEID"), convert, take, out);
+	struct outgoing *o = outgoing_new(w->rules, STR("4QUEUEID"), convert, true, take, out);
 	enum outgoing_status status = OUTGOING_OK;
 
 	for (; status == OUTGOING_OK && in.len > 0; in = str_from(in, step))
@@ -313,7 +313,7 @@ test_sink_fails(void **state)
 
 	(void)state;
 	begin(&w, "", "", false);
-	o = outgoing_new(w.rules, STR("4QUEUEID"), false, refuse, NULL);
+	o = outgoing_new(w.rules, STR("4QUEUEID"), false, true, refuse, NULL);
 	assert_int_equal(outgoing_data(o, STR("A: b\r\n\r\n")), OUTGOING_OK);
 	assert_int_equal(outgoing_end(o), OUTGOING_SINK_FAILED);
 	assert_int_equal(outgoing_why(o).len, 0);
