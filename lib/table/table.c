@@ -13,6 +13,7 @@
 struct table {
 	const struct table_type *type;
 	void *state;
+	bool pattern; /* this one, or the one that proxymap is asked for */
 };
 
 /* Types that others have for a text compiled into a database read the text itself here. */
@@ -71,6 +72,18 @@ split_spec(struct str spec, struct str *name, struct buf *why)
 	return type;
 }
 
+/* Behind all "proxy:". */
+static bool
+names_patterns(struct str spec)
+{
+	const struct table_type *type;
+
+	while (str_starts(spec, STR("proxy:")))
+		spec = str_from(spec, 6);
+	type = find_type(str_sub(spec, 0, str_chr(spec, ':')));
+	return type && type->pattern;
+}
+
 static struct table *
 open_as(const struct table_type *type, struct str spec, struct str name, const char *param,
     struct buf *why)
@@ -83,6 +96,7 @@ open_as(const struct table_type *type, struct str spec, struct str name, const c
 	t = MEM_NEW(struct table);
 	t->type = type;
 	t->state = state;
+	t->pattern = names_patterns(spec);
 	return t;
 }
 
@@ -192,7 +206,7 @@ table_fold(struct str s, struct buf *out)
 bool
 table_is_pattern(const struct table *t)
 {
-	return t->type->pattern;
+	return t->pattern;
 }
 
 enum table_status
@@ -201,8 +215,8 @@ table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why
 	struct buf folded = {0};
 	enum table_status status;
 
-	if (t->type->pattern)
-		key = str_sub(key, 0, TABLE_MATCH_MAX);
+	if (t->pattern)
+		key = str_sub(key, 0, t->type->pattern ? TABLE_MATCH_MAX : TABLE_KEY_MAX);
 	else if (key.len > TABLE_KEY_MAX)
 		return TABLE_NOT_FOUND;
 	if (!t->type->fold)

@@ -230,6 +230,35 @@ test_long_keys(void **state)
 	buf_free(&out);
 }
 
+/* Who is asked by way of proxymap is told no parts of an address either. */
+static void
+test_pattern_types(void **state)
+{
+	static const struct {
+		const char *spec;
+		bool pattern;
+	} rows[] = {{"regexp:/x", true}, {"proxy:regexp:/x", true}, {"proxy:proxy:regexp:/x", true},
+	    {"texthash:/regexp:x", false}, {"proxy:texthash:/x", false}, {"proxy:regexpx:y", false},
+	    {"static:regexp:x", false}};
+	struct buf why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct str spec = str_c(rows[i].spec);
+		struct table *all[] = {table_open(spec, &why),
+		    table_open_for(spec, "p", true, &why),
+		    table_open_preloaded(spec, "p", NULL, &why)};
+
+		for (size_t j = 0; j < COUNT(all); j++) {
+			assert_non_null(all[j]);
+			if (table_is_pattern(all[j]) != rows[i].pattern)
+				fail_msg("%s (%zu)", rows[i].spec, j);
+			table_close(&all[j]);
+		}
+	}
+	buf_free(&why);
+}
+
 /* --- Read for good ----------------------------------------------------------------------------- */
 
 static const char *const preloads[] = {"texthash", "hash", "btree", "regexp"};
@@ -598,6 +627,7 @@ main(void)
 	    cmocka_unit_test(test_regexp),
 	    cmocka_unit_test(test_regexp_bad),
 	    cmocka_unit_test(test_long_keys),
+	    cmocka_unit_test(test_pattern_types),
 	    cmocka_unit_test(test_preloaded),
 	    cmocka_unit_test(test_preloaded_kinds),
 	    cmocka_unit_test(test_text),
