@@ -215,6 +215,18 @@ const struct reply_row reply_rows[] = {
 	 "Ask the other side; or lower the level for this destination in smtp_tls_policy_maps if "
 	 "its mail may go unprotected."},
 	{{NULL, NULL, "tls is required, but"}}},
+    {{"tls-settings",
+	 "The settings for TLS on this side are wrong, so that mail waits instead of going out "
+	 "unprotected.",
+	 "The text names the parameter; postkeep check names all that is wrong, with file and "
+	 "line."},
+	{{NULL, NULL, "tls is not usable|tls policy for|smtp_tls_wrappermode needs"}}},
+    {{"mta-sts",
+	 "The domain has a policy (MTA-STS) that its servers must keep: it could not be fetched, "
+	 "or this server does not keep it.",
+	 "Only the domain's owner can mend its servers. smtp_tls_policy_maps can make an exception "
+	 "for one domain."},
+	{{NULL, NULL, "mta-sts"}}},
     {{"tls-certificate",
 	 "The server's certificate is not what the settings here (or DANE, or MTA-STS) want: "
 	 "unknown issuer, other name, or expired.",
@@ -389,6 +401,11 @@ const struct reply_row reply_rows[] = {
 	 "The other side wants mail only from the servers it has listed, or by another way.",
 	 "Look at the domain's MX records again, or ask its postmaster."},
 	{{NULL, NULL, "mx only|not a valid mail server|smtpport check"}}},
+    {{"dnssec",
+	 "The domain's answers are signed (DNSSEC) and the signature is wrong: forged, or expired.",
+	 "Ask the domain's owner to mend it (delv DOMAIN MX shows what is wrong). If it is so for "
+	 "all domains, see this machine's clock and its resolver."},
+	{{NULL, NULL, "dnssec validation failed"}}},
     {{"dns-again",
 	 "DNS gives no answer at present: the resolver, or the domain's own name servers, do not "
 	 "work.",
@@ -398,7 +415,9 @@ const struct reply_row reply_rows[] = {
 	     "host not found, try again|name service error*try again|temporary failure in name "
 	     "resolution|dns query error|server failure|servfail|no answer from dns"},
 	    {NULL, "4.3", NULL}}},
-    {{"no-domain", "The domain, or the host that should take its mail, does not exist in DNS.",
+    {{"no-domain",
+	 "The domain, or the host that should take its mail, does not exist in DNS, or has no "
+	 "address there.",
 	 "Compare the domain with what the recipient gave. If it is a relay of yours, see "
 	 "relayhost and transport_maps; [brackets] ask for the host itself instead of its MX."},
 	{{NULL, "1.2|4.4", NULL},
@@ -448,6 +467,11 @@ const struct reply_row reply_rows[] = {
 	 "The reasons of the attempts before say why; what was sent has to be sent again."},
 	{{NULL, "4.7", NULL},
 	    {NULL, NULL, "delivery time expired|message expired|retry timeout exceeded"}}},
+    {{"transport",
+	 "The program that delivers such mail does not run here, or master.cf has no line for it.",
+	 "See postkeep status and the log of master. The transport's name stands in the log line; "
+	 "transport_maps, relayhost and default_transport name transports."},
+	{{NULL, NULL, "mail transport unavailable|unknown mail transport"}}},
     {{"permission", "The mailbox, or a directory above it, may not be written by its owner.",
 	 "Look at owner and mode of the path in the reason; home_mailbox and mail_spool_directory "
 	 "say where mail goes."},

@@ -291,6 +291,27 @@ static const struct reply_case cases[] = {
     {"connection-lost",
 	"conversation with mx.example.com[192.0.2.1] timed out while sending RCPT TO", "4.4.2"},
     {"expired", "delivery time expired", "4.4.7"},
+    {"dnssec",
+	"Host or domain name not found. Name service error for name=example.com type=MX: DNSSEC "
+	"validation "
+	"failed (127.0.0.1: bogus)",
+	"4.7.5"},
+    {"no-domain",
+	"Host or domain name not found. Name service error for name=example.com type=AAAA: Host "
+	"found but no "
+	"data record of requested type",
+	"5.4.4"},
+    {"tls-settings", "TLS is not usable: smtp_tls_CAfile: /etc/nothing: No such file or directory",
+	"4.7.5"},
+    {"mta-sts", "the MTA-STS policy of example.com does not have the host mx.example.net", "4.7.5"},
+    {"mta-sts", "MTA-STS policy of example.com is not known: mtasts does not answer (timeout)",
+	"4.7.5"},
+    {"tls-settings", "TLS policy for example.com: unknown level \"securely\"", "4.7.5"},
+    {"transport", "mail transport unavailable", "4.3.0"},
+    {"port-25-blocked",
+	"delivery temporarily suspended: connect to mx.example.com[192.0.2.1]:25: Connection timed "
+	"out",
+	"4.4.1"},
     {"permission",
 	"maildir delivery failed: create maildir file /home/bob/Maildir/tmp/1: Permission denied",
 	"4.3.0"},
