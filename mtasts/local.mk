@@ -2,7 +2,8 @@
 noinst_LTLIBRARIES += libmtasts.la
 libmtasts_la_SOURCES = \
 	mtasts/policies.c mtasts/policies.h \
-	mtasts/policy.c mtasts/policy.h
+	mtasts/policy.c mtasts/policy.h \
+	mtasts/store.c mtasts/store.h
 libmtasts_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += mtasts/mtasts

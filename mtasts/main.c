@@ -2,7 +2,8 @@
  * mtasts - what other domains say of the TLS of their servers (MTA-STS, RFC 8461)
  *
  * smtp asks, and says which id the domain's TXT record has; here the policy is fetched by HTTPS, kept and
- * handed out. Talks to strangers: runs as postnet, confined, opens no file and keeps nothing but memory.
+ * handed out. Talks to strangers: runs as postnet, confined; the one
+ * file that it keeps policies in is opened before.
  */
 #include "lib/base/log.h"
 #include "lib/dns/dns.h"
@@ -10,6 +11,7 @@
 #include "lib/service/service.h"
 #include "mtasts/fetch.h"
 #include "mtasts/policies.h"
+#include "mtasts/store.h"
 
 #include <time.h>
 
@@ -24,18 +26,13 @@ mtasts_open_resources(void)
 	struct buf why = {0};
 	bool ok = dns_prepare(conf_get(), "smtp", &why) && fetch_prepare(conf_get(), &why);
 
+	policies = policies_new(DOMAINS_MAX, fetch_policy, store_keep);
+	store_open(conf_cstr(conf_get(), P_data_directory), policies);
 	tzset();
 	if (!ok)
 		log_error("%s", buf_cstr(&why));
 	buf_free(&why);
 	return ok;
-}
-
-static bool
-mtasts_start(void)
-{
-	policies = policies_new(DOMAINS_MAX, fetch_policy);
-	return true;
 }
 
 static bool
@@ -70,7 +67,6 @@ static const struct service mtasts_service = {
     .sandbox = SANDBOX_CLIENT,
     .session_limit = P_default_session_limit,
     .before_confinement = mtasts_open_resources,
-    .start = mtasts_start,
     .session = mtasts_session,
 };
 

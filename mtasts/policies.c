@@ -41,10 +41,11 @@ struct policies {
 	struct list order; /* the oldest use first */
 	size_t max;
 	policies_fetch *fetch;
+	policies_keep *keep;
 };
 
 struct policies *
-policies_new(size_t max, policies_fetch *fetch)
+policies_new(size_t max, policies_fetch *fetch, policies_keep *keep)
 {
 	struct policies *c = MEM_NEW(struct policies);
 
@@ -52,6 +53,7 @@ policies_new(size_t max, policies_fetch *fetch)
 	list_init(&c->order);
 	c->max = max;
 	c->fetch = fetch;
+	c->keep = keep;
 	return c;
 }
 
@@ -129,9 +131,21 @@ replace(char **text, struct str with)
 	*text = with.len > 0 ? str_dup(with) : NULL;
 }
 
-static void
-take(struct entry *e, const struct policy *p, struct str id)
+static struct kept_policy
+as_kept(const struct entry *e)
 {
+	return (struct kept_policy){.domain = str_c(e->domain),
+	    .id = str_c(e->id),
+	    .mx = str_c(e->mx),
+	    .mode = e->mode,
+	    .end = (int64_t)clock_wall() + (e->end - clock_mono_ms()) / MS};
+}
+
+static void
+take(struct policies *c, struct entry *e, const struct policy *p, struct str id)
+{
+	struct kept_policy kept;
+
 	e->mode = p->mode;
 	e->fetched = clock_mono_ms();
 	e->end = e->fetched + p->max_age * MS;
@@ -141,6 +155,9 @@ take(struct entry *e, const struct policy *p, struct str id)
 	replace(&e->why, STR_EMPTY);
 	log_info("policy of %s: %s, for %lld seconds", e->domain, sts_mode_name(p->mode),
 	    (long long)p->max_age);
+	kept = as_kept(e);
+	if (c->keep)
+		c->keep(&kept);
 }
 
 /* E stays: somebody waits for it. */
@@ -153,7 +170,7 @@ fetch(struct policies *c, struct entry *e, struct str id)
 
 	e->fetching = true;
 	if (c->fetch(str_c(e->domain), &text, &why) && policy_parse(buf_view(&text), a, &p, &why)) {
-		take(e, &p, id);
+		take(c, e, &p, id);
 	} else {
 		e->pause = clock_mono_ms() + PAUSE_MS;
 		replace(&e->why, buf_view(&why));
@@ -202,4 +219,38 @@ policies_ask(struct policies *c, struct str domain, struct str id, struct arena 
 	}
 	if (e->why)
 		answer->why = arena_str(arena, str_sub(str_c(e->why), 0, MSG_TEXT_MAX));
+}
+
+void
+policies_add(struct policies *c, const struct kept_policy *policy)
+{
+	int64_t left = policy->end - (int64_t)clock_wall();
+	struct entry *e;
+
+	if (policy->domain.len == 0 || policy->id.len == 0)
+		return;
+	e = find(c, policy->domain, true);
+	e->mode = policy->mode;
+	e->fetched = clock_mono_ms();
+	e->end = left <= 0 ? 0 : e->fetched + (left < POLICY_AGE_MAX ? left : POLICY_AGE_MAX) * MS;
+	replace(&e->mx, policy->mx);
+	replace(&e->id, policy->id);
+}
+
+bool
+policies_next(const struct policies *c, size_t *cursor, struct kept_policy *policy)
+{
+	int64_t now = clock_mono_ms();
+	struct str key;
+	void *value;
+
+	while (hash_next(c->by_domain, cursor, &key, &value)) {
+		const struct entry *e = value;
+
+		if (e->end <= now || !e->id)
+			continue;
+		*policy = as_kept(e);
+		return true;
+	}
+	return false;
 }

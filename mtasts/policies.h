@@ -14,10 +14,19 @@
 
 struct policies;
 
+/* One that was fetched, as it is written down. */
+struct kept_policy {
+	struct str domain, id, mx;
+	enum sts_mode mode;
+	int64_t end; /* seconds since 1970 */
+};
+typedef void policies_keep(const struct kept_policy *policy);
+
 /* Fetches: fetch_policy(), or what a test has in its place. */
 typedef bool policies_fetch(struct str domain, struct buf *text, struct buf *why);
 
-struct policies *policies_new(size_t max, policies_fetch *fetch);
+/* KEEP (or NULL) is called with each policy that was fetched. */
+struct policies *policies_new(size_t max, policies_fetch *fetch, policies_keep *keep);
 void policies_free(struct policies **c);
 /*
  * What is to be observed for DOMAIN. ID: of the TXT record; empty when there is none, or none that is
@@ -25,6 +34,10 @@ void policies_free(struct policies **c);
  */
 void policies_ask(struct policies *c, struct str domain, struct str id, struct arena *arena,
     struct msg_sts_answer *answer);
+/* One of an earlier day; that it is over is seen. */
+void policies_add(struct policies *c, const struct kept_policy *policy);
+/* Walks those that hold: start with *CURSOR = 0. Views are good until the next call of another function. */
+bool policies_next(const struct policies *c, size_t *cursor, struct kept_policy *policy);
 size_t policies_count(const struct policies *c);
 
 #endif

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-/* RFC 8461 section 3.2: about a year. */
-#define AGE_MAX 31557600
 #define PATTERN_MAX 255
 
 struct reading {
@@ -95,7 +93,7 @@ set_age(struct reading *r, struct str value, struct buf *why)
 		buf_puts(why, "its max_age is no number");
 		return false;
 	}
-	r->p->max_age = seconds < AGE_MAX ? (int64_t)seconds : AGE_MAX;
+	r->p->max_age = seconds < POLICY_AGE_MAX ? (int64_t)seconds : POLICY_AGE_MAX;
 	return true;
 }
 

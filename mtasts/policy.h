@@ -11,6 +11,9 @@
 #include "lib/base/buf.h"
 #include "lib/ipc/messages.h"
 
+/* RFC 8461 section 3.2: about a year, in seconds. */
+#define POLICY_AGE_MAX 31557600
+
 struct policy {
 	enum sts_mode mode;
 	int64_t max_age; /* seconds */

@@ -202,6 +202,13 @@ class MtaSts(unittest.TestCase):
             self.web.shutdown()
             suite.submit("again@good.zone.example", message(b"sts-again", b"hello\r\n"))
             self.assertEqual(suite.wait_status("again@good.zone.example").word, "sent")
+            # So it does after a restart.
+            suite.stop()
+            suite.start()
+            suite.submit("later@wrongmx.zone.example", message(b"sts-later", b"hello\r\n"))
+            self.assertIn("does not have the host mx.zone.example",
+                          suite.wait_status("later@wrongmx.zone.example").why)
+            self.assertEqual([h for h, _ in self.web.asked].count("mta-sts.wrongmx.zone.example"), 1)
 
     def test_without_mtasts(self):
         """When the helper is not there, mail waits: what is demanded is not known."""

@@ -15,6 +15,7 @@
 #include "lib/fiber/fiber.h"
 #include "mtasts/policies.h"
 #include "mtasts/policy.h"
+#include "mtasts/store.h"
 #include "smtp/sts.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -204,7 +205,7 @@ ask(struct policies *c, const char *domain, const char *id)
 static void
 cache_main(void *arg)
 {
-	struct policies *c = policies_new(3, fake_fetch);
+	struct policies *c = policies_new(3, fake_fetch, NULL);
 
 	(void)arg;
 	web.text = HEAD "mx: mx.example.org\n";
@@ -265,7 +266,7 @@ many_main(void *arg)
 	web.takes_ms = 20;
 	web.text = HEAD "mx: mx.example.org\n";
 	web.fetched = 0;
-	shared = policies_new(3, fake_fetch);
+	shared = policies_new(3, fake_fetch, NULL);
 	for (int i = 0; i < 20; i++)
 		fiber_spawn("asks", one_of_many, NULL);
 	while (fiber_count() > 1)
@@ -290,6 +291,71 @@ test_many(void **state)
 	fiber_main(many_main, NULL);
 }
 
+/* --- On disk -------------------------------------------------------------------------------------- */
+
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+store_main(void *arg)
+{
+	char dir[] = "/tmp/test_mtasts.XXXXXX", path[64];
+	struct policies *c;
+
+	(void)arg;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/mtasts.policies", dir);
+	/* Of an earlier day: one that holds, over, twice, none at all; and lines that are no lines. */
+	write_file(path,
+	    "holds.example 1 enforce 9999999999 mx.example.org *.example.org\n"
+	    "over.example 1 enforce 1000000000 mx.example.org\n"
+	    "twice.example 1 enforce 9999999999 a\ntwice.example 2 testing 9999999999 b\n"
+	    "none.example 1 none 9999999999 \n"
+	    "rubbish\n\nx 1 enforce\nx 1 enforced 9999999999 a\nx 1 enforce -1 a\nx 1 enforce "
+	    "9999999999\nhalf.example 1 enf");
+	web.text = NULL;
+	c = policies_new(10, fake_fetch, store_keep);
+	store_open(dir, c);
+	assert_int_equal(ask(c, "holds.example", ""), STS_ENFORCE);
+	assert_int_equal(ask(c, "over.example", ""), STS_NONE);
+	assert_int_equal(ask(c, "twice.example", ""), STS_TESTING);
+	assert_int_equal(ask(c, "none.example", ""), STS_NONE);
+	assert_int_equal(ask(c, "x", ""), STS_NONE);
+	/* One that is fetched is there after the next start, and one whose time was made short is not. */
+	web.text = HEAD "mx: mx.example.org\n";
+	assert_int_equal(ask(c, "new.example", "1"), STS_ENFORCE);
+	web.text = "version: STSv1\nmode: none\nmax_age: 0\n";
+	assert_int_equal(ask(c, "holds.example", "2"), STS_NONE);
+	policies_free(&c);
+	c = policies_new(10, fake_fetch, NULL);
+	store_open(dir, c);
+	assert_int_equal(ask(c, "new.example", ""), STS_ENFORCE);
+	assert_int_equal(ask(c, "twice.example", ""), STS_TESTING);
+	assert_int_equal(ask(c, "holds.example", ""), STS_NONE);
+	policies_free(&c);
+	/* The number is bounded there as well. */
+	c = policies_new(2, fake_fetch, NULL);
+	store_open(dir, c);
+	assert_int_equal(policies_count(c), 2);
+	policies_free(&c);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(remove(dir), 0);
+}
+
+static void
+test_store(void **state)
+{
+	(void)state;
+	fiber_main(store_main, NULL);
+}
+
 int
 main(void)
 {
@@ -300,6 +366,7 @@ main(void)
 	    cmocka_unit_test(test_record),
 	    cmocka_unit_test(test_cache),
 	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_store),
 	};
 
 	setenv("CMOCKA_TEST_ABORT", "1", 1);

@@ -1,0 +1,119 @@
+/*
+ * store - see store.h
+ *
+ * A line: domain, id, mode, when it ends (seconds since 1970), patterns; of a domain the last one counts.
+ * The file is root's. A line that makes no sense, such as the half of one, is passed over. Writes are not
+ * synced: what is lost is fetched again.
+ */
+#include "mtasts/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/io.h"
+#include "lib/base/log.h"
+
+#define FILE_MAX ((size_t)32 * 1024 * 1024)
+#define MODE_FILE 0600
+#define MODE_DIRECTORY 0755
+
+static struct {
+	int fd;
+	size_t size;
+	bool full;
+} store = {.fd = -1};
+
+static void
+add_line(const struct kept_policy *p, struct buf *out)
+{
+	buf_printf(out, "%.*s %.*s %s %lld %.*s\n", STR_ARG(p->domain), STR_ARG(p->id),
+	    sts_mode_name(p->mode), (long long)p->end, STR_ARG(p->mx));
+}
+
+static bool
+parse_line(struct str line, struct kept_policy *p)
+{
+	struct str mode, end;
+	uint64_t seconds;
+	int m = 0;
+
+	if (!str_token(&line, " ", &p->domain) || !str_token(&line, " ", &p->id) ||
+	    !str_token(&line, " ", &mode) || !str_token(&line, " ", &end) ||
+	    !str_to_u64(end, INT64_MAX, &seconds))
+		return false;
+	while (m < STS_MODES && !str_eq(mode, str_c(sts_mode_name((enum sts_mode)m))))
+		m++;
+	p->mode = (enum sts_mode)m;
+	p->end = (int64_t)seconds;
+	p->mx = str_trim(line);
+	return m < STS_MODES && p->mx.len <= MSG_STS_MX_MAX && p->id.len <= MSG_ID_MAX &&
+	    (p->mode == STS_NONE || p->mx.len > 0);
+}
+
+static void
+load(const char *path, struct policies *to)
+{
+	struct buf text = {0};
+	struct kept_policy p;
+	struct str rest, line;
+
+	if (io_read_file(path, FILE_MAX, &text) != 0 && errno != ENOENT)
+		log_warning(
+		    "%s: %s; policies of earlier days are not known", path, strerror(errno));
+	rest = buf_view(&text);
+	while (str_token(&rest, "\n", &line))
+		if (parse_line(line, &p))
+			policies_add(to, &p);
+	buf_free(&text);
+}
+
+static void
+write_anew(const char *path, struct policies *from)
+{
+	struct buf text = {0};
+	struct kept_policy p;
+	size_t cursor = 0;
+
+	while (policies_next(from, &cursor, &p))
+		add_line(&p, &text);
+	if (io_replace_file(path, text.data ? text.data : "", text.len, MODE_FILE) != 0)
+		log_warning("%s: %s; policies will be forgotten at the end", path, strerror(errno));
+	else
+		store.fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	store.size = text.len;
+	buf_free(&text);
+}
+
+void
+store_open(const char *directory, struct policies *p)
+{
+	struct buf path = {0};
+
+	if (mkdir(directory, MODE_DIRECTORY) != 0 && errno != EEXIST)
+		log_warning("%s: %s", directory, strerror(errno));
+	buf_printf(&path, "%s/mtasts.policies", directory);
+	load(buf_cstr(&path), p);
+	write_anew(buf_cstr(&path), p);
+	buf_free(&path);
+}
+
+void
+store_keep(const struct kept_policy *policy)
+{
+	struct buf line = {0};
+
+	if (store.fd < 0 || store.full)
+		return;
+	add_line(policy, &line);
+	store.full = store.size + line.len > FILE_MAX / 2;
+	if (store.full)
+		log_warning("no more policies are written down before the next start");
+	else if (io_write_all(store.fd, line.data, line.len) != 0)
+		log_warning("a policy cannot be written down: %s", strerror(errno));
+	store.size += line.len;
+	buf_free(&line);
+}
