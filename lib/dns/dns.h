@@ -48,6 +48,7 @@ dns_is_final(enum dns_status status)
 /* The numbers are those of the protocol. */
 enum dns_type {
 	DNS_A = 1,
+	DNS_NS = 2,
 	DNS_CNAME = 5,
 	DNS_PTR = 12,
 	DNS_MX = 15,
@@ -79,7 +80,7 @@ struct dns_record {
 	uint32_t ttl;        /* seconds that are left */
 	uint16_t preference; /* MX */
 	struct str
-	    name; /* MX, CNAME, PTR: the name it points to, no dot at the end; "." is the root */
+	    name; /* MX, NS, CNAME, PTR: the name it points to, no dot at the end; "." is the root */
 	union dns_address address; /* A, AAAA */
 	struct str txt;            /* TXT: its strings in a row */
 	struct dns_tlsa tlsa;

@@ -15,6 +15,7 @@
  *	mx.c         dns_next_hop(): MX records, hosts, what is this machine
  *	order.c      in which order addresses are tried, and how many
  *	tlsa.c       dns_tlsa_lookup()
+ *	validates.c  does the resolver validate at all?
  */
 #ifndef POSTKEEP_DNS_INTERNAL_H
 #define POSTKEEP_DNS_INTERNAL_H
@@ -87,6 +88,7 @@ struct dns_settings {
 	bool defnames, dnsrch;          /* PREFIX_dns_resolver_options */
 	enum dns_way native[DNS_WAYS];
 	unsigned families;
+	struct str dnssec_probe; /* "type:name" */
 	struct dns_hosts *hosts;
 	struct hash *services; /* name → port + 1, TCP */
 	struct dns_hop_settings hop;
@@ -194,6 +196,8 @@ struct dns {
 	struct dns_resolver *resolver;
 	struct dns_cache *cache;
 	struct hash *questions; /* under way */
+	bool validates;         /* an answer was authentic */
+	bool validates_asked;   /* dns_look_whether_validates() need not be called again */
 };
 struct dns *dns_new(struct dns_settings *settings, struct buf *why);
 void dns_free(struct dns **dns);
@@ -241,6 +245,15 @@ bool dns_hop_parse(struct str hop, const char *service, const struct hash *servi
 size_t dns_order(struct dns_target *targets, size_t n, const struct dns_hop_settings *settings);
 /* Shuffles N things of SIZE bytes (at most 256). */
 void dns_shuffle(void *things, size_t n, size_t size);
+
+/*
+ * To be called when something turned out not to be validated. The first time, and unless there were authentic
+ * answers before, dnssec_probe is looked up on a fiber of its own; when that is not authentic either, the log
+ * says that DNSSEC is without effect. Does not wait.
+ */
+void dns_look_whether_validates(struct dns *dns);
+/* "type:name", the name in normal form or ".". */
+bool dns_probe_parse(struct str text, struct arena *arena, enum dns_type *type, struct str *name);
 
 /* Keeps of N records those that RFC 7672 allows and that have the length they should have. */
 size_t dns_tlsa_usable(const struct dns_record *records, size_t n, struct dns_tlsa *out);

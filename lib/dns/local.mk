@@ -17,6 +17,7 @@ libpostkeep_net_la_SOURCES += \
 	lib/dns/resolver.c \
 	lib/dns/settings.c \
 	lib/dns/tlsa.c \
+	lib/dns/validates.c \
 	lib/dns/words.c
 libpostkeep_net_la_CFLAGS += $(CARES_CFLAGS) $(LIBIDN2_CFLAGS)
 libpostkeep_net_la_LIBADD += $(CARES_LIBS) $(LIBIDN2_LIBS)

@@ -306,6 +306,7 @@ read_data(
 	case DNS_AAAA:
 		return data_address(r, rr, record);
 	case DNS_MX:
+	case DNS_NS:
 	case DNS_CNAME:
 	case DNS_PTR:
 		return data_name(r, rr, arena, record);

@@ -120,6 +120,7 @@ question_fiber(void *arg)
 
 	dns_resolve(q->dns->resolver, q->name, q->type, q->arena, &q->answer);
 	q->done = true;
+	q->dns->validates |= q->answer.authentic;
 	hash_del(q->dns->questions, q->key);
 	dns_cache_put(q->dns->cache, q->name, q->type, fiber_now(), &q->answer);
 	fiber_wake_all(&q->queue);

@@ -208,6 +208,7 @@ read_parameters(const struct conf *conf, const struct names *p, struct dns_setti
 	s->dnsrch = list_has(conf, p->options, STR("res_dnsrch"));
 	s->families = (all || list_has(conf, P_inet_protocols, STR("ipv4")) ? DNS_IPV4 : 0) |
 	    (all || list_has(conf, P_inet_protocols, STR("ipv6")) ? DNS_IPV6 : 0);
+	s->dnssec_probe = arena_str(s->arena, conf_str(conf, P_dnssec_probe));
 	s->hop.preference = conf_enum(conf, p->preference);
 	s->hop.balance = conf_bool(conf, p->balance);
 	s->hop.randomize = conf_bool(conf, p->randomize);

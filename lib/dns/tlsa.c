@@ -76,6 +76,8 @@ dns_tlsa_lookup(
 	memset(out, 0, sizeof(*out));
 	out->status = DNS_TLSA_NONE;
 	out->base = target->host;
+	if (!target->address_authentic)
+		dns_look_whether_validates(dns_get());
 	if (dns_get()->settings->level != DNS_LEVEL_DNSSEC) {
 		out->why = STR("DNSSEC is switched off: smtp_dns_support_level is not dnssec");
 	} else if (!target->address_authentic && !force) {

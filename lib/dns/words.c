@@ -30,6 +30,8 @@ dns_type_name(enum dns_type type)
 	switch (type) {
 	case DNS_A:
 		return "A";
+	case DNS_NS:
+		return "NS";
 	case DNS_CNAME:
 		return "CNAME";
 	case DNS_PTR:

@@ -80,7 +80,7 @@ static enum dns_type
 type_of(uint8_t byte)
 {
 	static const enum dns_type types[] = {
-	    DNS_A, DNS_AAAA, DNS_MX, DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA};
+	    DNS_A, DNS_AAAA, DNS_MX, DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA, DNS_NS};
 
 	return types[byte % (sizeof(types) / sizeof(types[0]))];
 }

@@ -84,6 +84,7 @@ put_record(const struct dns_record *r)
 		put_text("address", dns_address_text(&r->address, probe.arena));
 		break;
 	case DNS_MX:
+	case DNS_NS:
 	case DNS_CNAME:
 	case DNS_PTR:
 		put_number("preference", r->preference);
@@ -125,7 +126,7 @@ static enum dns_type
 type_of(struct str word)
 {
 	static const enum dns_type types[] = {
-	    DNS_A, DNS_AAAA, DNS_MX, DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA};
+	    DNS_A, DNS_AAAA, DNS_MX, DNS_TXT, DNS_PTR, DNS_CNAME, DNS_TLSA, DNS_NS};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (str_eq(word, str_c(dns_type_name(types[i]))))

@@ -621,6 +621,23 @@ class Dnssec(Zones):
         with Probe([self.unbound.port], "inet_protocols = ipv4\n") as probe:
             self.assertEqual(tlsa(probe, "signed.example"), [("NONE", "mx.signed.example", 0)])
 
+    def test_validates(self):
+        """A resolver that does not validate is found out when DANE would need it, and the log says so, once."""
+        def said(server, more, *hops):
+            with Probe([server.port], self.MAIN + more) as probe:
+                for hop in hops:
+                    probe("tlsa", hop)
+                probe("query", "signed.example", "A")
+            return probe.said
+        plain, signed_hop = "[mx1.plain.example]", "[mx.signed.example]"
+        words = said(self.nsd, "dnssec_probe = ns:signed.example\n", signed_hop, plain, plain)
+        self.assertEqual(words.count("DNSSEC is without effect: the answer to dnssec_probe = ns:signed.example is not"), 1)
+        self.assertIn("DNSSEC may be without effect: dnssec_probe = ns:.: ", said(self.nsd, "", plain))
+        self.assertNotIn("DNSSEC", said(self.unbound, "dnssec_probe = ns:signed.example\n", plain))
+        self.assertNotIn("DNSSEC", said(self.unbound, "", signed_hop, plain))
+        self.assertNotIn("DNSSEC", said(self.nsd, "dnssec_probe =\n", plain))
+        self.assertIn('no "type:name"', said(self.nsd, "dnssec_probe = signed.example\n", plain))
+
     def test_tlsa_not_known(self):
         """Where the look-up fails, the host must not be used (RFC 7672 section 2.1.2)."""
         def fail(packet, _):

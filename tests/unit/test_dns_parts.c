@@ -452,6 +452,36 @@ test_cache_bytes(void **state)
 	dns_cache_free(&cache);
 }
 
+/* --- dnssec_probe ----------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *text, *name; /* NULL: refused */
+	enum dns_type type;
+} probes[] = {
+    {"ns:.", ".", DNS_NS},
+    {"MX: Example.org", "example.org", DNS_MX},
+    {"tlsa:_25._tcp.example.org", "_25._tcp.example.org", DNS_TLSA},
+    {"ns", NULL, 0},
+    {"ns:", NULL, 0},
+    {"soa:.", NULL, 0},
+    {"a:..", NULL, 0},
+};
+
+static void
+test_probes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(probes); i++) {
+		enum dns_type type = 0;
+		struct str name;
+		bool ok = dns_probe_parse(str_c(probes[i].text), arena, &type, &name);
+
+		if (ok != (probes[i].name != NULL) ||
+		    (ok && (!str_eq(name, str_c(probes[i].name)) || type != probes[i].type)))
+			fail_msg("\"%s\"", probes[i].text);
+	}
+}
+
 /* --- TLSA and U-labels ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -540,6 +570,7 @@ main(void)
 	    cmocka_unit_test(test_parameters),
 	    cmocka_unit_test(test_cache),
 	    cmocka_unit_test(test_cache_bytes),
+	    cmocka_unit_test(test_probes),
 	    cmocka_unit_test(test_tlsa),
 	    cmocka_unit_test(test_ascii),
 	};
