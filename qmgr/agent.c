@@ -22,6 +22,11 @@
 #define IDLE_MS 10000 /* a channel is kept this long without work */
 #define CHUNK 65536
 #define TURN_MS 5000 /* a destination that others wait for gives its channel away after this */
+/*
+ * The same where a channel is cheap: the SMTP client keeps the connection for whoever comes next. This is what
+ * small mail waits for while a list has all channels.
+ */
+#define SHORT_TURN_MS 50
 #define WINDOW_MAX 64
 #define RESTART_MS 1000   /* after a channel was lost without a single result */
 #define STUCK_MS 3000     /* a delivery to where nothing has come yet, and takes longer, is stuck */
@@ -35,9 +40,9 @@ struct agent {
 	struct list_link channel_link; /* in its destination's */
 	struct destination *dest;
 	struct ipc_channel *channel;
-	fiber_deadline turn_ends; /* for destinations that wait */
-	struct list sent;         /* deliveries without all their results */
-	int64_t sent_ms;          /* when the last of them was handed over, fiber_now() */
+	int64_t began_ms; /* when the channel was open, fiber_now() */
+	struct list sent; /* deliveries without all their results */
+	int64_t sent_ms;  /* when the last of them was handed over, fiber_now() */
 	size_t window;
 	uint64_t results; /* seen on this channel */
 	bool lost;        /* the reader has seen the end */
@@ -451,11 +456,13 @@ static bool
 turn_over(const struct agent *a)
 {
 	const struct transport *t = a->dest->transport;
+	int64_t turn = t->kind == TRANSPORT_SINGLE ? SHORT_TURN_MS : TURN_MS;
 
 	if (list_empty(&t->starved))
 		return false;
-	return fiber_now() >= a->turn_ends || a->dest->channels.count > 1 ||
-	    (t->delay > 0 && a->results > 0);
+	/* Whoever had to wait for the agent has its turn still. */
+	return (a->results > 0 && fiber_now() - a->began_ms >= turn) ||
+	    a->dest->channels.count > 1 || (t->delay > 0 && a->results > 0);
 }
 
 /* Is A to take nothing more? */
@@ -575,6 +582,7 @@ run_channel(struct agent *a)
 	}
 	a->lost = a->leaving = a->woken = false;
 	a->results = 0;
+	a->began_ms = fiber_now();
 	a->reading = true;
 	a->reader = fiber_spawn("agent reader", reader_fiber, a);
 	/* Now it is known whether there is use for more of them. */
@@ -594,7 +602,6 @@ agent_new(struct destination *dest)
 	struct agent *a = MEM_NEW(struct agent);
 
 	a->dest = dest;
-	a->turn_ends = fiber_after(TURN_MS);
 	list_init(&a->sent);
 	fiber_waitq_init(&a->work);
 	list_append(&dest->channels, &a->channel_link);

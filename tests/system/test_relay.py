@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
 from box import Missing, without_trace  # noqa: E402
 from certificates import HOST, Authority  # noqa: E402
+import hostile  # noqa: E402
 from relay import Relay, message  # noqa: E402
 from servers import MECHANISMS, PASSWORD, Dovecot, Exim, OpenSMTPD, Postfix  # noqa: E402
 from sink import Sink  # noqa: E402
@@ -336,6 +337,31 @@ class Protected(Hops):
                 self.assertEqual(relay.wait_status("demanded@hop.example").word, "deferred")
                 self.assertEqual(relay.wait_status(ONE, ("sent", "deferred")).word, "sent")
                 self.assertNotIn(b"demand", b"".join(hop.arrived()))
+
+
+class Turns(unittest.TestCase):
+    def test_small_mail_beside_a_list(self):
+        """A list has all channels, and more destinations than those wait: one small message does not wait for its end."""
+        def slowly(s, stage, reply):
+            s.pause(0.05)
+            return reply
+
+        lists = [hostile.Hop(hostile.at("dot", slowly)) for _ in range(8)]
+        small = hostile.Hop()
+        routes = {f"list{i}.example": route(hop.port) for i, hop in enumerate(lists)}
+        routes["small.example"] = route(small.port)
+        extra = "default_process_limit = 4\nsmtp_destination_recipient_limit = 2\n"
+        with Relay(PREFIX, routes, extra=extra) as relay:
+            rcpts = [f"r{n}@list{i}.example" for n in range(100) for i in range(8)]
+            relay.submit(rcpts, message(b"list"))
+            relay.wait_log(r"to=<r\d+@list\d.example>.*status=sent", count=20)
+            relay.submit("one@small.example", message(b"small"))
+            relay.wait_status("one@small.example", "sent")
+            self.assertLess(sum("@list" in s.rcpt for s in relay.statuses()), 700)
+            relay.wait_empty(120)
+            self.assertEqual(sum(len(to) for hop in lists for _, to, _ in hop.accepted), len(rcpts))
+        for hop in lists + [small]:
+            hop.stop()
 
 
 class Lmtp(Hops):
