@@ -20,7 +20,7 @@
 
 enum mode {
 	MODE_LOOK,        /* nothing of the leaf has gone on yet */
-	MODE_KEEP,        /* 7-bit: known to be */
+	MODE_KEEP,        /* stays, byte for byte: is 7-bit, or believed to be */
 	MODE_TO_QUOTED,   /* becomes quoted-printable */
 	MODE_TO_BASE64,   /* becomes base64 */
 	MODE_FIX_QUOTED,  /* is quoted-printable */
@@ -331,7 +331,8 @@ on_text(void *arg, enum mime_text what, struct str piece)
 			return true;
 		return decide(d, false) && encode(d, str_from(piece, room));
 	}
-	if (what == MIME_TEXT_BODY && (d->mode == MODE_TO_QUOTED || d->mode == MODE_TO_BASE64))
+	if (what == MIME_TEXT_BODY &&
+	    (d->mode == MODE_KEEP || d->mode == MODE_TO_QUOTED || d->mode == MODE_TO_BASE64))
 		return encode(d, piece);
 	if (!utf8_8bit(piece))
 		return emit(d, what, piece);

@@ -1,9 +1,9 @@
 /*
- * fuzz_downgrade - any bytes as a message that has to become 7-bit; the first byte gives the limits and
- * the size of pieces
+ * fuzz_downgrade - any bytes as a message that has to become 7-bit; the first byte gives the limits, the
+ * size of pieces, and whether it is known that there is anything to do
  *
  * The walk gives back every byte in order. The conversion is the same in one piece and in many, and
- * refused alike; nothing but header fields has bytes above 127; what comes out is at most four times what
+ * refused alike; nothing but header fields has bytes above 127, unless nobody knew; what comes out is at most four times what
  * went in and a little for labels.
  */
 #include <stdint.h>
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct taken {
 	struct buf bytes;
 	size_t headers;
-	bool converted;
+	bool sure; /* what comes must be 7-bit */
 };
 
 static bool
@@ -47,7 +47,7 @@ on_text(void *arg, enum mime_text what, struct str piece)
 	struct taken *t = arg;
 
 	(void)what;
-	if (piece.len == 0 || (t->converted && utf8_8bit(piece)))
+	if (piece.len == 0 || (t->sure && utf8_8bit(piece)))
 		abort();
 	buf_str(&t->bytes, piece);
 	return true;
@@ -78,12 +78,12 @@ walk(const struct mime_limits *limits, struct str in, size_t step)
 }
 
 static bool
-convert(const struct mime_limits *limits, struct str in, size_t step, struct taken *t)
+convert(const struct mime_limits *limits, bool sure, struct str in, size_t step, struct taken *t)
 {
-	struct downgrade *d = downgrade_new(limits, 200, true, &events, t);
+	struct downgrade *d = downgrade_new(limits, 200, sure, &events, t);
 	bool ok = true;
 
-	t->converted = true;
+	t->sure = sure;
 	for (; ok && in.len > 0; in = str_from(in, step))
 		ok = downgrade_data(d, str_sub(in, 0, step));
 	ok = ok && downgrade_end(d);
@@ -100,17 +100,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct taken whole = {0}, pieces = {0};
 	struct str in;
 	size_t step;
-	bool ok;
+	bool ok, sure;
 
 	if (size < 1)
 		return 0;
 	limits.field_max = data[0] & 1 ? 400 : 102400;
 	limits.depth_max = data[0] & 2 ? 2 : 100;
-	step = (data[0] >> 2) + 1u;
+	step = (data[0] >> 2 & 31) + 1u;
+	sure = !(data[0] & 128);
 	in = str_n(data + 1, size - 1);
 	walk(&limits, in, step);
-	ok = convert(&limits, in, SIZE_MAX, &whole);
-	if (convert(&limits, in, step, &pieces) != ok)
+	ok = convert(&limits, sure, in, SIZE_MAX, &whole);
+	if (convert(&limits, sure, in, step, &pieces) != ok)
 		abort();
 	if (ok && !str_eq(buf_view(&whole.bytes), buf_view(&pieces.bytes)))
 		abort();

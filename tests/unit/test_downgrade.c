@@ -476,6 +476,8 @@ quoted_when(bool sure, const char *label, size_t n, const char *last)
 	buf_puts(&in, last);
 	assert_true(convert_as(buf_view(&in), 4096, &usual, sure, &out, &why));
 	quoted = str_find(buf_view(&out), STR("quoted-printable")) != STR_NPOS;
+	/* What is not converted is as it was, to the byte. */
+	assert_true(quoted || str_eq(buf_view(&in), buf_view(&out)));
 	buf_free(&in);
 	buf_free(&out);
 	buf_free(&why);
