@@ -6,7 +6,6 @@
  */
 #include "smtp/body.h"
 
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
 #include "lib/intake/outgoing.h"
@@ -152,13 +151,11 @@ body_encode(
 
 /* "PIX" firewalls lose the end of data when it comes in one packet with content. */
 static bool
-pause_for_pix(struct delivery *d, struct connection *c)
+pause_for_pix(struct connection *c)
 {
 	const struct settings *st = c->st;
-	int64_t age = (clock_wall_us() - d->m->arrival_us) / 1000000;
 
-	if (!c->pix || age < st->pix_threshold ||
-	    str_find(st->pix_workarounds, STR("delay_dotcrlf")) == STR_NPOS)
+	if (!c->pix || str_find(c->pix_words, STR("delay_dotcrlf")) == STR_NPOS)
 		return true;
 	return connection_flush(c, st->data_xfer_ms) &&
 	    fiber_sleep(st->pix_delay_ms) != FIBER_CANCELED;
@@ -176,7 +173,7 @@ body_send_dots(struct delivery *d, struct connection *c, bool convert, struct fa
 		b.result = BODY_LOST;
 	if (b.result == BODY_SENT) {
 		dots_encode_end(&b.encoder, &wire);
-		if (!pause_for_pix(d, c) ||
+		if (!pause_for_pix(c) ||
 		    !connection_write(c, buf_view(&wire), c->st->data_xfer_ms) ||
 		    !connection_flush(c, c->st->data_xfer_ms))
 			b.result = BODY_BROKEN;

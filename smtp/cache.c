@@ -94,7 +94,7 @@ usable(const struct connection *c)
 {
 	const struct settings *st = c->st;
 
-	return st->cache && st->cache_ms > 0 && c->broken == STREAM_OK && !c->closing && !c->once &&
+	return st->cache_ms > 0 && c->broken == STREAM_OK && !c->closing && !c->once &&
 	    stream_buffered(c->stream) == 0 && fiber_now() < c->reuse_until &&
 	    (st->reuse_count == 0 || c->uses < (uint64_t)st->reuse_count);
 }

@@ -37,6 +37,27 @@ prepare_tls(struct client *client, const struct conf *conf, bool lmtp)
 	return true;
 }
 
+static bool
+prepare_lists(struct client *client, const struct conf *conf, bool lmtp, struct buf *why)
+{
+	enum param discard = lmtp ? P_lmtp_discard_lhlo_keyword_address_maps
+				  : P_smtp_discard_ehlo_keyword_address_maps;
+	enum param pix = lmtp ? P_lmtp_pix_workaround_maps : P_smtp_pix_workaround_maps;
+	enum param keep =
+	    lmtp ? P_lmtp_connection_cache_destinations : P_smtp_connection_cache_destinations;
+
+	table_maps_preload(&client->discard_maps, conf_str(conf, discard),
+	    lmtp ? "lmtp_discard_lhlo_keyword_address_maps"
+		 : "smtp_discard_ehlo_keyword_address_maps",
+	    &client->paths);
+	table_maps_preload(&client->pix_maps, conf_str(conf, pix),
+	    lmtp ? "lmtp_pix_workaround_maps" : "smtp_pix_workaround_maps", &client->paths);
+	client->keep = match_list_new_for(MATCH_DOMAIN, false, conf_str(conf, keep),
+	    lmtp ? "lmtp_connection_cache_destinations" : "smtp_connection_cache_destinations",
+	    true, why);
+	return client->keep != NULL;
+}
+
 static void
 watch_one(const char *path, void *arg)
 {
@@ -77,6 +98,8 @@ client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct
 	buf_reset(why);
 	if (client->settings.filter_replies)
 		client->settings.rules = client->rules;
+	if (!prepare_lists(client, conf, lmtp, why))
+		return false;
 	client->sasl = sasl_settings_new(conf, prefix, &client->paths);
 	client->passwords = sasl_passwords_new(conf, prefix, &client->paths);
 	watch_all(client);

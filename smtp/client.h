@@ -47,6 +47,9 @@ struct client {
 	struct sts_client *sts;     /* NULL: no MTA-STS */
 	struct sasl_settings *sasl; /* NULL: no logins */
 	struct sasl_passwords *passwords;
+	struct table_maps discard_maps; /* by the server's address: EHLO keywords to overlook */
+	struct table_maps pix_maps;     /* and what to do about faulty firewalls */
+	struct match_list *keep;        /* next hops whose connections are kept in any case */
 	struct refusals refusals;
 	struct port25 port25;
 	struct outgoing_rules *rules; /* NULL: content and addresses go as they are */

@@ -26,6 +26,8 @@ connection_new(const struct settings *st, struct stream *stream, const struct se
 	c->peer = arena_str(c->arena, server->peer);
 	c->relay = arena_str(c->arena, server->relay);
 	c->best_mx = server->best;
+	c->discard = st->discard;
+	c->pix_words = st->pix_workarounds;
 	c->reuse_until = st->reuse_ms > 0 ? fiber_after(st->reuse_ms) : FIBER_FOREVER;
 	return c;
 }

@@ -32,8 +32,10 @@ struct connection {
 	bool best_mx;        /* among the most preferred MX hosts */
 
 	struct features features;
-	bool esmtp; /* EHLO is worth a try */
-	bool pix;   /* the greeting is that of a firewall with faults */
+	bool esmtp;           /* EHLO is worth a try */
+	bool pix;             /* the greeting is that of a firewall with faults */
+	struct str pix_words; /* what is to be done about it */
+	unsigned discard;     /* enum feature bits that are overlooked */
 	bool tls;
 	bool tls_verified;       /* the server has proved who it is */
 	bool login_missing;      /* there is an account, and the server offers no AUTH */

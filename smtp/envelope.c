@@ -215,7 +215,7 @@ envelope_xforward(const struct delivery *d, const struct connection *c, struct b
 
 		if (!(c->features.xforward & 1U << i))
 			continue;
-		for (size_t k = 0; sources[i][k] && k < 2 && value.len == 0; k++)
+		for (size_t k = 0; k < 2 && sources[i][k] && value.len == 0; k++)
 			value = attribute(d->m, sources[i][k]);
 		if (i == XFORWARD_SOURCE)
 			value = remote ? STR("REMOTE") : STR("LOCAL");

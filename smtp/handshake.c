@@ -95,7 +95,7 @@ connection_hello(struct connection *c, struct arena *a, struct failure *f)
 		if (!connection_ask(c, st->hello_ms, "%s %.*s", verb, STR_ARG(st->hello_name)))
 			return refused(c, a, f, verb);
 		if (connection_class(c) == 2) {
-			features_parse(buf_view(&c->reply.text), st->discard, &c->features);
+			features_parse(buf_view(&c->reply.text), c->discard, &c->features);
 			return !loops(c, a, f);
 		}
 		/* RFC 5321 section 3.2: who does not know EHLO may know HELO. */
@@ -121,6 +121,6 @@ connection_greet(struct connection *c, struct arena *a, struct failure *f)
 	c->pix = looks_like_pix(greeting);
 	c->esmtp = !st->never_ehlo &&
 	    (st->lmtp || st->always_ehlo || has_word(greeting, STR("ESMTP"))) &&
-	    !(c->pix && str_find(st->pix_workarounds, STR("disable_esmtp")) != STR_NPOS);
+	    !(c->pix && str_find(c->pix_words, STR("disable_esmtp")) != STR_NPOS);
 	return connection_hello(c, a, f);
 }

@@ -81,6 +81,34 @@ note_port25(struct client *client, const struct server *server, bool connected, 
 		    PORT25_MS / 60000, PORT25_HOSTS);
 }
 
+/* What tables say of the server's address. False: one does not answer. */
+static bool
+look_up_server(struct opening *o, struct connection *c)
+{
+	const struct client *client = o->d->client;
+	int64_t age = (clock_wall_us() - o->d->m->arrival_us) / 1000000;
+	struct buf words = {0}, why = {0};
+	enum table_status found =
+	    table_maps_lookup(&client->discard_maps, o->server->address, true, &words, &why);
+
+	if (found == TABLE_FOUND && !features_words(buf_view(&words), &c->discard, &why))
+		found = TABLE_ERROR;
+	buf_reset(&words);
+	if (found != TABLE_ERROR)
+		found =
+		    table_maps_lookup(&client->pix_maps, o->server->address, true, &words, &why);
+	if (found == TABLE_FOUND)
+		c->pix_words = arena_str(c->arena, buf_view(&words));
+	/* A message that has just come goes the usual way: most such firewalls pass most mail. */
+	if (age < client->settings.pix_threshold)
+		c->pix_words = STR_EMPTY;
+	if (found == TABLE_ERROR)
+		failure_local(o->f, o->d->arena, c, "4.3.0", "%s", buf_cstr(&why));
+	buf_free(&words);
+	buf_free(&why);
+	return found != TABLE_ERROR;
+}
+
 /* A connection as far as it goes in one try. *C is NULL when there is none. */
 static enum secure_result
 try_once(struct opening *o, struct connection **c)
@@ -101,6 +129,8 @@ try_once(struct opening *o, struct connection **c)
 	}
 	*c = connection_new(&client->settings, stream, o->server);
 	(*c)->nexthop = arena_str((*c)->arena, o->servers->nexthop);
+	if (!look_up_server(o, *c))
+		return SECURE_FAILED;
 	if (wrapped)
 		result = secure_start(o->d, *c, o->servers, o->server, o->policy, o->f);
 	if (result != SECURE_OK)
@@ -114,6 +144,22 @@ try_once(struct opening *o, struct connection **c)
 	if (result == SECURE_OK && !login_run(o->d, *c, o->servers, o->server, o->f))
 		result = SECURE_FAILED;
 	return result;
+}
+
+/* Connections to this next hop are kept, always or while there is much mail. */
+static bool
+is_kept(const struct client *client, const struct servers *servers)
+{
+	struct buf why = {0};
+	enum table_status status;
+
+	if (client->settings.cache || !client->keep)
+		return client->settings.cache;
+	status = match_list_has(client->keep, servers->domain, STR_EMPTY, &why);
+	if (status == TABLE_ERROR)
+		log_warning("%s", buf_cstr(&why));
+	buf_free(&why);
+	return status == TABLE_FOUND;
 }
 
 struct connection *
@@ -133,7 +179,7 @@ open_connection(struct delivery *d, const struct servers *servers, const struct 
 			result = tls_level_mandatory(policy->level) ? SECURE_FAILED : SECURE_CLEAR;
 	}
 	if (result == SECURE_OK) {
-		c->once = c->tls && !policy->connection_reuse;
+		c->once = (c->tls && !policy->connection_reuse) || !is_kept(d->client, servers);
 		return c;
 	}
 	if (c)

@@ -15,6 +15,7 @@
 #include "smtp/envelope.h"
 
 #define UNANSWERED_MAX 8192 /* bytes of commands */
+#define LAST_WORDS_MS 1000
 #define MAIL_ACTION "sending MAIL FROM"
 
 enum kind { STEP_RSET, STEP_XFORWARD, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BDAT };
@@ -284,6 +285,25 @@ say_rcpts(struct transaction *t, struct buf *line)
 
 /* --- The end -------------------------------------------------------------------------------------- */
 
+/*
+ * A server that has had enough may say so before the end, and hang up: what it said is the answer, or the
+ * same would be sent to it again and again.
+ */
+static bool
+last_words(struct connection *c)
+{
+	enum stream_status broken = c->broken;
+	bool heard;
+
+	if (broken != STREAM_ERROR && broken != STREAM_EOF)
+		return false;
+	c->broken = STREAM_OK;
+	heard = connection_hear(c, LAST_WORDS_MS) && connection_class(c) >= 4;
+	c->broken = broken;
+	c->nonsense = false;
+	return heard;
+}
+
 static enum transaction_result
 end_of_body(struct transaction *t, enum body_result result)
 {
@@ -292,7 +312,10 @@ end_of_body(struct transaction *t, enum body_result result)
 	case BODY_LOST:
 		return TRANSACTION_ABORTED;
 	case BODY_BROKEN:
-		lose(t, "sending message body");
+		if (last_words(t->c))
+			fail_by_reply(t, "message body", true);
+		else
+			lose(t, "sending message body");
 		break;
 	case BODY_REFUSED:
 		fail_by_reply(t, "BDAT command", true);

@@ -107,14 +107,18 @@ class Case(unittest.TestCase):
 
 class Sent(Case):
     def test_content_arrives_as_it_is(self):
-        for keywords in (KEYWORDS, PLAIN, CHUNKING, ("CHUNKING",), ("PIPELINING", "CHUNKING"), ()):
+        for keywords in (KEYWORDS, PLAIN, CHUNKING, ("CHUNKING", "8BITMIME"), ("PIPELINING", "CHUNKING", "8BITMIME"),
+                         ("8BITMIME",)):
             for content in (CONTENT, b"", b".\r\n", b"no end", b"\r\n.\r\n", LARGE, LARGE[:65536], LARGE[:65536] + b"y",
                             LARGE + b"no end", b"x" * 998 + b"\r\n"):
                 with self.subTest(keywords=keywords, size=len(content)):
                     hop = self.hop(keywords=keywords)
                     self.result(self.client.one(hop, content=content), SENT, "2.0.0", "250 2.0.0 Ok: kept")
                     whole = content if content.endswith(b"\r\n") or not content else content + b"\r\n"
-                    self.assertEqual(self.accepted(hop), [("s@example.org", ["a@hop.example"], whole)])
+                    sender, rcpts, got = self.accepted(hop)[0]
+                    self.assertEqual((sender, rcpts), ("s@example.org", ["a@hop.example"]))
+                    at = next((i for i, (a, b) in enumerate(zip(got, whole)) if a != b), min(len(got), len(whole)))
+                    self.assertTrue(got == whole, f"{len(got)} of {len(whole)} bytes; at {at}: {got[at - 50:at + 50]}")
 
     def test_result(self):
         hop = self.hop()
@@ -272,6 +276,17 @@ class Refused(Case):
         self.result(self.client.deliver(None, nexthop=hops)[0], SENT, "2.0.0", "250")
         self.accepted(other)
 
+    def test_last_words(self):
+        """A server that says why and hangs up in the middle of the content is heard."""
+        def enough(s, stage, reply):
+            s.send(reply)
+            s.bytes(20000)
+            s.send(b"552 5.3.4 that is enough\r\n")
+            time.sleep(0.2)
+            raise Gone
+        r = self.client.one(self.hop(at("data", enough)), content=LARGE * 20)
+        self.result(r, BOUNCED, "5.3.4", "552 5.3.4 that is enough (in reply to message body)")
+
     def test_bdat_refused(self):
         hop = self.hop(at("bdat", say("552 5.3.4 too much\r\n")), CHUNKING)
         self.result(self.client.one(hop, content=LARGE), BOUNCED, "5.3.4", "BDAT")
@@ -397,6 +412,52 @@ class Channels(Case):
         hop.behave = None
         self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "250")
         channel.close()
+
+
+class Tables(Case):
+    """What tables say of a server's address, and parameters of the connection."""
+    main = ("smtp_discard_ehlo_keyword_address_maps = inline:{ { 127.0.0.1 = pipelining, dsn } }\n"
+            "smtp_pix_workaround_maps = inline:{ { 127.0.0.1 = disable_esmtp } }\n"
+            "smtp_pix_workaround_threshold_time = 100s\nsmtp_connection_cache_on_demand = no\n"
+            "smtp_connection_cache_destinations = 127.0.0.1\nsmtp_bind_address = 127.0.0.9\nsmtp_helo_name = me.example\n"
+            "smtp_reply_filter = inline:{ { 550 5.7.1 x = 451 4.7.1 y } }\n"
+            "smtp_delivery_status_filter = inline:{ { 4.4.2 z = 5.4.2 z } }\n"
+            "smtp_send_xforward_command = yes\nsmtp_connection_reuse_count_limit = 2\n")
+
+    def test_keywords_to_overlook(self):
+        hop = self.hop()
+        self.assertFalse(self.client.one(hop)["dsn_passed"])
+        self.assertIn(b"SIZE=", hop.sessions[0].commands[1])
+        self.assertNotIn(b"ORCPT", hop.sessions[0].commands[2])
+        self.assertEqual(hop.sessions[0].commands[0], b"EHLO me.example")
+
+    def test_address_to_come_from(self):
+        peers = []
+        self.client.one(self.hop(at("connect", lambda s, stage, reply: peers.append(s.conn.getpeername()[0]) or reply)))
+        self.assertEqual(peers, ["127.0.0.9"])
+
+    def test_kept_by_destination_and_count(self):
+        hop = self.hop()
+        self.assertEqual([self.client.one(hop)["conn_use"] for _ in range(4)], [1, 2, 1, 2])
+
+    def test_firewall(self):
+        greeting = say("220 " + "*" * 50 + "\r\n")
+        hop = self.hop(at("connect", greeting))
+        self.client.one(hop, arrival_us=int((time.time() - 200) * 1e6))
+        self.assertEqual(hop.sessions[0].commands[0], b"HELO me.example")
+        hop = self.hop(at("connect", greeting))
+        self.client.one(hop)
+        self.assertEqual(hop.sessions[0].commands[0], b"EHLO me.example")
+
+    def test_reply_filter(self):
+        self.result(self.client.one(self.hop(at("rcpt", say("550 5.7.1 x\r\n")))), DEFERRED, "4.7.1", "said: 451 4.7.1 y")
+
+    def test_xforward(self):
+        hop = self.hop(keywords=("PIPELINING", "XFORWARD NAME ADDR PROTO SOURCE"))
+        self.client.one(hop, attrs=[{"name": "client_name", "value": "c d.example"},
+                                    {"name": "client_address", "value": "192.0.2.1"}])
+        self.assertEqual(hop.sessions[0].commands[1],
+                         b"XFORWARD NAME=c+20d.example ADDR=192.0.2.1 PROTO=[UNAVAILABLE] SOURCE=REMOTE")
 
 
 class Ending(unittest.TestCase):
