@@ -58,7 +58,8 @@ void postkeep_check_routes(
 void postkeep_check_tables(
     const struct conf *c, const char *file, size_t line, struct conf_problems *problems);
 /* tls.c: certificates, keys, TLS settings and policies of what goes out. */
-void postkeep_check_tls(const struct conf *conf, struct conf_problems *problems);
+void postkeep_check_tls(
+    const struct conf *conf, const struct plan *plan, struct conf_problems *problems);
 
 /*
  * Runs ARGV[0] (absolute, or looked for in the system's directories) with a clean environment and waits:

@@ -231,7 +231,7 @@ postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems)
 	check_templates(p->conf, problems);
 	postkeep_check_routes(p->conf, plan, hosts, problems);
 	check_files(p, problems);
-	postkeep_check_tls(p->conf, problems);
+	postkeep_check_tls(p->conf, plan, problems);
 	if (tree_users(p->conf, &ids, problems))
 		tree_walk(p->conf, &ids, TREE_CHECK, problems, NULL);
 	check_seccomp(problems);

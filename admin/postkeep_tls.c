@@ -4,8 +4,13 @@
  * Files and settings of TLS, and every policy that stands in a table of text: a mistyped level would make
  * the mail of that destination wait.
  */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "admin/postkeep.h"
 #include "lib/conf/params.h"
+#include "lib/service/plan.h"
 #include "lib/table/each.h"
 #include "lib/tls/tls.h"
 
@@ -49,9 +54,32 @@ look_at(const struct conf *conf, enum tls_client_kind kind, enum param maps,
 	tls_client_free(&client);
 }
 
-void
-postkeep_check_tls(const struct conf *conf, struct conf_problems *problems)
+/* What smtp asks of mtasts, and mtasts of its file. */
+static void
+look_at_sts(const struct conf *conf, const struct plan *plan, struct conf_problems *problems)
 {
+	const char *store = conf_cstr(conf, P_mta_sts_CAfile), *file = NULL;
+	size_t line = 0;
+
+	if (!conf_bool(conf, P_smtp_tls_mta_sts))
+		return;
+	conf_is_set(conf, P_smtp_tls_mta_sts, &file, &line);
+	if (!plan_provides(plan, "private/mtasts"))
+		conf_problem(problems, CONF_ERROR, file, line,
+		    "smtp_tls_mta_sts: mail for other domains would wait, as no line of master.cf "
+		    "is "
+		    "for mtasts: add \"mtasts unix - - y - 1 mtasts\"");
+	if (*store && access(store, R_OK) < 0) {
+		conf_is_set(conf, P_mta_sts_CAfile, &file, &line);
+		conf_problem(problems, CONF_ERROR, file, line, "mta_sts_CAfile: cannot read %s: %s",
+		    store, strerror(errno));
+	}
+}
+
+void
+postkeep_check_tls(const struct conf *conf, const struct plan *plan, struct conf_problems *problems)
+{
+	look_at_sts(conf, plan, problems);
 	look_at(conf, TLS_CLIENT_SMTP, P_smtp_tls_policy_maps, problems);
 	look_at(conf, TLS_CLIENT_LMTP, P_lmtp_tls_policy_maps, problems);
 }

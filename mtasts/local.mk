@@ -20,3 +20,10 @@ tests_unit_test_mtasts_SOURCES = tests/unit/test_mtasts.c
 tests_unit_test_mtasts_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_mtasts_LDADD = libmtasts.la libsmtpclient.la libpostkeep-net.la libpostkeep.la $(CMOCKA_LIBS)
 endif
+
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_mtasts
+tests_fuzz_fuzz_mtasts_SOURCES = tests/fuzz/fuzz_mtasts.c
+tests_fuzz_fuzz_mtasts_LDADD = libmtasts.la libsmtpclient.la libpostkeep-net.la libpostkeep-tables.la libpostkeep.la
+tests_fuzz_fuzz_mtasts_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+endif

@@ -314,6 +314,9 @@ program_before(const struct plan *plan, size_t i)
 	return false;
 }
 
+/* Asked only when smtp_tls_mta_sts says so; postkeep check looks at that. */
+#define OPTIONAL_PEER "private/mtasts"
+
 /* A program without one of the peers it asks is no error (mail waits), but surely not meant. */
 static void
 check_peers(struct planner *p)
@@ -326,7 +329,7 @@ check_peers(struct planner *p)
 		if (!s->program || !s->program->reaches || program_before(plan, i))
 			continue;
 		for (const char *const *path = s->program->reaches; *path; path++)
-			if (!plan_provides(plan, *path))
+			if (strcmp(*path, OPTIONAL_PEER) != 0 && !plan_provides(plan, *path))
 				conf_problem(p->problems, CONF_WARNING, plan->file, s->entry->line,
 				    "service %s: %s asks %s, which no line provides",
 				    s->entry->name, s->entry->command, *path);

@@ -296,6 +296,20 @@ class Check(MasterTest):
         self.check(1, r"error: .*line 11: smtp_tls_CAfile: cannot read /nowhere/ca.pem: No such file",
                    r"error: .*line 12: smtp_tls_chain_files: there is neither a key nor a certificate")
 
+    def test_mta_sts(self):
+        self.suite.main("smtp_tls_mta_sts = yes\nmta_sts_CAfile = /nowhere/ca.pem\n")
+        self.check(1, r"error: .*line 11: smtp_tls_mta_sts: .*no line of master.cf is for mtasts: add",
+                   r"error: .*line 12: mta_sts_CAfile: cannot read /nowhere/ca.pem: No such file")
+        for name in ("mtasts", "smtp"):
+            self.suite.program(name)
+        self.suite.main("smtp_tls_mta_sts = yes\n")
+        self.suite.master(self.suite.lines() + "mtasts unix - - y - 1 mtasts\n")
+        self.assertNotIn("smtp_tls_mta_sts", self.check(0))
+        # Who has no use for it needs no line.
+        self.suite.main()
+        self.suite.master(self.suite.lines() + "smtp unix - - y - - smtp\n")
+        self.assertNotIn("mtasts", self.check(0))
+
     def test_misspelt_override(self):
         self.suite.master(smtpd="-o smtpd_recipient_limt=3")
         self.check(0, r"warning: .*master.cf, line 1: .*smtpd_recipient_limt.*smtpd_recipient_limit")
