@@ -76,8 +76,10 @@ postkeep_say_line(const char *line)
 void
 postkeep_print_problems(const struct conf_problems *problems, bool notes)
 {
-	static const char *const words[] = {
-	    [CONF_ERROR] = "error", [CONF_WARNING] = "warning", [CONF_NOTE] = "note"};
+	static const char *const words[] = {[CONF_ERROR] = "error",
+	    [CONF_WAITS] = "error",
+	    [CONF_WARNING] = "warning",
+	    [CONF_NOTE] = "note"};
 
 	for (size_t i = 0; i < problems->count; i++) {
 		const struct conf_problem *p = &problems->list[i];

@@ -247,12 +247,13 @@ int
 postkeep_check(struct postkeep *p)
 {
 	struct conf_problems problems = {0};
-	size_t counts[3] = {0};
+	size_t counts[CONF_NOTE + 1] = {0};
 
 	postkeep_gather(p, true, &problems);
 	postkeep_print_problems(&problems, true);
 	for (size_t i = 0; i < problems.count; i++)
 		counts[problems.list[i].severity]++;
+	counts[CONF_ERROR] += counts[CONF_WAITS];
 	postkeep_say("%s: %zu error%s, %zu warning%s, %zu note%s", p->config_dir,
 	    counts[CONF_ERROR], counts[CONF_ERROR] == 1 ? "" : "s", counts[CONF_WARNING],
 	    counts[CONF_WARNING] == 1 ? "" : "s", counts[CONF_NOTE],

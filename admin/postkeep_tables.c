@@ -75,7 +75,7 @@ check_readable(const struct named *t)
 		return true;
 	error = errno;
 	if (!database_is_there(t))
-		conf_problem(t->problems, CONF_ERROR, t->file, t->line,
+		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
 		    "%.*s: cannot read %s (%s): mail that needs it would be put off; make the file "
 		    "or remove the table",
 		    STR_ARG(t->param), t->path, strerror(error));
@@ -94,7 +94,7 @@ check_patterns(const struct named *t)
 	buf_printf(&spec, "regexp:%s", t->path);
 	table = table_open(buf_view(&spec), &why);
 	if (!table || table_lookup(table, STR("x"), &value, &why) == TABLE_ERROR)
-		conf_problem(t->problems, CONF_ERROR, t->file, t->line,
+		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
 		    "%.*s: %s: mail that needs it would be put off; mend the line",
 		    STR_ARG(t->param), buf_cstr(&why));
 	table_close(&table);
@@ -134,7 +134,7 @@ check_text(const struct named *t)
 	if (io_read_file(t->path, (size_t)64 << 20, &text) == 0)
 		table_text_each(buf_view(&text), look_at_line, &l);
 	else
-		conf_problem(t->problems, CONF_ERROR, t->file, t->line,
+		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
 		    "%.*s: cannot read %s (%s): mail that needs it would be put off",
 		    STR_ARG(t->param), t->path, strerror(errno));
 	buf_wipe(&text);

@@ -32,7 +32,7 @@ look_at_policy(void *arg, const char *file, size_t line, struct str key, struct 
 
 	tls_client_preload(l->client, value);
 	if (!tls_policy_parse(l->client, value, a, &policy, &why))
-		conf_problem(l->problems, CONF_ERROR, file ? file : l->file, file ? line : l->line,
+		conf_problem(l->problems, CONF_WAITS, file ? file : l->file, file ? line : l->line,
 		    "%.*s: the policy of %.*s: %.*s: its mail would wait",
 		    STR_ARG(param_name(l->maps)), STR_ARG(key), STR_ARG(buf_view(&why)));
 	buf_free(&why);

@@ -52,7 +52,7 @@ master_log_problems(const struct conf_problems *problems)
 
 		if (p->severity == CONF_ERROR)
 			print_problem(p, log_error);
-		else if (p->severity == CONF_WARNING)
+		else if (p->severity != CONF_NOTE)
 			print_problem(p, log_warning);
 	}
 }

@@ -94,7 +94,7 @@ tls_fault(struct tls_client *c, enum param p, const char *format, ...)
 	buf_vprintf(&text, format, ap);
 	va_end(ap);
 	if (c->problems)
-		tell(c, CONF_ERROR, p, buf_cstr(&text));
+		tell(c, CONF_WAITS, p, buf_cstr(&text));
 	else if (c->fault.len == 0)
 		log_warning("%s; mail that needs TLS waits", buf_cstr(&text));
 	if (c->fault.len == 0) {

@@ -70,7 +70,7 @@ class OneMessage(unittest.TestCase):
             suite.wait_empty()
 
     def test_stop_start_keeps_queue(self):
-        with Suite(PREFIX) as suite:
+        with Suite(PREFIX, extra="defer_transports = smtp\n") as suite:
             suite.run("sendmail", f"{suite.user}@nowhere.example.com", input=b"Subject: waits\n\nwait\n")
             suite.wait_log("status=deferred")
             before = suite.queue()

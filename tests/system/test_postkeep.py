@@ -274,7 +274,10 @@ class Check(MasterTest):
         self.suite.main(f"transport_maps = hash:{patterns}\n")
         self.check(0, r'line 11: transport_maps: .*patterns, line 2: "key" has no value')
         os.unlink(patterns)
-        self.check(1, r"line 11: transport_maps: cannot read .*patterns \(No such file")
+        self.check(1, r"error: .*line 11: transport_maps: cannot read .*patterns \(No such file")
+        # Mail that needs it waits; all the rest goes on.
+        self.start()
+        self.wait_log("daemon started")
         with open(patterns + ".db", "w") as f:
             f.write("is there")
         self.assertNotIn("cannot read", self.check(0))
