@@ -246,38 +246,183 @@ count_slot(uint32_t number, void *arg)
 	++*(size_t *)arg;
 }
 
-/* Writes a whole message into slot 0 of SP, as qmgr does; returns its descriptor. */
+/* Writes a message with that envelope text into slot 0 of SP, as qmgr does; returns its descriptor. */
+static int
+write_slot(
+    struct spool *sp, struct slot_header *h, uint32_t rcpts, struct str text, struct str content)
+{
+	struct slot_mark mark = {.state = SLOT_INCOMING};
+	struct slot_rcpt_mark rmark = {.state = SLOT_RCPT_TODO};
+	struct buf all = {0};
+	struct siphash sum;
+	int fd = spool_slot_open(sp, 0);
+
+	*h = (struct slot_header){
+	    .rcpts = rcpts, .envelope = text.len, .content = content.len, .arrival_us = 5};
+	queue_id_make(5, 0, h->id);
+	slot_sum_init(&sum);
+	siphash_update(&sum, text.data, text.len);
+	siphash_update(&sum, content.data, content.len);
+	h->sum = siphash_final(&sum);
+	memset(buf_reserve(&all, SLOT_MARKS_OFFSET), ' ', SLOT_MARKS_OFFSET);
+	slot_put_header(h, all.data);
+	slot_put_mark(h->id, &mark, all.data + SLOT_STATE_OFFSET);
+	all.len = SLOT_MARKS_OFFSET;
+	for (uint32_t i = 0; i < rcpts; i++) {
+		slot_put_rcpt_mark(h->id, i, &rmark, buf_reserve(&all, SLOT_MARK_SIZE));
+		all.len += SLOT_MARK_SIZE;
+	}
+	buf_str(&all, text);
+	buf_str(&all, content);
+	assert_int_equal(io_pwrite_all(fd, all.data, all.len, 0), 0);
+	buf_free(&all);
+	return fd;
+}
+
 static int
 write_message(struct spool *sp, struct slot_header *h, struct str content)
 {
 	struct slot_rcpt rcpt = {STR("bob@example.org"), STR_EMPTY, STR_EMPTY, 0};
 	struct slot_envelope e = {
 	    .sender = STR("a@example.org"), .envid = STR_EMPTY, .rcpts = &rcpt, .n_rcpts = 1};
-	struct slot_mark mark = {.state = SLOT_INCOMING};
-	struct slot_rcpt_mark rmark = {.state = SLOT_RCPT_TODO};
-	struct buf text = {0}, all = {0};
-	struct siphash sum;
-	int fd = spool_slot_open(sp, 0);
+	struct buf text = {0};
+	int fd;
 
 	slot_put_envelope(&e, &text);
-	*h = (struct slot_header){
-	    .rcpts = 1, .envelope = text.len, .content = content.len, .arrival_us = 5};
-	queue_id_make(5, 0, h->id);
-	slot_sum_init(&sum);
-	siphash_update(&sum, text.data, text.len);
-	siphash_update(&sum, content.data, content.len);
-	h->sum = siphash_final(&sum);
-	memset(buf_reserve(&all, SLOT_MARKS_OFFSET + SLOT_MARK_SIZE), ' ', SLOT_MARKS_OFFSET);
-	slot_put_header(h, all.data);
-	slot_put_mark(h->id, &mark, all.data + SLOT_STATE_OFFSET);
-	slot_put_rcpt_mark(h->id, 0, &rmark, all.data + SLOT_MARKS_OFFSET);
-	all.len = SLOT_MARKS_OFFSET + SLOT_MARK_SIZE;
-	buf_append(&all, text.data, text.len);
-	buf_str(&all, content);
-	assert_int_equal(io_pwrite_all(fd, all.data, all.len, 0), 0);
+	fd = write_slot(sp, h, 1, buf_view(&text), content);
 	buf_free(&text);
-	buf_free(&all);
 	return fd;
+}
+
+#define LIST 3000
+
+/* A list of recipients of all lengths there are, some with bytes that are escaped. */
+static void
+make_list(struct arena *a, struct slot_rcpt *rcpts)
+{
+	for (size_t i = 0; i < LIST; i++) {
+		size_t n = i % 97 == 0 ? 1100 : i % 50;
+		char *local = arena_alloc(a, n + 1);
+
+		memset(local, i % 3 ? 'x' : '\\', n);
+		rcpts[i] = (struct slot_rcpt){
+		    .address = arena_printf(a, "%zu%.*s@example.org", i, (int)n, local),
+		    .orig = i % 2 ? STR_EMPTY : str_n(local, n),
+		    .orcpt = i % 7 ? STR_EMPTY : STR("rfc822;a\nb\tc"),
+		    .notify = (unsigned)i % 16,
+		};
+	}
+}
+
+static bool
+same_rcpt(const struct slot_rcpt *x, const struct slot_rcpt *y)
+{
+	return str_eq(x->address, y->address) && str_eq(x->orig, y->orig) &&
+	    str_eq(x->orcpt, y->orcpt) && x->notify == y->notify;
+}
+
+/* Reads the list in pieces of at most MAX: it is what was written. */
+static void
+read_in_pieces(int fd, const struct slot_rcpt *wanted, size_t max)
+{
+	struct arena *a = arena_new(0), *piece = arena_new(0);
+	struct spool_message m;
+	struct spool_cursor cursor;
+	struct slot_rcpt *rcpts;
+	struct buf why = {0};
+	size_t n = 1, seen = 0;
+
+	assert_int_equal(spool_load_begin(fd, true, a, &m, &cursor, NULL, 0, &why), SPOOL_OK);
+	assert_int_equal(m.envelope.n_rcpts, 0);
+	assert_int_equal(m.envelope.n_attrs, 1);
+	assert_true(str_eq(m.envelope.sender, STR("a@example.org")));
+	while (n > 0) {
+		assert_int_equal(cursor.index, seen);
+		arena_reset(piece);
+		assert_int_equal(
+		    spool_next_rcpts(fd, &m.header, &cursor, max, piece, &rcpts, &n, &why),
+		    SPOOL_OK);
+		assert_true(n <= max);
+		for (size_t i = 0; i < n; i++)
+			assert_true(same_rcpt(&rcpts[i], &wanted[seen + i]));
+		seen += n;
+	}
+	assert_int_equal(seen, LIST);
+	buf_free(&why);
+	arena_free(&piece);
+	arena_free(&a);
+}
+
+/* What spool_load_begin() says of a slot that was changed: the byte at OFFSET of the envelope is now C. */
+static enum spool_status
+with_byte(int fd, const struct slot_header *h, size_t offset, char c)
+{
+	struct arena *a = arena_new(0);
+	struct spool_message m;
+	struct spool_cursor cursor;
+	struct buf why = {0};
+	off_t at = (off_t)(slot_envelope_offset(h->rcpts) + offset);
+	enum spool_status status;
+	char before;
+
+	assert_int_equal(pread(fd, &before, 1, at), 1);
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	status = spool_load_begin(fd, true, a, &m, &cursor, NULL, 0, &why);
+	assert_int_equal(pwrite(fd, &before, 1, at), 1);
+	buf_free(&why);
+	arena_free(&a);
+	return status;
+}
+
+static void
+test_long_list(void **state)
+{
+	static const size_t sizes[] = {1, 7, 999, SPOOL_PIECE_RCPTS};
+	struct arena *a = arena_new(0);
+	struct slot_rcpt *rcpts = arena_array(a, LIST, sizeof(*rcpts));
+	struct slot_attr attr = {STR("client_name"), STR("mx")};
+	struct slot_envelope e = {.sender = STR("a@example.org"),
+	    .envid = STR_EMPTY,
+	    .attrs = &attr,
+	    .n_attrs = 1,
+	    .rcpts = rcpts,
+	    .n_rcpts = LIST};
+	struct buf text = {0}, why = {0};
+	struct slot_header h;
+	bool busy;
+
+	(void)state;
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	struct spool *sp = spool_open(dir, &busy, &why);
+	assert_true(spool_make(sp, 0, 1, 16384, &why));
+	make_list(a, rcpts);
+	slot_put_envelope(&e, &text);
+	assert_true(text.len > 2 * SPOOL_WHOLE_MAX);
+	int fd = write_slot(sp, &h, LIST, buf_view(&text), STR("x"));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		read_in_pieces(fd, rcpts, sizes[i]);
+	/* The head, the first recipient, the middle, the last line's end. */
+	assert_int_equal(with_byte(fd, &h, 0, 'x'), SPOOL_DAMAGED);
+	assert_int_equal(with_byte(fd, &h, 60, 'x'), SPOOL_DAMAGED);
+	assert_int_equal(with_byte(fd, &h, text.len / 2, '\0'), SPOOL_DAMAGED);
+	assert_int_equal(with_byte(fd, &h, text.len - 1, 'x'), SPOOL_DAMAGED);
+	close(fd);
+
+	/* A sum that is right does not make sense of what has none: fewer recipients, a line without end. */
+	fd = write_slot(sp, &h, LIST + 1, buf_view(&text), STR("x"));
+	assert_int_equal(with_byte(fd, &h, text.len - 1, '\n'), SPOOL_DAMAGED);
+	close(fd);
+	buf_puts(&text, "rcpt 0\t");
+	memset(buf_reserve(&text, 100000), 'y', 100000);
+	text.len += 100000;
+	fd = write_slot(sp, &h, LIST + 1, buf_view(&text), STR("x"));
+	assert_int_equal(with_byte(fd, &h, text.len - 1, 'y'), SPOOL_DAMAGED);
+	close(fd);
+	spool_close(&sp);
+	buf_free(&text);
+	buf_free(&why);
+	arena_free(&a);
 }
 
 static void
@@ -363,6 +508,7 @@ main(void)
 	    cmocka_unit_test(test_reason),
 	    cmocka_unit_test(test_envelope),
 	    cmocka_unit_test_teardown(test_spool, remove_dir),
+	    cmocka_unit_test_teardown(test_long_list, remove_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
