@@ -16,12 +16,11 @@
 #include "lib/ipc/channel.h"
 #include "lib/mail/dsn.h"
 #include "qmgr/dead.h"
-#include "qmgr/recipients.h"
+#include "qmgr/handover.h"
 
 #define CONNECT_MS 10000
 #define IDLE_MS 10000 /* a channel is kept this long without work */
-#define CHUNK 65536
-#define TURN_MS 5000 /* a destination that others wait for gives its channel away after this */
+#define TURN_MS 5000  /* a destination that others wait for gives its channel away after this */
 /*
  * The same where a channel is cheap: the SMTP client keeps the connection for whoever comes next. This is what
  * small mail waits for while a list has all channels.
@@ -255,94 +254,6 @@ reader_fiber(void *arg)
 	fiber_wake_all(&a->work);
 }
 
-/* --- Sending --------------------------------------------------------------------------------------------- */
-
-static bool
-send_content(struct agent *a, struct message *msg)
-{
-	struct str content = message_content(msg);
-	uint64_t done = 0;
-	bool ok = true;
-	char *chunk;
-
-	if (msg->has_content)
-		return ipc_send_content(a->channel, content) == IPC_OK;
-	chunk = mem_alloc(CHUNK);
-	while (ok && done < msg->m.header.content) {
-		ssize_t n = message_read(msg, done, chunk, CHUNK);
-
-		ok = n > 0 && ipc_send_content(a->channel, str_n(chunk, (size_t)n)) == IPC_OK;
-		if (n <= 0)
-			log_error("%s: read content: %s", msg->m.header.id,
-			    n == 0 ? "the slot ends early" : strerror(errno));
-		else
-			done += (uint64_t)n;
-	}
-	free(chunk);
-	return ok;
-}
-
-static void
-fill_rcpts(struct delivery *d, struct msg_deliver_rcpt *rcpts)
-{
-	for (size_t i = 0; i < d->count; i++) {
-		const struct slot_rcpt *r = recipients_get(d->message, d->rcpts[i]);
-
-		rcpts[i] = (struct msg_deliver_rcpt){
-		    .index = d->rcpts[i],
-		    .address = r->address,
-		    .orig = r->orig,
-		    .orcpt = r->orcpt,
-		    .notify = r->notify,
-		};
-	}
-}
-
-/* Sends D, which moves to the list of those under way. False: the channel is no good any more. */
-static bool
-send_delivery(struct agent *a, struct delivery *d)
-{
-	struct message *msg = d->message;
-	const struct slot_envelope *e = &msg->m.envelope;
-	struct msg_deliver_rcpt *rcpts = mem_array(d->count, sizeof(*rcpts));
-	struct msg_deliver deliver = {
-	    .id = str_c(msg->m.header.id),
-	    .attempt = d->attempt,
-	    .nexthop = str_c(a->dest->nexthop),
-	    .sender = e->sender,
-	    .size = msg->m.header.content,
-	    .arrival_us = msg->m.header.arrival_us,
-	    .smtputf8 = e->smtputf8,
-	    .body_8bit = e->body_8bit,
-	    .probe = e->verify_only,
-	    .ret = e->ret,
-	    .envid = e->envid,
-	    .attrs = {e->attrs, e->n_attrs},
-	    .rcpts = {rcpts, d->count},
-	};
-	struct buf sender = {0};
-	bool ok;
-
-	if (message_verp(msg).len > 0 && d->count == 1) {
-		message_sender(msg, recipients_get(msg, d->rcpts[0]), &sender);
-		deliver.sender = buf_view(&sender);
-	}
-	_Static_assert(
-	    sizeof(struct slot_attr) == sizeof(struct msg_attr), "one is sent as the other");
-	fill_rcpts(d, rcpts);
-	message_ref(msg);
-	d->sent_us = clock_wall_us();
-	a->sent_ms = fiber_now();
-	list_append(&a->sent, &d->link);
-	a->dest->under_way++;
-	ok = ipc_send(a->channel, &msg_deliver, &deliver) == IPC_OK && send_content(a, msg) &&
-	    ipc_flush(a->channel) == IPC_OK;
-	free(rcpts);
-	buf_free(&sender);
-	message_unref(msg);
-	return ok;
-}
-
 /* --- The channel's life --------------------------------------------------------------------------------------- */
 
 static void
@@ -502,6 +413,17 @@ wait_for_work(struct agent *a)
 	    !list_empty(&a->sent);
 }
 
+/* D moves to the list of those under way. False: the channel is no good any more. */
+static bool
+send_delivery(struct agent *a, struct delivery *d)
+{
+	d->sent_us = clock_wall_us();
+	a->sent_ms = fiber_now();
+	list_append(&a->sent, &d->link);
+	a->dest->under_way++;
+	return handover(a->channel, d);
+}
+
 /* Works until the channel ends, is not needed, or is to be given back. */
 static void
 use_channel(struct agent *a)
@@ -610,18 +532,35 @@ agent_new(struct destination *dest)
 	fiber_spawn("agent", agent_fiber, a);
 }
 
-/* Gives channels to those who wait: first to those who have none, each in its turn. */
+/*
+ * Who is to get the next channel: who has none; else who could use another one, but not, while half of the
+ * channels are taken, a destination that has not been reached yet: many that answer nothing would have all
+ * of them.
+ */
+static struct destination *
+next_in_line(const struct transport *t)
+{
+	struct list_link *l = list_first(&t->starved);
+	bool busy = (t->channels - t->stuck) * 2 >= t->channel_limit;
+
+	if (l)
+		return LIST_ITEM(l, struct destination, link);
+	for (l = list_first(&t->hungry); l; l = list_next(&t->hungry, l)) {
+		struct destination *dest = LIST_ITEM(l, struct destination, link);
+
+		if (!busy || dest->feedback.proven)
+			return dest;
+	}
+	return NULL;
+}
+
+/* Gives channels to those who wait, each in its turn. */
 static void
 grant(struct transport *t)
 {
-	while (has_room(t)) {
-		struct list *from = list_empty(&t->starved) ? &t->hungry : &t->starved;
-		struct list_link *l = list_first(from);
-		struct destination *dest;
+	struct destination *dest;
 
-		if (!l)
-			return;
-		dest = LIST_ITEM(l, struct destination, link);
+	while (has_room(t) && (dest = next_in_line(t))) {
 		destination_queue(dest, NULL);
 		if (dest->channels.count >= channels_wanted(dest))
 			continue;

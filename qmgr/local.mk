@@ -8,6 +8,7 @@ libqmgr_la_SOURCES = \
 	qmgr/due.c qmgr/due.h \
 	qmgr/feedback.c qmgr/feedback.h \
 	qmgr/flush.c qmgr/flush.h \
+	qmgr/handover.c qmgr/handover.h \
 	qmgr/message.c qmgr/message.h qmgr/round.c \
 	qmgr/notice.c qmgr/notice.h \
 	qmgr/receive.c qmgr/receive.h \

@@ -32,6 +32,7 @@
 /* All messages on their way in together: with more in memory pieces are written that early. */
 #define GATHERED_MAX (16u << 20)
 #define STREAM_EARLY_AT 16384
+#define LIST_AT 1000     /* more recipients are kept as text, and read back from the slot */
 #define RCPTS_MAX 500000 /* of one message, whatever the receiver's own limit is */
 #define RECEIVE_TIMEOUT_MS (3600 * 1000)
 /* Bytes of addresses of one message: what sendmail may send (DROP_ENVELOPE_MAX), each address twice. */
@@ -44,7 +45,8 @@ struct receipt {
 	struct arena *arena;
 	struct arena *scratch; /* for one frame */
 	struct spool_message m;
-	size_t rcpts_cap;
+	size_t n_rcpts, rcpts_cap;
+	struct buf list;  /* the recipients of a long list, as they stand in the slot; else empty */
 	size_t addresses; /* bytes of text */
 	struct buf
 	    data; /* the slot from offset .written on; from 0 on when nothing is written yet */
@@ -128,14 +130,47 @@ take_envelope(struct receipt *r, const struct msg_submit_envelope *m)
 	r->m.mark.state = m->hold ? SLOT_HOLD : SLOT_INCOMING;
 }
 
+/* From here on recipients are kept as the text they become. */
+static void
+begin_list(struct receipt *r)
+{
+	struct slot_envelope *e = &r->m.envelope;
+
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		slot_put_rcpt(&e->rcpts[i], &r->list);
+	e->n_rcpts = 0;
+}
+
+static void
+add_rcpt(struct receipt *r, const struct slot_rcpt *rcpt)
+{
+	struct slot_envelope *e = &r->m.envelope;
+
+	if (++r->n_rcpts > LIST_AT) {
+		if (r->list.len == 0)
+			begin_list(r);
+		slot_put_rcpt(rcpt, &r->list);
+		return;
+	}
+	if (e->n_rcpts == r->rcpts_cap) {
+		size_t cap = r->rcpts_cap * 2 + 8;
+		struct slot_rcpt *grown = arena_array(r->arena, cap, sizeof(*grown));
+
+		if (e->n_rcpts > 0)
+			memcpy(grown, e->rcpts, e->n_rcpts * sizeof(*grown));
+		e->rcpts = grown;
+		r->rcpts_cap = cap;
+	}
+	e->rcpts[e->n_rcpts++] = *rcpt;
+}
+
 static void
 take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 {
-	struct slot_envelope *e = &r->m.envelope;
 	const struct msg_rcpt *in = m->rcpts.items;
 
 	if (!r->has_envelope || r->laid_out || m->rcpts.count == 0 ||
-	    e->n_rcpts + m->rcpts.count > RCPTS_MAX) {
+	    r->n_rcpts + m->rcpts.count > RCPTS_MAX) {
 		refuse(r, 451, "4.3.0", "Error: too many recipients, or out of order");
 		return;
 	}
@@ -145,22 +180,14 @@ take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 		refuse(r, 452, "4.5.3", "Error: too many recipients");
 		return;
 	}
-	if (e->n_rcpts + m->rcpts.count > r->rcpts_cap) {
-		size_t cap = r->rcpts_cap * 2 + m->rcpts.count;
-		struct slot_rcpt *grown = arena_array(r->arena, cap, sizeof(*grown));
-
-		if (e->n_rcpts > 0)
-			memcpy(grown, e->rcpts, e->n_rcpts * sizeof(*grown));
-		e->rcpts = grown;
-		r->rcpts_cap = cap;
-	}
 	for (size_t i = 0; i < m->rcpts.count; i++) {
 		if (!address_ok(r, in[i].address, 0)) {
 			refuse(r, 451, "4.3.0", "Error: recipient was not understood");
 			return;
 		}
-		e->rcpts[e->n_rcpts++] = (struct slot_rcpt){
-		    in[i].address, in[i].orig, in[i].orcpt, (unsigned)in[i].notify};
+		add_rcpt(r,
+		    &(struct slot_rcpt){
+			in[i].address, in[i].orig, in[i].orcpt, (unsigned)in[i].notify});
 	}
 }
 
@@ -168,26 +195,32 @@ take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 static void
 lay_out(struct receipt *r)
 {
+	static const struct slot_rcpt_mark todo = {.state = SLOT_RCPT_TODO};
 	struct slot_header *h = &r->m.header;
 	size_t at;
 
 	r->laid_out = true;
-	h->rcpts = (uint32_t)r->m.envelope.n_rcpts;
+	h->rcpts = (uint32_t)r->n_rcpts;
 	if (!r->has_envelope || h->rcpts == 0) {
 		refuse(r, 451, "4.3.0", "Error: message has no recipients");
 		return;
 	}
-	r->m.marks = arena_array(r->arena, h->rcpts, sizeof(*r->m.marks));
+	/* Of a long list nothing stays in memory. */
+	if (r->list.len == 0)
+		r->m.marks = arena_array(r->arena, h->rcpts, sizeof(*r->m.marks));
 	buf_reserve(&r->data, SLOT_MARKS_OFFSET + (size_t)h->rcpts * SLOT_MARK_SIZE + 8192);
 	memset(r->data.data, ' ', SLOT_MARKS_OFFSET);
 	r->data.len = SLOT_MARKS_OFFSET;
 	for (uint32_t i = 0; i < h->rcpts; i++) {
-		r->m.marks[i].state = SLOT_RCPT_TODO;
-		slot_put_rcpt_mark(h->id, i, &r->m.marks[i], buf_reserve(&r->data, SLOT_MARK_SIZE));
+		if (r->m.marks)
+			r->m.marks[i] = todo;
+		slot_put_rcpt_mark(h->id, i, &todo, buf_reserve(&r->data, SLOT_MARK_SIZE));
 		r->data.len += SLOT_MARK_SIZE;
 	}
 	at = r->data.len;
 	slot_put_envelope(&r->m.envelope, &r->data);
+	buf_str(&r->data, buf_view(&r->list));
+	buf_free(&r->list);
 	h->envelope = r->data.len - at;
 	r->content_at = r->data.len;
 	slot_sum_init(&r->sum);
@@ -408,7 +441,9 @@ take_message(struct ipc_channel *channel, struct receipt *r, bool *canceled)
 	for (;;) {
 		/* What follows a refusal is read and forgotten. */
 		arena_reset(r->scratch);
-		if (ipc_recv(channel, r->code ? r->scratch : r->arena, accept, true, &m) != IPC_OK)
+		struct arena *a = r->code || r->n_rcpts >= LIST_AT ? r->scratch : r->arena;
+
+		if (ipc_recv(channel, a, accept, true, &m) != IPC_OK)
 			return false;
 		if (r->code && m.schema != &msg_submit_commit && m.schema != &msg_submit_cancel)
 			continue;
@@ -442,7 +477,7 @@ accept_message(struct ipc_channel *channel, struct receipt *r)
 
 	slots_arrived(r->slot);
 	/* A long list is read back slice by slice. */
-	if (r->m.mark.state == SLOT_HOLD || !message_room() ||
+	if (r->m.mark.state == SLOT_HOLD || !message_room() || r->n_rcpts > LIST_AT ||
 	    r->m.header.envelope > SPOOL_WHOLE_MAX) {
 		slots_put_new(r->slot, r->m.header.content, r->m.mark.state == SLOT_HOLD);
 	} else {
@@ -521,6 +556,7 @@ receive_session(struct service_client *client, enum receive_from from)
 			slots_release(r->slot);
 		count_gathered(r, 0);
 		buf_free(&r->data);
+		buf_free(&r->list);
 		arena_free(&r->arena);
 		arena_free(&r->scratch);
 		free(r);

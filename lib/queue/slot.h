@@ -134,6 +134,8 @@ bool slot_get_reason(
 
 /* Appends the envelope text. */
 void slot_put_envelope(const struct slot_envelope *e, struct buf *out);
+/* Appends the line of one more recipient. */
+void slot_put_rcpt(const struct slot_rcpt *r, struct buf *out);
 /* False with WHY set when TEXT is not an envelope with exactly RCPTS recipients. Views live in A. */
 bool slot_get_envelope(
     struct str text, uint32_t rcpts, struct arena *a, struct slot_envelope *e, struct buf *why);

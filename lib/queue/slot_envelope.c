@@ -63,17 +63,20 @@ slot_put_envelope(const struct slot_envelope *e, struct buf *out)
 		put_escaped(out, e->attrs[i].value);
 		buf_putc(out, '\n');
 	}
-	for (size_t i = 0; i < e->n_rcpts; i++) {
-		const struct slot_rcpt *r = &e->rcpts[i];
+	for (size_t i = 0; i < e->n_rcpts; i++)
+		slot_put_rcpt(&e->rcpts[i], out);
+}
 
-		buf_printf(out, "rcpt %u\t", r->notify);
-		put_escaped(out, r->address);
-		buf_putc(out, '\t');
-		put_escaped(out, r->orig);
-		buf_putc(out, '\t');
-		put_escaped(out, r->orcpt);
-		buf_putc(out, '\n');
-	}
+void
+slot_put_rcpt(const struct slot_rcpt *r, struct buf *out)
+{
+	buf_printf(out, "rcpt %u\t", r->notify);
+	put_escaped(out, r->address);
+	buf_putc(out, '\t');
+	put_escaped(out, r->orig);
+	buf_putc(out, '\t');
+	put_escaped(out, r->orcpt);
+	buf_putc(out, '\n');
 }
 
 /* Unescapes into A; text without an escape is shared with the input. */

@@ -1,0 +1,96 @@
+/*
+ * handover - a delivery goes to its agent: see handover.h
+ */
+#include "qmgr/handover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/ipc/messages.h"
+#include "qmgr/recipients.h"
+
+#define CHUNK 65536
+
+static bool
+send_content(struct ipc_channel *channel, struct message *msg)
+{
+	struct str content = message_content(msg);
+	uint64_t done = 0;
+	bool ok = true;
+	char *chunk;
+
+	if (msg->has_content)
+		return ipc_send_content(channel, content) == IPC_OK;
+	chunk = mem_alloc(CHUNK);
+	while (ok && done < msg->m.header.content) {
+		ssize_t n = message_read(msg, done, chunk, CHUNK);
+
+		ok = n > 0 && ipc_send_content(channel, str_n(chunk, (size_t)n)) == IPC_OK;
+		if (n <= 0)
+			log_error("%s: read content: %s", msg->m.header.id,
+			    n == 0 ? "the slot ends early" : strerror(errno));
+		else
+			done += (uint64_t)n;
+	}
+	free(chunk);
+	return ok;
+}
+
+static void
+fill_rcpts(const struct delivery *d, struct msg_deliver_rcpt *rcpts)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct slot_rcpt *r = recipients_get(d->message, d->rcpts[i]);
+
+		rcpts[i] = (struct msg_deliver_rcpt){
+		    .index = d->rcpts[i],
+		    .address = r->address,
+		    .orig = r->orig,
+		    .orcpt = r->orcpt,
+		    .notify = r->notify,
+		};
+	}
+}
+
+bool
+handover(struct ipc_channel *channel, const struct delivery *d)
+{
+	struct message *msg = d->message;
+	const struct slot_envelope *e = &msg->m.envelope;
+	struct msg_deliver_rcpt *rcpts = mem_array(d->count, sizeof(*rcpts));
+	struct msg_deliver deliver = {
+	    .id = str_c(msg->m.header.id),
+	    .attempt = d->attempt,
+	    .nexthop = str_c(d->destination->nexthop),
+	    .sender = e->sender,
+	    .size = msg->m.header.content,
+	    .arrival_us = msg->m.header.arrival_us,
+	    .smtputf8 = e->smtputf8,
+	    .body_8bit = e->body_8bit,
+	    .probe = e->verify_only,
+	    .ret = e->ret,
+	    .envid = e->envid,
+	    .attrs = {e->attrs, e->n_attrs},
+	    .rcpts = {rcpts, d->count},
+	};
+	struct buf sender = {0};
+	bool ok;
+
+	if (message_verp(msg).len > 0 && d->count == 1) {
+		message_sender(msg, recipients_get(msg, d->rcpts[0]), &sender);
+		deliver.sender = buf_view(&sender);
+	}
+	_Static_assert(
+	    sizeof(struct slot_attr) == sizeof(struct msg_attr), "one is sent as the other");
+	fill_rcpts(d, rcpts);
+	message_ref(msg);
+	ok = ipc_send(channel, &msg_deliver, &deliver) == IPC_OK && send_content(channel, msg) &&
+	    ipc_flush(channel) == IPC_OK;
+	free(rcpts);
+	buf_free(&sender);
+	message_unref(msg);
+	return ok;
+}
