@@ -106,7 +106,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str packets[PACKETS_MAX];
-	struct play p = {.packets = packets, .n = 2};
+	struct play p = {.packets = packets,
+	    .n = 2,
+	    .main_cf = "smtp_send_xforward_command = yes\nsmtp_pix_workaround_delay_time = 0s\n"
+		       "smtp_always_send_ehlo = no\n"};
 	struct buf content = {0};
 	size_t sent = 0, wanted = 0;
 	unsigned choice;

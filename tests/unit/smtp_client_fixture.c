@@ -189,6 +189,8 @@ static void
 put_delivery(struct play *p, size_t i)
 {
 	const struct play_delivery *d = &p->deliveries[i];
+	static const struct msg_attr attrs[] = {{{"client_name", 11}, {"c d.example", 11}},
+	    {{"client_address", 14}, {"192.0.2.1", 9}}, {{"log_helo_name", 13}, {"h+", 2}}};
 	struct msg_deliver_rcpt rcpts[PLAY_RESULTS_MAX] = {0};
 	struct msg_deliver m = {
 	    .id = STR("4bTESTID0001"),
@@ -207,6 +209,7 @@ put_delivery(struct play *p, size_t i)
 		rcpts[n].address = str_c(d->rcpts[n]);
 	}
 	m.rcpts = (struct ipc_list){rcpts, n};
+	m.attrs = (struct ipc_list){(void *)(uintptr_t)attrs, sizeof(attrs) / sizeof(attrs[0])};
 	put(p, &msg_deliver, &m);
 	put_content(p, str_sub(d->content, 0, d->content.len - d->cut));
 	p->ends[i] = p->channel_in.len;

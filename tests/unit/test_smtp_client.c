@@ -161,6 +161,27 @@ test_cut(void **state)
 }
 
 static void
+test_xforward(void **state)
+{
+	static const struct str packets[] = {STR("220 hop\r\n"),
+	    STR("250-hop\r\n250-PIPELINING\r\n250 XFORWARD NAME ADDR PORT HELO IDENT SOURCE\r\n"),
+	    STR("250 x\r\n250 m\r\n250 r\r\n354 d\r\n"), STR("250 q\r\n")};
+	struct play p = {.main_cf = "smtp_send_xforward_command = yes\n",
+	    .packets = packets,
+	    .n_packets = COUNT(packets),
+	    .n = 1};
+
+	(void)state;
+	p.deliveries[0] = (struct play_delivery){.nexthop = HOP, .rcpts = one, .content = CONTENT};
+	play(&p);
+	assert_int_equal(p.results[0].status, DELIVERY_SENT);
+	assert_non_null(strstr(buf_cstr(&p.wire),
+	    "\r\nXFORWARD NAME=c+20d.example ADDR=192.0.2.1 PORT=[UNAVAILABLE] HELO=h+2B "
+	    "IDENT=4bTESTID0001 SOURCE=REMOTE\r\nMAIL FROM:"));
+	play_free(&p);
+}
+
+static void
 test_lmtp(void **state)
 {
 	static const struct str packets[] = {HELLO,
@@ -253,6 +274,7 @@ main(void)
 	    cmocka_unit_test(test_sessions),
 	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_xforward),
 	    cmocka_unit_test(test_lmtp),
 	    cmocka_unit_test(test_features),
 	    cmocka_unit_test(test_discard),
