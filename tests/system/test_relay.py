@@ -119,7 +119,8 @@ class Bytes(Hops):
             self.assertEqual(sorted(got), sorted(rcpts[:100]))
             self.assertEqual(relay.wait_status("bad1@hop.example").word, "bounced")
             self.assertEqual(relay.wait_status("later1@hop.example").word, "deferred")
-            self.assertEqual([q["recipients"][0]["address"] for q in relay.queue()], ["later1@hop.example"])
+            left = [r["address"] for q in relay.queue() for r in q["recipients"]]
+            self.assertEqual([a for a in left if a.endswith("@hop.example")], ["later1@hop.example"])
 
     def test_utf8(self):
         for kind in (Postfix, Exim):
@@ -301,7 +302,7 @@ class Protected(Hops):
                         status = relay.wait_status(f"{name}@hop.example")
                         self.assertEqual(status.word, word, status)
                         self.assertRegex(status.why, words or "^250 ")
-                arrived = b"".join(hop.arrived())
+                arrived = b"".join(hop.wait(b"token-", count=sum(word == "sent" for _, _, _, word, _ in TLS)))
                 for name, _, _, word, _ in TLS:
                     # What waits did not go in clear.
                     self.assertEqual(b"token-%s@" % name.encode() in arrived, word == "sent", name)
@@ -313,17 +314,26 @@ class Protected(Hops):
         with self.hop(Postfix, authority=self.authority) as hop:
             policy = (f"[127.0.0.1]:{hop.tls['good']} secure match={HOST}\n"
                       f"[127.0.0.1]:{hop.tls['other']} secure match={HOST}\n"
-                      f"[127.0.0.1]:{hop.tls['wild']} secured\n")
-            routes = {f"{k}@hop.example": route(hop.tls[k]) for k in ("good", "other", "wild", "expired")}
+                      f"[127.0.0.1]:{hop.port} encrypt\n")
+            ports = {"good": hop.tls["good"], "other": hop.tls["other"], "plain": hop.port, "expired": hop.tls["expired"]}
+            routes = {f"{k}@hop.example": route(port) for k, port in ports.items()}
             extra = f"smtp_tls_CAfile = {self.authority.ca}\nsmtp_tls_policy_maps = texthash:@etc/policy\n"
             with Relay(PREFIX, routes, extra=extra, files={"policy": policy}) as relay:
                 for rcpt in routes:
                     relay.submit(rcpt, message(b"policy"))
-                for name, word in (("good", "sent"), ("other", "deferred"), ("wild", "deferred"), ("expired", "sent")):
+                for name, word in (("good", "sent"), ("other", "deferred"), ("plain", "deferred"), ("expired", "sent")):
                     with self.subTest(name):
                         status = relay.wait_status(f"{name}@hop.example")
                         self.assertEqual(status.word, word, status)
-                self.assertEqual(len(hop.arrived()), 2)
+                self.assertEqual(len(hop.wait(b"policy", count=2)), 2)
+
+    def test_mistyped_level(self):
+        """It names itself, in main.cf and in a policy."""
+        files = {"policy": "[127.0.0.1]:25 secured\n"}
+        for extra in ("smtp_tls_policy_maps = texthash:@etc/policy\n", "smtp_tls_security_level = secured\n"):
+            with self.subTest(extra), Relay(PREFIX, {}, extra=extra, files=files, start=False) as relay:
+                done = relay.run("postkeep", "-c", relay.conf, "check", check=False)
+                self.assertRegex(done.stderr.decode() + done.stdout.decode(), "secured")
 
     def test_broken_server(self):
         """OpenSMTPD of that age offers a TLS that fails with OpenSSL 3: where TLS is a wish, the mail goes without; where
@@ -373,8 +383,8 @@ class Lmtp(Hops):
             status = relay.wait_status(f"{name}@hop.example")
             self.assertEqual(status.word, word, status)
         self.assertEqual(len(hop.wait(b"mixed", count=2)), 2)
-        self.assertEqual(sorted(r["address"] for q in relay.queue() for r in q["recipients"]),
-                         ["broken1@hop.example", "broken2@hop.example"])
+        left = [r["address"] for q in relay.queue() for r in q["recipients"]]
+        self.assertEqual(sorted(a for a in left if a.endswith("@hop.example")), ["broken1@hop.example", "broken2@hop.example"])
 
     def test_tcp(self):
         with self.hop(Dovecot) as hop, Relay(PREFIX, {"hop.example": f"lmtp:inet:127.0.0.1:{hop.port}"}) as relay:

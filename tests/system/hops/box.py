@@ -92,11 +92,19 @@ def fetch(hop):
     return root
 
 
+def download(hop, work):
+    names = sorted(set(PACKAGES[hop]) | libraries(PACKAGES[hop]))
+    run(["apt-get", "download", "-q", *names], cwd=work, timeout=120)
+
+
 def unpack(hop, root):
     with tempfile.TemporaryDirectory(prefix="hop-", dir=os.path.dirname(root)) as work:
-        names = sorted(set(PACKAGES[hop]) | libraries(PACKAGES[hop]))
         try:
-            run(["apt-get", "download", "-q", *names], cwd=work, timeout=120)
+            download(hop, work)
+        except Missing:
+            # Lists of packages may be old, or not there at all.
+            run(["apt-get", "update", "-qq"], timeout=120)
+            download(hop, work)
         except subprocess.TimeoutExpired as e:
             raise Missing("apt-get download took too long") from e
         for package in glob.glob(work + "/*.deb"):
