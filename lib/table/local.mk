@@ -10,7 +10,7 @@ libpostkeep_la_SOURCES += \
 	lib/table/table_regexp.c \
 	lib/table/table_text.c \
 	lib/table/table_unix.c
-libpostkeep_tables_la_SOURCES += lib/table/table_db.c lib/table/table_db.h
+libpostkeep_tables_la_SOURCES += lib/table/table_db.c lib/table/table_db.h lib/table/table_pcre.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_match_list tests/unit/test_table

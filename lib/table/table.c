@@ -27,6 +27,7 @@ static const struct {
     {"hash", &table_type_text},
     {"inline", &table_type_inline},
     {"lmdb", &table_type_text},
+    {"pcre", &table_type_pcre},
     {"proxy", &table_type_proxy},
     {"regexp", &table_type_regexp},
     {"static", &table_type_static},
@@ -38,7 +39,7 @@ static const struct {
 const char *const *
 table_types(void)
 {
-	static const char *const names[] = {"btree", "cdb", "dbm", "hash", "inline", "lmdb",
+	static const char *const names[] = {"btree", "cdb", "dbm", "hash", "inline", "lmdb", "pcre",
 	    "proxy", "regexp", "static", "texthash", "unix", NULL};
 
 	return names;
@@ -167,6 +168,19 @@ table_paths_free(struct table_paths *p)
 
 /* Set once, at the start of a program. */
 static const struct table_db_ops *db_ops;
+static const struct table_pattern_ops *pcre_ops;
+
+const struct table_pattern_ops *
+table_pcre_ops(void)
+{
+	return pcre_ops;
+}
+
+void
+table_pcre_ops_set(const struct table_pattern_ops *ops)
+{
+	pcre_ops = ops;
+}
 
 const struct table_db_ops *
 table_db_ops(void)

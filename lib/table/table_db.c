@@ -241,6 +241,7 @@ table_register_db(void)
 	};
 
 	table_db_ops_set(&ops);
+	table_pcre_register();
 }
 
 /* --- Writing --------------------------------------------------------------------------------- */

@@ -34,8 +34,8 @@ struct table_type {
 };
 
 extern const struct table_type table_type_static, table_type_inline, table_type_text,
-    table_type_regexp, table_type_unix, table_type_proxy, table_type_proxy_confined,
-    table_type_proxy_smtp;
+    table_type_regexp, table_type_pcre, table_type_unix, table_type_proxy,
+    table_type_proxy_confined, table_type_proxy_smtp;
 
 /* PATHS may be NULL. */
 void table_paths_add(struct table_paths *paths, const char *path);
@@ -54,6 +54,28 @@ struct table_db_ops {
 /* What table_register_db() has given; NULL if it was not called. */
 const struct table_db_ops *table_db_ops(void);
 void table_db_ops_set(const struct table_db_ops *ops);
+
+/* --- Patterns (table_regexp.c; table_pcre.c, in that library too) --- */
+
+#define TABLE_SPANS_MAX 100 /* the whole, and $1 to $99 */
+
+/* A part of a key; nothing where the pattern has left it out. */
+struct table_span {
+	size_t from, n;
+};
+struct table_pattern_ops {
+	/* LETTERS: the flags. *PARTS: how many it has in parentheses. NULL with WHY. */
+	void *(*compile)(const char *pattern, struct str letters, size_t *parts, struct buf *why);
+	/* FOUND: N SPANS are set. KEY has a NUL behind it. ERROR with WHY: it takes too much. */
+	enum table_status (*match)(const void *compiled, struct str key, size_t n,
+	    struct table_span *spans, struct buf *why);
+	void (*free)(void *compiled);
+};
+/* What table_register_db() has given; NULL if it was not called. */
+const struct table_pattern_ops *table_pcre_ops(void);
+void table_pcre_ops_set(const struct table_pattern_ops *ops);
+/* table_pcre.c: gives it. */
+void table_pcre_register(void);
 
 /* --- Files that may change (table_file.c) --- */
 

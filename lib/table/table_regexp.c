@@ -1,12 +1,13 @@
 /*
- * table_regexp - regexp: patterns in a file, as regexp_table(5) has them, or in the value: regexp:{ … }
+ * table_regexp - regexp: and pcre: patterns in a file, as regexp_table(5) has them, or in the value: regexp:{ … }
  *
  *     /pattern/flags result      !/pattern/flags result
  *     if /pattern/flags  …  endif          if !/pattern/flags  …  endif
  *
- * The patterns are the administrator's, what is matched is a stranger's. Patterns are POSIX extended
- * regular expressions of the C library. Unlike in Postfix a line that makes no sense makes the whole table
- * unusable, and mail waits: a check that is left out would let through what it is there for.
+ * The patterns are the administrator's, what is matched is a stranger's. Those of regexp: are POSIX extended regular
+ * expressions of the C library, those of pcre: are compiled by a library of their own (table_pcre.c). Unlike in Postfix
+ * a line that makes no sense makes the whole table unusable, and mail waits: a check that is left out would let through
+ * what it is there for.
  */
 #include <regex.h>
 #include <stdlib.h>
@@ -17,8 +18,8 @@
 #include "lib/table/table_private.h"
 
 #define RULES_MAX 100000
-#define DEPTH_MAX 100  /* if within if */
-#define GROUPS_MAX 100 /* $0 is none of them: $1 to $99 */
+#define DEPTH_MAX 100              /* if within if */
+#define GROUPS_MAX TABLE_SPANS_MAX /* $0 is none of them: $1 to $99 */
 
 enum rule_kind {
 	RULE_MATCH,
@@ -29,13 +30,15 @@ enum rule_kind {
 struct rule {
 	enum rule_kind kind;
 	bool negate;
-	regex_t pattern;
+	void *pattern; /* the engine's */
+	size_t parts;  /* how many it has in parentheses */
 	char *result;
 	size_t groups; /* the highest $number of the result */
 	size_t end;    /* RULE_IF: the index of its endif */
 };
 
 struct regexp_table {
+	const struct table_pattern_ops *engine;
 	char *spec;
 	struct table_file file; /* path NULL: the rules stand in the spec */
 	struct rule *rules;
@@ -48,8 +51,8 @@ static void
 drop_rules(struct regexp_table *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
-		if (t->rules[i].kind != RULE_ENDIF)
-			regfree(&t->rules[i].pattern);
+		if (t->rules[i].pattern)
+			t->engine->free(t->rules[i].pattern);
 		free(t->rules[i].result);
 	}
 	free(t->rules);
@@ -88,8 +91,8 @@ take_number(struct str *rest)
  * highest number. False: a "$" that is none of these.
  */
 static bool
-substitute(
-    struct str text, const char *key, const regmatch_t *matches, struct buf *out, size_t *highest)
+substitute(struct str text, struct str key, const struct table_span *matches, struct buf *out,
+    size_t *highest)
 {
 	while (text.len > 0) {
 		size_t dollar = str_chr(text, '$'), number;
@@ -108,49 +111,86 @@ substitute(
 			return false;
 		if (number > *highest)
 			*highest = number;
-		if (matches && matches[number].rm_so >= 0)
-			buf_append(out, key + matches[number].rm_so,
-			    (size_t)(matches[number].rm_eo - matches[number].rm_so));
+		if (matches)
+			buf_str(out, str_sub(key, matches[number].from, matches[number].n));
 	}
 	return true;
 }
 
 /* --- Compiling ------------------------------------------------------------------------------ */
 
-static bool
-take_flags(struct str *rest, int *flags, struct buf *why)
+static void *
+posix_compile(const char *pattern, struct str letters, size_t *parts, struct buf *why)
 {
-	*flags = REG_EXTENDED | REG_ICASE;
-	for (; rest->len > 0; *rest = str_from(*rest, 1)) {
-		switch (rest->data[0]) {
-		case ' ':
-		case '\t':
-			return true;
+	regex_t *compiled;
+	int flags = REG_EXTENDED | REG_ICASE, error;
+	char words[200];
+
+	for (size_t i = 0; i < letters.len; i++) {
+		switch (letters.data[i]) {
 		case 'i':
-			*flags ^= REG_ICASE;
+			flags ^= REG_ICASE;
 			break;
 		case 'm':
-			*flags ^= REG_NEWLINE;
+			flags ^= REG_NEWLINE;
 			break;
 		case 'x':
-			*flags ^= REG_EXTENDED;
+			flags ^= REG_EXTENDED;
 			break;
 		default:
-			buf_printf(why, "unknown flag \"%.1s\" behind the pattern", rest->data);
-			return false;
+			buf_printf(why, "unknown flag \"%c\" behind the pattern", letters.data[i]);
+			return NULL;
 		}
 	}
-	return true;
+	compiled = MEM_NEW(regex_t);
+	error = regcomp(compiled, pattern, flags);
+	if (error == 0) {
+		*parts = compiled->re_nsub;
+		return compiled;
+	}
+	regerror(error, compiled, words, sizeof(words));
+	buf_printf(why, "pattern \"%s\": %s", pattern, words);
+	free(compiled);
+	return NULL;
 }
+
+static enum table_status
+posix_match(
+    const void *compiled, struct str key, size_t n, struct table_span *spans, struct buf *why)
+{
+	regmatch_t parts[TABLE_SPANS_MAX];
+
+	(void)why;
+	/* KEY ends in a NUL and has none before: run_rules() sees to that. */
+	if (regexec(compiled, key.data, n, n > 0 ? parts : NULL, 0) != 0)
+		return TABLE_NOT_FOUND;
+	for (size_t i = 0; i < n; i++) {
+		bool set = parts[i].rm_so >= 0;
+
+		spans[i].from = set ? (size_t)parts[i].rm_so : 0;
+		spans[i].n = set ? (size_t)(parts[i].rm_eo - parts[i].rm_so) : 0;
+	}
+	return TABLE_FOUND;
+}
+
+static void
+posix_free(void *compiled)
+{
+	regfree(compiled);
+	free(compiled);
+}
+
+static const struct table_pattern_ops posix_ops = {
+    .compile = posix_compile, .match = posix_match, .free = posix_free};
 
 /* Takes "!/pattern/flags" off *REST and compiles it. */
 static bool
-take_pattern(struct str *rest, struct rule *r, struct buf *why)
+take_pattern(const struct regexp_table *t, struct str *rest, struct rule *r, struct buf *why)
 {
-	struct str text;
-	char *pattern, delimiter, words[200];
-	size_t end = 0;
-	int flags, error;
+	struct str text, flags;
+	size_t end = 0, blank = 0;
+	char *pattern;
+	char delimiter;
 
 	*rest = str_trim(*rest);
 	for (; rest->len > 0 && rest->data[0] == '!'; *rest = str_trim(str_from(*rest, 1)))
@@ -170,16 +210,14 @@ take_pattern(struct str *rest, struct rule *r, struct buf *why)
 		return false;
 	}
 	*rest = str_from(text, end + 1);
-	if (!take_flags(rest, &flags, why))
-		return false;
+	while (blank < rest->len && rest->data[blank] != ' ' && rest->data[blank] != '\t')
+		blank++;
+	flags = str_sub(*rest, 0, blank);
+	*rest = str_from(*rest, blank);
 	pattern = str_dup(str_sub(text, 0, end));
-	error = regcomp(&r->pattern, pattern, flags);
-	if (error != 0) {
-		regerror(error, &r->pattern, words, sizeof(words));
-		buf_printf(why, "pattern \"%s\": %s", pattern, words);
-	}
+	r->pattern = t->engine->compile(pattern, flags, &r->parts, why);
 	free(pattern);
-	return error == 0;
+	return r->pattern != NULL;
 }
 
 static struct rule *
@@ -202,15 +240,15 @@ take_result(struct str rest, struct rule *r, struct buf *why)
 	bool ok;
 
 	r->result = str_dup(str_trim(rest));
-	ok = substitute(str_c(r->result), NULL, NULL, &unused, &r->groups);
+	ok = substitute(str_c(r->result), STR_EMPTY, NULL, &unused, &r->groups);
 	buf_free(&unused);
 	if (!ok)
 		buf_puts(why, "\"$\" in a result is written as $$, or has a number behind it");
 	else if (r->negate && r->groups > 0)
 		buf_puts(why, "what does not match has no parts to put into the result");
-	else if (r->groups > r->pattern.re_nsub)
+	else if (r->groups > r->parts)
 		buf_printf(why, "the result has $%zu, the pattern %zu parts in parentheses",
-		    r->groups, r->pattern.re_nsub);
+		    r->groups, r->parts);
 	else
 		return true;
 	return false;
@@ -241,7 +279,7 @@ parse_if(struct parser *p, struct str rest, struct buf *why)
 		return false;
 	}
 	r = new_rule(p->table, RULE_IF);
-	if (!take_pattern(&rest, r, why)) {
+	if (!take_pattern(p->table, &rest, r, why)) {
 		p->table->n--;
 		return false;
 	}
@@ -269,7 +307,7 @@ parse_rule(struct parser *p, struct str line, struct buf *why)
 	}
 	if (is_word(line, STR("if")))
 		return parse_if(p, str_from(line, 2), why);
-	if (!take_pattern(&line, new_rule(t, RULE_MATCH), why)) {
+	if (!take_pattern(t, &line, new_rule(t, RULE_MATCH), why)) {
 		t->n--;
 		return false;
 	}
@@ -325,18 +363,23 @@ parse_value(struct regexp_table *t, struct str list, struct buf *why)
 
 /* --- Looking up ----------------------------------------------------------------------------- */
 
-static bool
-matches(const struct rule *r, const char *key, regmatch_t *parts)
+/* FOUND: the rule is for KEY. */
+static enum table_status
+matches(const struct regexp_table *t, const struct rule *r, struct str key,
+    struct table_span *parts, struct buf *why)
 {
 	size_t n = r->groups > 0 ? r->groups + 1 : 0;
+	enum table_status status = t->engine->match(r->pattern, key, n, parts, why);
 
-	return (regexec(&r->pattern, key, n, n > 0 ? parts : NULL, 0) == 0) != r->negate;
+	if (status == TABLE_ERROR || !r->negate)
+		return status;
+	return status == TABLE_FOUND ? TABLE_NOT_FOUND : TABLE_FOUND;
 }
 
 static enum table_status
-run_rules(const struct regexp_table *t, const char *key, struct buf *value)
+run_rules(const struct regexp_table *t, struct str key, struct buf *value, struct buf *why)
 {
-	regmatch_t parts[GROUPS_MAX];
+	struct table_span parts[TABLE_SPANS_MAX];
 	size_t unused = 0;
 
 	for (size_t i = 0; i < t->n; i++) {
@@ -344,12 +387,16 @@ run_rules(const struct regexp_table *t, const char *key, struct buf *value)
 
 		if (r->kind == RULE_ENDIF)
 			continue;
-		if (!matches(r, key, parts)) {
+		switch (matches(t, r, key, parts, why)) {
+		case TABLE_ERROR:
+			return TABLE_ERROR;
+		case TABLE_NOT_FOUND:
 			if (r->kind == RULE_IF)
 				i = r->end;
-			continue;
-		}
-		if (r->kind == RULE_MATCH) {
+			break;
+		case TABLE_FOUND:
+			if (r->kind == RULE_IF)
+				break;
 			substitute(str_c(r->result), key, parts, value, &unused);
 			return TABLE_FOUND;
 		}
@@ -387,7 +434,7 @@ static enum table_status
 regexp_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 {
 	struct regexp_table *t = state;
-	struct buf text = {0};
+	struct buf text = {0}, cause = {0};
 	enum table_status status;
 
 	if (!refresh(t, why))
@@ -395,8 +442,12 @@ regexp_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 	/* The C library's patterns end at a NUL: what stands behind one must not escape them. */
 	for (size_t i = 0; i < key.len; i++)
 		buf_putc(&text, key.data[i] ? key.data[i] : ' ');
-	status = run_rules(t, buf_cstr(&text), value);
+	buf_cstr(&text);
+	status = run_rules(t, buf_view(&text), value, &cause);
+	if (status == TABLE_ERROR)
+		buf_printf(why, "table %s: %s", t->spec, buf_cstr(&cause));
 	buf_free(&text);
+	buf_free(&cause);
 	return status;
 }
 
@@ -413,22 +464,39 @@ regexp_close(void *state)
 }
 
 static void *
-regexp_open(struct str spec, struct str name, const char *param, struct buf *why)
+open_with(const struct table_pattern_ops *engine, struct str spec, struct str name, struct buf *why)
 {
 	struct regexp_table *t = MEM_NEW(struct regexp_table);
 
-	(void)param;
+	t->engine = engine;
 	t->spec = str_dup(spec);
 	if (name.data[0] != '{') {
 		t->file.path = str_dup(name);
 		return t;
 	}
-	if (name.len < 2 || name.data[name.len - 1] != '}') {
-		buf_printf(why, "%s: regexp:{ { /pattern/ result } … } is needed", t->spec);
-	} else if (parse_value(t, str_sub(name, 1, name.len - 2), why)) {
+	if (name.len < 2 || name.data[name.len - 1] != '}')
+		buf_printf(why, "%s: { { /pattern/ result } … } is needed", t->spec);
+	else if (parse_value(t, str_sub(name, 1, name.len - 2), why))
 		return t;
-	}
 	regexp_close(t);
+	return NULL;
+}
+
+static void *
+regexp_open(struct str spec, struct str name, const char *param, struct buf *why)
+{
+	(void)param;
+	return open_with(&posix_ops, spec, name, why);
+}
+
+static void *
+pcre_open(struct str spec, struct str name, const char *param, struct buf *why)
+{
+	(void)param;
+	if (table_pcre_ops())
+		return open_with(table_pcre_ops(), spec, name, why);
+	buf_printf(why, "%.*s: this program reads no pcre: tables; use proxy:%.*s", STR_ARG(spec),
+	    STR_ARG(spec));
 	return NULL;
 }
 
@@ -447,6 +515,13 @@ regexp_preload(void *state, struct table_paths *paths)
 
 const struct table_type table_type_regexp = {.name = "regexp",
     .open = regexp_open,
+    .lookup = regexp_lookup,
+    .close = regexp_close,
+    .preload = regexp_preload,
+    .pattern = true};
+
+const struct table_type table_type_pcre = {.name = "pcre",
+    .open = pcre_open,
     .lookup = regexp_lookup,
     .close = regexp_close,
     .preload = regexp_preload,

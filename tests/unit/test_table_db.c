@@ -1,5 +1,6 @@
 /*
- * test_table_db - hash: and btree: as databases: where there is no text, and no longer than that
+ * test_table_db - what libpostkeep-tables has: hash: and btree: as databases, where there is no text and no longer
+ * than that; pcre:
  */
 #include "config.h"
 
@@ -280,6 +281,80 @@ test_each(void **state)
 	teardown(&r);
 }
 
+/* --- pcre: ----------------------------------------------------------------------------------- */
+
+static const char patterns[] = "# as in pcre_table(5)\n"
+			       "/^(?<!x)one(\\d+)$/ $1\n"
+			       "/^case$/i C\n"
+			       "/^a.b$/ dot\n"
+			       "/^a.b$/s never\n"
+			       "/two words/x extended\n"
+			       "/^(a+)(b)?(c)@/  $1-$2-$3-${1}x-$(3)y-$$1\n"
+			       "!/@/ no address\n"
+			       "if /^user/\n"
+			       "/greedy(x+)/U $1\n"
+			       "endif\n"
+			       "/here@/A anchored\n"
+			       "/^((a+)+)+!$/ slow\n";
+
+static const char *const matched[][2] = {{"one17", "17"}, {"ONE1", "1"}, {"case", "C"},
+    {"a\nb", "dot"}, {"twowords", "extended"}, {"aac@", "aa--c-aax-cy-$1"},
+    {"abc@", "a-b-c-ax-cy-$1"}, {"CASE", "no address"}, {"user-greedyxxx@", "x"},
+    {"greedyxxx@", "-"}, {"here@", "anchored"}, {"not here@", "-"},
+    {"@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "-"}};
+
+static void
+test_pcre(void **state)
+{
+	char *dir = fixture_dir();
+	struct buf spec = {0}, why = {0};
+	struct table *t;
+
+	(void)state;
+	table_register_db();
+	fixture_write(dir, "patterns", patterns, strlen(patterns));
+	buf_printf(&spec, "pcre:%s/patterns", dir);
+	t = table_open(buf_view(&spec), &why);
+	assert_non_null(t);
+	assert_true(table_is_pattern(t));
+	for (size_t i = 0; i < COUNT(matched); i++)
+		expect(t, matched[i][0], matched[i][1]);
+	table_close(&t);
+	t = table_open_preloaded(buf_view(&spec), "smtp_header_checks", NULL, &why);
+	fixture_write(dir, "patterns", "", 0);
+	expect(t, "one17", "17");
+	table_close(&t);
+	buf_free(&spec);
+	fixture_remove(dir);
+}
+
+/* A pattern that takes too long is no answer: a stranger could have seen to it. */
+static void
+test_pcre_limits(void **state)
+{
+	static const char *const bad[][2] = {{"/(/ x", "missing closing parenthesis"},
+	    {"/a/q x", "unknown flag \"q\""}, {"/\\y/X x", "unrecognized character follows"},
+	    {"/a/ $1", "the pattern 0 parts"}};
+	struct buf why = {0}, spec = {0};
+	struct table *t = table_open(STR("pcre:{{/^(a+)+$/ slow}}"), &why);
+
+	(void)state;
+	expect(t, "aaaa", "slow");
+	expect(t, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
+	    "!a pattern takes too much");
+	table_close(&t);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		buf_reset(&spec);
+		buf_reset(&why);
+		buf_printf(&spec, "pcre:{{%s}}", bad[i][0]);
+		assert_null(table_open(buf_view(&spec), &why));
+		if (!strstr(buf_cstr(&why), bad[i][1]))
+			fail_msg("%s: %s", bad[i][0], buf_cstr(&why));
+	}
+	buf_free(&spec);
+	buf_free(&why);
+}
+
 int
 main(void)
 {
@@ -290,6 +365,8 @@ main(void)
 	    cmocka_unit_test(test_preloaded),
 	    cmocka_unit_test(test_bad_files),
 	    cmocka_unit_test(test_each),
+	    cmocka_unit_test(test_pcre),
+	    cmocka_unit_test(test_pcre_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
