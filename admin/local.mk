@@ -55,7 +55,7 @@ admin_postkeep_SOURCES = \
 	admin/postkeep_start.c \
 	admin/postkeep_tables.c \
 	admin/postkeep_tls.c
-admin_postkeep_LDADD = libpostkeep-net.la libpostkeep.la
+admin_postkeep_LDADD = libpostkeep-net.la libpostkeep-tables.la libpostkeep.la
 admin_postkeep_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 # postkeep probe

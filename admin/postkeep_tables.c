@@ -13,6 +13,7 @@
 #include "lib/base/io.h"
 #include "lib/conf/params.h"
 #include "lib/table/table.h"
+#include "lib/table/table_db.h"
 
 /* A parameter, where it is set, and one table of it. */
 struct named {
@@ -89,9 +90,9 @@ check_patterns(const struct named *t)
 	struct buf spec = {0}, value = {0}, why = {0};
 	struct table *table;
 
-	if (!str_eq(t->type, STR("regexp")))
+	if (!str_eq(t->type, STR("regexp")) && !str_eq(t->type, STR("pcre")))
 		return;
-	buf_printf(&spec, "regexp:%s", t->path);
+	buf_printf(&spec, "%.*s:%s", STR_ARG(t->type), t->path);
 	table = table_open(buf_view(&spec), &why);
 	if (!table || table_lookup(table, STR("x"), &value, &why) == TABLE_ERROR)
 		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
@@ -180,6 +181,7 @@ void
 postkeep_check_tables(
     const struct conf *c, const char *file, size_t line, struct conf_problems *problems)
 {
+	table_register_db();
 	for (enum param p = 0; p < PARAM_COUNT; p++) {
 		struct named t = {.problems = problems};
 

@@ -1,7 +1,7 @@
 /*
- * table_db - hash: and btree: tables as databases of Berkeley DB, NAME.db
+ * table_db - hash: and btree: tables as databases of Berkeley DB, NAME.db; and pcre:
  *
- * A library of its own, libpostkeep-tables, so that only programs that need it load Berkeley DB. The files are
+ * A library of its own, libpostkeep-tables, so that only programs that need it load Berkeley DB and PCRE2. The files are
  * those of Postfix: keys and values with a NUL at their end, as its postmap writes them on Linux, or without.
  */
 #ifndef POSTKEEP_TABLE_TABLE_DB_H
@@ -15,7 +15,7 @@
 #include "lib/table/table.h"
 
 /*
- * From now on hash: and btree: tables without a text that can be read are read from NAME.db. Once, at the start of a
+ * From now on hash: and btree: tables without a text that can be read are read from NAME.db, and there is pcre:. Once, at the start of a
  * program. A handle is used by one thread at a time: so look-ups in one table are to take turns.
  */
 void table_register_db(void);

@@ -269,6 +269,8 @@ class Check(MasterTest):
             f.write("/a/ b\n# more\n/(/ c\n")
         self.suite.main(f"transport_maps = regexp:{patterns}\n")
         self.check(1, r'line 11: transport_maps: .*patterns, line 3: pattern "\(": .*mend the line')
+        self.suite.main(f"transport_maps = pcre:{patterns}\n")
+        self.check(1, r'line 11: transport_maps: .*patterns, line 3: pattern "\(": missing closing .*mend the line')
         with open(patterns, "w") as f:
             f.write("key value\nkey:\nother\n")
         self.suite.main(f"transport_maps = hash:{patterns}\n")

@@ -207,6 +207,19 @@ class Postmap(unittest.TestCase):
 class Databases(unittest.TestCase):
     """qmgr and proxymap read a database when that is all there is."""
 
+    def test_patterns(self):
+        with Suite(PREFIX, extra="transport_maps = pcre:{{/^.*@(relayed)\\.example$$/ retry:4.3.0 by $$1}}\n"
+                   "relay_domains = relayed.example\n"
+                   "relay_recipient_maps = pcre:$config_directory/relayed\n", start=False) as suite:
+            suite.write_conf("relayed", "/^alice(?!x)/ ok\n")
+            suite.start()
+            with suite.smtp() as smtp:
+                smtp.sendmail("a@example.net", ["alice@relayed.example"], b"Subject: x\r\n\r\nx\r\n")
+                smtp.ehlo()
+                smtp.mail("a@example.net")
+                self.assertEqual(smtp.rcpt("alicex@relayed.example")[0], 550)
+            suite.wait_log(r"to=<alice@relayed.example>.*4\.3\.0.*by relayed")
+
     def test_suite(self):
         with Suite(PREFIX, extra="transport_maps = hash:$config_directory/transport\n"
                    "relay_domains = relayed.example\n"
