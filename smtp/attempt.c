@@ -79,7 +79,7 @@ use_old(struct delivery *d, struct str key)
 {
 	struct connection *c;
 
-	while ((c = cache_take(d->client->cache, key)))
+	while (!fiber_canceled() && (c = cache_take(d->client->cache, key)))
 		if (use(d, &c))
 			return;
 }
@@ -96,7 +96,7 @@ limit_reached(const struct delivery *d)
 static bool
 may_go_on(struct delivery *d)
 {
-	return d->open > 0 && content_rewind(&d->content);
+	return d->open > 0 && !fiber_canceled() && content_rewind(&d->content);
 }
 
 static void

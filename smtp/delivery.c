@@ -2,10 +2,11 @@
  * delivery - recipients and their results: see delivery.h
  */
 #include "smtp/delivery.h"
-#include "smtp/client.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/fiber/fiber.h"
+#include "smtp/client.h"
 
 void
 delivery_begin(struct delivery *d, struct client *client, struct ipc_channel *channel,
@@ -85,7 +86,8 @@ send_result(const struct delivery *d, const struct target *t, struct ipc_channel
 	    .remote_mta = t->failure.remote_mta,
 	    .connect_us = d->talked_us - d->begun_us,
 	    .transmit_us = now - d->talked_us,
-	    .unreachable = t->status == DELIVERY_DEFERRED && t->failure.unreachable && !d->reached,
+	    .unreachable = t->status == DELIVERY_DEFERRED && t->failure.unreachable &&
+		!d->reached && !fiber_canceled(), /* this process ends, no more */
 	    .dsn_passed = t->dsn_passed,
 	    .conn_use = t->conn_use,
 	};

@@ -491,6 +491,20 @@ class Ending(unittest.TestCase):
             client.order(channel, f"[127.0.0.1]:{hop.port}", ["a@hop.example"])
             self.assertEqual(client.daemons.wait_end("smtp"), 0)
             self.assertEqual(hop.accepted, [])
+            channel.close()
+
+    def test_the_end_is_not_the_destinations_fault(self):
+        with Client() as client:
+            pid = client.daemons.pid("smtp")
+
+            def end(s, stage, reply):
+                os.kill(pid, signal.SIGTERM)
+                s.pause(60)
+            hop = Hop(at("connect", end))
+            self.addCleanup(hop.stop)
+            r = client.one(hop)
+            self.assertEqual((r["status"], r["unreachable"]), (DEFERRED, False), r)
+            self.assertEqual(client.daemons.wait_end("smtp"), 0)
 
     def test_a_changed_file(self):
         with Client() as client:
