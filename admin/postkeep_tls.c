@@ -65,13 +65,12 @@ look_at_sts(const struct conf *conf, const struct plan *plan, struct conf_proble
 		return;
 	conf_is_set(conf, P_smtp_tls_mta_sts, &file, &line);
 	if (!plan_provides(plan, "private/mtasts"))
-		conf_problem(problems, CONF_ERROR, file, line,
-		    "smtp_tls_mta_sts: mail for other domains would wait, as no line of master.cf "
-		    "is "
-		    "for mtasts: add \"mtasts unix - - y - 1 mtasts\"");
+		conf_problem(problems, CONF_WAITS, file, line,
+		    "smtp_tls_mta_sts: mail for other domains would wait, as no line of "
+		    "master.cf is for mtasts: add \"mtasts unix - - y - 1 mtasts\"");
 	if (*store && access(store, R_OK) < 0) {
 		conf_is_set(conf, P_mta_sts_CAfile, &file, &line);
-		conf_problem(problems, CONF_ERROR, file, line, "mta_sts_CAfile: cannot read %s: %s",
+		conf_problem(problems, CONF_WAITS, file, line, "mta_sts_CAfile: cannot read %s: %s",
 		    store, strerror(errno));
 	}
 }

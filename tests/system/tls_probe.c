@@ -288,7 +288,7 @@ check(const struct conf *conf)
 		tls_client_free(&probe.client);
 	}
 	for (size_t i = 0; i < problems.count; i++)
-		printf("%s %s\n", problems.list[i].severity == CONF_ERROR ? "error" : "warning",
+		printf("%s %s\n", problems.list[i].severity == CONF_WARNING ? "warning" : "error",
 		    problems.list[i].text);
 	conf_problems_free(&problems);
 }

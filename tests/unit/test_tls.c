@@ -383,7 +383,8 @@ test_faults(void **state)
 			fail_msg("%s: %s", cases[i][0], tls_client_fault(faulty));
 		tls_client_free(&faulty);
 		faulty = tls_client_check(c, TLS_CLIENT_SMTP, &problems);
-		assert_int_equal(problems.errors, 1);
+		assert_int_equal(problems.count, 1);
+		assert_int_equal(problems.list[0].severity, CONF_WAITS);
 		assert_int_equal(problems.list[0].line, 2);
 		assert_int_equal(
 		    strncmp(problems.list[0].text, cases[i][1], strlen(cases[i][1])), 0);
