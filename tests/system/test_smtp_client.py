@@ -66,7 +66,10 @@ class Client:
         self.order(own, nexthop or f"[127.0.0.1]:{hop.port}", rcpts, **more)
         results = sorted((own.expect("result") for _ in rcpts), key=lambda r: r["index"])
         if not channel:
-            own.send("agent_close")
+            try:
+                own.send("agent_close")
+            except OSError:
+                pass  # a process that has ended by now needs no goodbye
             own.close()
         return results
 
@@ -271,7 +274,7 @@ class Refused(Case):
         other = self.hop()
         hops = f"[127.0.0.1]:{hop.port}, [127.0.0.1]:{other.port}"
         r = self.client.deliver(None, nexthop=hops, content=LARGE)[0]
-        self.result(r, DEFERRED, "4.4.2", "while sending message body")
+        self.result(r, DEFERRED, "4.4.2", "lost connection")
         self.assertEqual(other.accepted, [])
         self.result(self.client.deliver(None, nexthop=hops)[0], SENT, "2.0.0", "250")
         self.accepted(other)
