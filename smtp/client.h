@@ -15,6 +15,7 @@
 #include "lib/table/maps.h"
 #include "lib/tls/tls.h"
 #include "smtp/cache.h"
+#include "smtp/chunking.h"
 #include "smtp/port25.h"
 #include "smtp/server.h"
 #include "smtp/settings.h"
@@ -52,6 +53,7 @@ struct client {
 	struct match_list *keep;        /* next hops whose connections are kept in any case */
 	struct refusals refusals;
 	struct port25 port25;
+	struct chunking chunking;     /* servers whose offer of it is not to be believed */
 	struct outgoing_rules *rules; /* NULL: content and addresses go as they are */
 	struct table_paths paths;     /* files that were read */
 	struct watch *watch;          /* of them, and of those of DNS and TLS */

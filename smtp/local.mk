@@ -6,6 +6,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/body.c smtp/body.h \
 	smtp/client.c smtp/client.h \
 	smtp/cache.c smtp/cache.h \
+	smtp/chunking.c smtp/chunking.h \
 	smtp/connect.c smtp/connect.h \
 	smtp/connection.c smtp/connection.h \
 	smtp/content.c smtp/content.h \

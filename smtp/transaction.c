@@ -33,7 +33,7 @@ struct transaction {
 	struct step *steps;
 	size_t said, heard;
 	size_t unanswered; /* bytes */
-	bool pipelining, lmtp;
+	bool pipelining, lmtp, chunking;
 	bool answered;             /* MAIL was */
 	bool mail_ok, content_now; /* 354 */
 	bool dead;                 /* an old connection that is no good any more */
@@ -110,6 +110,21 @@ take_rcpt(struct transaction *t, struct target *target)
 	target_fail(t->d, target, &f);
 }
 
+/* The offer was not meant: by DATA the next time, which is no reason to return the mail. */
+static void
+excuse_chunks(struct transaction *t, struct failure *f)
+{
+	int code = t->c->reply.code;
+
+	if (!t->chunking || (code != 500 && code != 502))
+		return;
+	chunking_refused(&t->d->client->chunking, t->c->relay);
+	f->hard = false;
+	f->dsn = STR("4.5.1");
+	/* It may have taken the content for commands. */
+	t->c->broken = STREAM_ERROR;
+}
+
 /* The answers to the end of the message: one, or with LMTP one per recipient that was accepted. */
 static void
 take_end(struct transaction *t, struct target *target)
@@ -117,7 +132,9 @@ take_end(struct transaction *t, struct target *target)
 	struct failure f;
 
 	if (connection_class(t->c) != 2) {
-		failure_by_reply(&f, t->d->arena, t->c, "end of DATA command");
+		failure_by_reply(
+		    &f, t->d->arena, t->c, t->chunking ? "BDAT command" : "end of DATA command");
+		excuse_chunks(t, &f);
 		target_fail(t->d, target, &f);
 	} else {
 		target_sent(t->d, target, t->c);
@@ -307,6 +324,8 @@ last_words(struct connection *c)
 static enum transaction_result
 end_of_body(struct transaction *t, enum body_result result)
 {
+	struct failure f;
+
 	t->c->closing = t->c->closing || result != BODY_SENT;
 	switch (result) {
 	case BODY_LOST:
@@ -318,7 +337,9 @@ end_of_body(struct transaction *t, enum body_result result)
 			lose(t, "sending message body");
 		break;
 	case BODY_REFUSED:
-		fail_by_reply(t, "BDAT command", true);
+		failure_by_reply(&f, t->d->arena, t->c, "BDAT command");
+		excuse_chunks(t, &f);
+		delivery_fail(t->d, &f, true);
 		break;
 	case BODY_STOPPED:
 		/* The server waits for the end of a message that must not come. */
@@ -366,6 +387,7 @@ by_one_chunk(struct transaction *t)
 			delivery_fail(t->d, &t->why, false);
 		return result == BODY_STOPPED ? TRANSACTION_DONE : TRANSACTION_ABORTED;
 	}
+	t->chunking = true;
 	connection_say(t->c, "BDAT %zu LAST", wire.len);
 	t->steps[t->said++] = (struct step){STEP_BDAT, NULL};
 	ok = connection_write(t->c, buf_view(&wire), t->c->st->data_xfer_ms);
@@ -381,7 +403,8 @@ by_one_chunk(struct transaction *t)
 static enum transaction_result
 send_content(struct transaction *t, struct buf *line)
 {
-	bool chunking = (t->c->features.bits & FEATURE_CHUNKING) != 0;
+	bool chunking = (t->c->features.bits & FEATURE_CHUNKING) &&
+	    chunking_works(&t->d->client->chunking, t->c->relay);
 
 	if (chunking && t->pipelining && t->d->content.whole && t->heard < t->said)
 		return by_one_chunk(t);
@@ -391,7 +414,8 @@ send_content(struct transaction *t, struct buf *line)
 		if (t->accepted == 0)
 			return TRANSACTION_DONE;
 	}
-	if (chunking && (t->envelope.eight_bit || !t->d->content.whole))
+	t->chunking = chunking && (t->envelope.eight_bit || !t->d->content.whole);
+	if (t->chunking)
 		return end_of_body(t, body_send_chunks(t->d, t->c, t->envelope.convert, &t->why));
 	return by_data(t, line);
 }

@@ -294,6 +294,17 @@ class Refused(Case):
         hop = self.hop(at("bdat", say("552 5.3.4 too much\r\n")), CHUNKING)
         self.result(self.client.one(hop, content=LARGE), BOUNCED, "5.3.4", "BDAT")
 
+    def test_bdat_unknown(self):
+        """A server that offers CHUNKING and does not know it: the mail waits, and goes by DATA."""
+        def unknown(s, stage, reply):
+            return b"502 5.5.1 what?\r\n" if s.commands[-1].startswith(b"BDAT") else reply
+        for content in (CONTENT, LARGE):
+            hop = self.hop(at("bdat dot", unknown), CHUNKING)
+            self.result(self.client.one(hop, content=content), DEFERRED, "4.5.1",
+                        "502 5.5.1 what? (in reply to BDAT command)")
+            self.result(self.client.one(hop, content=content), SENT, "2.0.0", "250")
+            self.assertIn(b"DATA", hop.sessions[-1].commands)
+
     def test_address_that_ends_a_command(self):
         hop = self.hop()
         results = self.client.deliver(hop, rcpts=["a@hop.example\r\nDATA", "b@hop.example"])
