@@ -492,6 +492,9 @@ class Orders(SchedulerRig):
         self.wait_for("their end", lambda: len(self.mailq()) == 160)
 
     def reads(self):
+        """What qmgr has read so far; who is not root is not told."""
+        if os.geteuid() != 0:
+            return 0
         with open(f"/proc/{self.daemons.pid('qmgr')}/io") as f:
             return int(f.readlines()[2].split()[1])
 
