@@ -45,8 +45,7 @@ add_rcpt(struct waiting *w, struct str address)
 		w->cap = w->cap ? w->cap * 2 : 16;
 		w->rcpts = mem_resize(w->rcpts, w->cap * sizeof(*w->rcpts));
 	}
-	w->rcpts[w->n].address = arena_str(w->arena, address);
-	w->rcpts[w->n++].reason = STR_EMPTY;
+	w->rcpts[w->n++] = (struct msg_showq_rcpt){.address = arena_str(w->arena, address)};
 }
 
 /* Reads all of the file; true when it is a whole message. */
