@@ -53,8 +53,28 @@ read_for_report(void *arg)
 	buf_free(&why);
 }
 
-/* Marks the recipient; true when none is left to be done. */
+/* Is any recipient in STATE? */
 static bool
+any_in(const struct spool_message *m, enum slot_rcpt_state state)
+{
+	for (uint32_t i = 0; i < m->header.rcpts; i++)
+		if (m->marks[i].state == state)
+			return true;
+	return false;
+}
+
+/* A round is due when no delivery is left; what is on hold needs none, unless it is just to be removed. */
+static void
+nothing_to_deliver(struct slot *slot, const struct spool_message *m)
+{
+	if (slot->state == SLOT_HOLD && !any_in(m, SLOT_RCPT_SENT_NOTICE) &&
+	    !any_in(m, SLOT_RCPT_FAILED_NOTICE))
+		slot->state = SLOT_QUEUED;
+	slot->next = 0;
+}
+
+/* Marks the recipient. */
+static void
 mark_reported(struct slot *slot, const struct report_job *job)
 {
 	struct slot_rcpt_mark mark = {.state = SLOT_RCPT_SENT};
@@ -66,16 +86,14 @@ mark_reported(struct slot *slot, const struct report_job *job)
 	if (!spool_write_rcpt_mark(slot->fd, m->header.id, index, &mark)) {
 		log_error("%s: write recipient mark: %s", m->header.id, strerror(errno));
 		slot->leaving = true;
-		return false;
+		return;
 	}
 	slots_dirty(slot);
 	log_info("%s: to=<%.*s> was delivered before the queue manager restarted", m->header.id,
 	    STR_ARG(job->rcpt->address));
 	m->marks[index].state = mark.state;
-	for (uint32_t i = 0; i < m->header.rcpts; i++)
-		if (m->marks[i].state == SLOT_RCPT_TODO)
-			return false;
-	return true;
+	if (!any_in(m, SLOT_RCPT_TODO))
+		nothing_to_deliver(slot, m);
 }
 
 /* The message is not in memory: its slot takes the result. Waits. */
@@ -88,9 +106,8 @@ report_to_slot(struct slot *slot, uint64_t index)
 		slots_begin_reading(slot);
 		job.fd = slot->fd;
 		fiber_offload(FIBER_POOL_READ, read_for_report, &job);
-		if (job.rcpt && job.m.marks[index].state == SLOT_RCPT_TODO &&
-		    mark_reported(slot, &job))
-			slot->next = 0;
+		if (job.rcpt && job.m.marks[index].state == SLOT_RCPT_TODO)
+			mark_reported(slot, &job);
 		slots_end_reading(slot);
 		slots_unuse(slot);
 	}
