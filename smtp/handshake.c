@@ -98,8 +98,11 @@ connection_hello(struct connection *c, struct arena *a, struct failure *f)
 			features_parse(buf_view(&c->reply.text), c->discard, &c->features);
 			return !loops(c, a, f);
 		}
-		/* RFC 5321 section 3.2: who does not know EHLO may know HELO. */
-		if (st->lmtp || connection_class(c) != 5 || c->closing)
+		/*
+		 * RFC 5321 section 3.2: who does not know EHLO may know HELO. A code 4xx may be the same
+		 * ignorance; only 421 says that the server has had enough.
+		 */
+		if (st->lmtp || c->closing)
 			return refused(c, a, f, verb);
 	}
 	c->features = (struct features){0};

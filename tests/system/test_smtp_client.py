@@ -179,9 +179,19 @@ class Sent(Case):
         self.assertLessEqual(max(len(line) for line in body.split(b"\r\n")), 998)
 
     def test_helo(self):
-        hop = self.hop(at("ehlo", say("502 5.5.1 what?\r\n")))
-        self.result(self.client.one(hop), SENT, "2.0.0", "250")
-        self.assertEqual(hop.sessions[0].commands[:2], [b"EHLO mx.example.com", b"HELO mx.example.com"])
+        both = [b"EHLO mx.example.com", b"HELO mx.example.com"]
+        for reply in ("502 5.5.1 what?", "550 no", "450 4.7.1 later", "451-local\r\n451 trouble", "354 odd"):
+            with self.subTest(reply=reply):
+                hop = self.hop(at("ehlo", say(reply + "\r\n")))
+                self.result(self.client.one(hop), SENT, "2.0.0", "250")
+                self.assertEqual(hop.sessions[0].commands[:2], both)
+        # HELO is refused as well; and "no more of you" is taken at its word.
+        hop = self.hop(lambda s, stage, reply: b"450 4.7.1 later\r\n" if stage in ("ehlo", "helo") else reply)
+        self.result(self.client.one(hop), DEFERRED, "4.7.1", "(in reply to HELO command)", True)
+        self.assertEqual(hop.sessions[0].commands[:2], both)
+        hop = self.hop(at("ehlo", say("421 4.3.2 bye\r\n")))
+        self.result(self.client.one(hop), DEFERRED, "4.3.2", "(in reply to EHLO command)", True)
+        self.assertNotIn(both[1], hop.sessions[0].commands)
 
     def test_probe(self):
         hop = self.hop(lambda s, stage, reply: b"550 5.1.1 no\r\n" if stage == "rcpt" and s.rcpt[0] == "b" else reply)
