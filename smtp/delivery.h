@@ -26,7 +26,8 @@ struct client;
 struct target {
 	const struct msg_deliver_rcpt *rcpt;
 	bool open;
-	bool accepted; /* RCPT was, in the present transaction */
+	bool answered; /* RCPT was, in the present transaction */
+	bool accepted; /* … with a yes */
 	enum delivery_status status;
 	struct failure failure; /* the last one; of a success the words */
 	bool dsn_passed;

@@ -94,6 +94,7 @@ take_rcpt(struct transaction *t, struct target *target)
 
 	if (!t->mail_ok || !target->open)
 		return;
+	target->answered = true;
 	if (connection_class(t->c) == 2) {
 		target->accepted = true;
 		t->accepted++;
@@ -141,6 +142,7 @@ take_end(struct transaction *t, struct target *target)
 	}
 }
 
+/* What a server said before it went is the better reason: who was refused keeps it. */
 static void
 lose(struct transaction *t, const char *action)
 {
@@ -152,7 +154,12 @@ lose(struct transaction *t, const char *action)
 	}
 	failure_by_loss(&f, t->d->arena, t->c, action);
 	f.unreachable = !t->answered;
-	delivery_fail(t->d, &f, t->accepted > 0);
+	for (size_t i = 0; i < t->d->n && (t->mail_ok || !t->answered); i++) {
+		struct target *target = &t->d->targets[i];
+
+		if (target->accepted || !target->answered)
+			target_fail(t->d, target, &f);
+	}
 }
 
 static void
@@ -431,7 +438,7 @@ transaction_run(struct delivery *d, struct connection *c)
 	d->talked_us = clock_wall_us();
 	c->uses++;
 	for (size_t i = 0; i < d->n; i++)
-		d->targets[i].accepted = false;
+		d->targets[i].accepted = d->targets[i].answered = false;
 	if (!envelope_fit(d, c, &t.envelope, &f)) {
 		d->reached = true;
 		delivery_fail(d, &f, false);

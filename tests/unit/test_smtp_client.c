@@ -71,6 +71,12 @@ static const struct {
 	"TO:<a@hop.example>\r\n"
 	"DATA\r\n",
 	"b", "550 r"},
+    {"MAIL put off, and gone", {HELLO, STR("450 4.7.1 m\r\n")}, three, NULL, "ddd",
+	"450 4.7.1 m (in reply to MAIL FROM command)"},
+    {"one put off, and gone", {HELLO, STR("250 m\r\n450 4.7.1 r\r\n")}, one, NULL, "d",
+	"450 4.7.1 r (in reply to RCPT TO command)"},
+    {"one taken, and gone", {HELLO, STR("250 m\r\n250 r\r\n")}, three, NULL, "ddd",
+	"while sending RCPT TO"},
     {"552 is 452", {HELLO, STR("250 m\r\n552 5.5.3 r\r\n554 d\r\n")}, one, NULL, "d",
 	"452 4.5.3 r"},
     {"no answer to the end", {HELLO, STR("250 m\r\n250 r\r\n354 d\r\n")}, one, NULL, "d",
