@@ -13,6 +13,7 @@
 /* Of a line that is kept; longer ones are read to their end and cut. */
 #define LINE_MAX_KEPT 2048
 #define LINE_PIECES_MAX 32
+#define STRANGE_MAX 100 /* lines in one connection that are overlooked */
 
 struct connection *
 connection_new(const struct settings *st, struct stream *stream, const struct server *server)
@@ -153,10 +154,26 @@ read_line(struct connection *c, struct str *line)
 	return true;
 }
 
+/*
+ * Some servers greet with lines of which only one has a code. As long as each command waits for its reply
+ * that does no harm; with PIPELINING replies could be taken for each other's.
+ */
+static bool
+overlooks(struct connection *c, struct str line)
+{
+	if ((c->features.bits & FEATURE_PIPELINING) || c->strange == STRANGE_MAX)
+		return false;
+	if (c->strange++ == 0)
+		log_warning("host %.*s says what is no reply: %.*s", STR_ARG(c->peer),
+		    STR_ARG(str_sub(line, 0, 100)));
+	return true;
+}
+
 bool
 connection_hear(struct connection *c, int64_t ms)
 {
 	enum smtp_reply_status status = SMTP_REPLY_MORE;
+	bool strange = false;
 	struct str line;
 
 	smtp_reply_reset(&c->reply);
@@ -164,9 +181,15 @@ connection_hear(struct connection *c, int64_t ms)
 		return false;
 	limit(c, ms);
 	while (status == SMTP_REPLY_MORE) {
-		if (!read_line(c, &line))
+		if (!read_line(c, &line)) {
+			c->nonsense = c->nonsense || strange;
 			return false;
+		}
 		status = smtp_reply_line(&c->reply, line);
+		if (status == SMTP_REPLY_BAD && overlooks(c, line)) {
+			strange = true;
+			status = SMTP_REPLY_MORE;
+		}
 	}
 	if (status == SMTP_REPLY_BAD) {
 		c->nonsense = true;

@@ -44,7 +44,8 @@ struct connection {
 	struct buf filtered;     /* what smtp_reply_filter made of a line */
 	struct buf long_line;    /* the first part of a line that is too long */
 	enum stream_status broken;
-	bool nonsense; /* broken because what came was no reply */
+	bool nonsense;    /* broken, and what came was no reply */
+	unsigned strange; /* lines that were no reply, and were overlooked */
 	bool
 	    closing; /* the server has said 421, or its state is not known: not for another message */
 	uint64_t uses; /* messages so far, the present one included */

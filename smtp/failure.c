@@ -74,7 +74,7 @@ failure_by_loss(struct failure *f, struct arena *a, const struct connection *c, 
 {
 	*f = (struct failure){.dsn = STR("4.4.2")};
 	name_server(f, a, c);
-	f->text = c->broken == STREAM_TIMEOUT
+	f->text = c->broken == STREAM_TIMEOUT && !c->nonsense
 	    ? arena_printf(a, "conversation with %.*s timed out while %s", STR_ARG(c->peer), action)
 	    : arena_printf(a, "%s with %.*s while %s",
 		  c->nonsense ? "broken conversation" : "lost connection", STR_ARG(c->peer),

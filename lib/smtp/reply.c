@@ -124,17 +124,20 @@ smtp_reply_line(struct smtp_reply *r, struct str line)
 {
 	struct str text;
 	struct dsn dsn;
+	bool first;
 	int code;
 
-	if (!parse_code(line, &code) || (r->lines > 0 && code != r->code) ||
-	    r->lines >= SMTP_REPLY_LINES_MAX)
+	if (!parse_code(line, &code) || r->lines >= SMTP_REPLY_READ_MAX)
 		return SMTP_REPLY_BAD;
+	first = code != r->code;
+	if (first)
+		r->dsn = (struct dsn){0};
 	r->more = line.len > 3 && line.data[3] == '-';
 	r->code = code;
 	text = str_trim_end(str_from(line, 4));
 	/* A code of another class than the reply's means nothing (RFC 2034 section 4). */
-	if ((r->lines == 0 || r->dsn.class != 0) && dsn_parse(text, &dsn, &text)) {
-		if (r->lines == 0 && dsn.class == code / 100)
+	if ((first || r->dsn.class != 0) && dsn_parse(text, &dsn, &text)) {
+		if (first && dsn.class == code / 100)
 			r->dsn = dsn;
 	}
 	if (r->lines++ > 0 && r->text.len < SMTP_REPLY_TEXT_MAX)

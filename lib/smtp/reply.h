@@ -11,8 +11,9 @@
 #include "lib/base/str.h"
 #include "lib/mail/dsn.h"
 
-#define SMTP_REPLY_LINE_MAX 512 /* CRLF included, RFC 5321 section 4.5.3.1.5 */
-#define SMTP_REPLY_LINES_MAX 100
+#define SMTP_REPLY_LINE_MAX 512  /* CRLF included, RFC 5321 section 4.5.3.1.5 */
+#define SMTP_REPLY_LINES_MAX 100 /* that are written */
+#define SMTP_REPLY_READ_MAX 1000 /* that are read: some greet with all of their terms of use */
 #define SMTP_REPLY_TEXT_MAX 4096 /* what is kept of a reply that was read */
 
 /*
@@ -41,10 +42,13 @@ struct smtp_reply {
 enum smtp_reply_status {
 	SMTP_REPLY_DONE,
 	SMTP_REPLY_MORE,
-	SMTP_REPLY_BAD, /* no reply, another code than the first line's, or too many lines */
+	SMTP_REPLY_BAD, /* no line of a reply, or too many; R is as it was */
 };
 
-/* Gives LINE (without its line end) to R. After DONE, reset it before the next reply. */
+/*
+ * Gives LINE (without its line end) to R. After DONE, reset it before the next reply. All lines ought to
+ * have the same code (RFC 5321 section 4.2.1); where they do not, that of the last one counts.
+ */
 enum smtp_reply_status smtp_reply_line(struct smtp_reply *r, struct str line);
 void smtp_reply_reset(struct smtp_reply *r);
 void smtp_reply_free(struct smtp_reply *r);

@@ -100,7 +100,7 @@ replies(struct str lines)
 	while (str_token(&rest, "\n", &line)) {
 		enum smtp_reply_status status = smtp_reply_line(&r, line);
 
-		expect(r.text.len <= SMTP_REPLY_TEXT_MAX + 1 && r.lines <= SMTP_REPLY_LINES_MAX);
+		expect(r.text.len <= SMTP_REPLY_TEXT_MAX + 1 && r.lines <= SMTP_REPLY_READ_MAX);
 		check_text(buf_view(&r.text));
 		if (status == SMTP_REPLY_BAD)
 			break;

@@ -84,7 +84,13 @@ static const struct {
     {"half a line", {HELLO, STR("250 m\r\n250 r\r\n354 d\r\n"), STR("250 q")}, one, NULL, "d",
 	"lost connection"},
     {"nonsense", {STR("hello\r\n")}, one, NULL, "du", "broken conversation"},
-    {"code that changes", {STR("220-a\r\n250 b\r\n")}, one, NULL, "du", "broken"},
+    {"code that changes", {STR("220-a\r\n250 b\r\n")}, one, NULL, "du", "lost connection"},
+    {"a greeting of which one line is a reply",
+	{STR("*** terms of use ***\r\n\r\n220 hop ESMTP\r\nbe good\r\n"), STR("250 hop\r\n"),
+	    STR("250 m\r\n"), STR("250 r\r\n"), STR("354 d\r\n"), STR("250 q\r\n")},
+	one, NULL, "s", "250 q"},
+    {"no reply among replies", {HELLO, STR("250 m\r\nso what\r\n250 r\r\n354 d\r\n")}, one, NULL,
+	"d", "broken conversation with 127.0.0.1[127.0.0.1] while sending RCPT TO"},
     {"3xx to MAIL", {HELLO, STR("354 m\r\n250 r\r\n503 d\r\n")}, one, NULL, "d", "Protocol error"},
 };
 

@@ -297,7 +297,7 @@ test_many_lines(void **state)
 	assert_int_equal(lines, SMTP_REPLY_LINES_MAX);
 	assert_true(strstr(buf_cstr(&b), "250 word") != NULL);
 	/* Reading: the limit's last line is taken, one more is not. */
-	for (int i = 0; i < SMTP_REPLY_LINES_MAX - 1; i++)
+	for (int i = 0; i < SMTP_REPLY_READ_MAX - 1; i++)
 		assert_int_equal(smtp_reply_line(&r, STR("250-x")), SMTP_REPLY_MORE);
 	assert_int_equal(smtp_reply_line(&r, STR("250-x")), SMTP_REPLY_MORE);
 	assert_int_equal(smtp_reply_line(&r, STR("250 x")), SMTP_REPLY_BAD);
@@ -327,7 +327,8 @@ static const struct {
     {{"250 a\x01\xff"
       "b\tc"},
 	SMTP_REPLY_DONE, "250 a??b c"},
-    {{"250-a", "251 b"}, SMTP_REPLY_BAD, NULL},
+    {{"250-a", "251 b"}, SMTP_REPLY_DONE, "251 a b"},
+    {{"250-2.0.0 a", "450 4.2.0 b"}, SMTP_REPLY_DONE, "450 4.2.0 a b"},
     {{"25"}, SMTP_REPLY_BAD, NULL},
     {{""}, SMTP_REPLY_BAD, NULL},
     {{"2500 x"}, SMTP_REPLY_BAD, NULL},
