@@ -53,6 +53,8 @@ use(struct delivery *d, struct connection **c)
 	if (result != TRANSACTION_DEAD)
 		note_tried(d, (*c)->relay);
 	if (result == TRANSACTION_DONE) {
+		/* At once: goodbyes, and servers for the others, may take long, and this process may end. */
+		(void)delivery_tell(d);
 		cache_put(d->client->cache, c);
 	} else {
 		if (result == TRANSACTION_ABORTED)

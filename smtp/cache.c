@@ -119,17 +119,29 @@ cache_put(struct cache *cache, struct connection **c)
 	}
 }
 
+/* Nothing was asked, so nothing may have come: a goodbye, or an answer too many. */
+static bool
+is_quiet(const struct connection *c)
+{
+	return stream_get_fd(c->stream) < 0 || !stream_readable(c->stream);
+}
+
 struct connection *
 cache_take(struct cache *cache, struct str key)
 {
+	struct list_link *before;
+
 	/* The one that was used last: its server is the least likely to have lost patience. */
-	for (struct list_link *l = cache->idle.ends.prev; l != &cache->idle.ends; l = l->prev) {
+	for (struct list_link *l = cache->idle.ends.prev; l != &cache->idle.ends; l = before) {
 		struct connection *c = LIST_ITEM(l, struct connection, link);
 
-		if (str_eq(c->key, key)) {
-			list_remove(&cache->idle, l);
+		before = l->prev;
+		if (!str_eq(c->key, key))
+			continue;
+		list_remove(&cache->idle, l);
+		if (is_quiet(c))
 			return c;
-		}
+		connection_free(&c);
 	}
 	return NULL;
 }

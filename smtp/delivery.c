@@ -69,7 +69,7 @@ target_sent(struct delivery *d, struct target *t, const struct connection *c)
 }
 
 static bool
-send_result(const struct delivery *d, const struct target *t, struct ipc_channel *channel)
+send_result(const struct delivery *d, struct target *t)
 {
 	int64_t now = clock_wall_us();
 	struct buf dsn = {0}, text = {0};
@@ -100,27 +100,47 @@ send_result(const struct delivery *d, const struct target *t, struct ipc_channel
 		if (t->status != DELIVERY_SENT)
 			r.status = dsn.data[0] == '5' ? DELIVERY_BOUNCED : DELIVERY_DEFERRED;
 	}
-	ok = ipc_send(channel, &msg_result, &r) == IPC_OK;
+	ok = ipc_send(d->content.channel, &msg_result, &r) == IPC_OK;
+	t->told = true;
 	buf_free(&dsn);
 	buf_free(&text);
 	return ok;
 }
 
 bool
-delivery_end(struct delivery *d, struct ipc_channel *channel)
+delivery_tell(struct delivery *d)
 {
-	bool ok = !d->content.lost;
+	bool ok = !d->content.lost, any = false;
 
 	for (size_t i = 0; i < d->n && ok; i++) {
-		if (d->targets[i].failure.dsn.len == 0)
-			failure_local(&d->targets[i].failure, d->arena, NULL, "4.3.0",
-			    "no server could be tried");
-		if (d->targets[i].open)
-			d->targets[i].status = DELIVERY_DEFERRED;
-		ok = send_result(d, &d->targets[i], channel);
+		struct target *t = &d->targets[i];
+
+		if (t->open || t->told)
+			continue;
+		ok = send_result(d, t);
+		any = true;
+	}
+	return ok && (!any || ipc_flush(d->content.channel) == IPC_OK);
+}
+
+bool
+delivery_end(struct delivery *d)
+{
+	bool ok;
+
+	for (size_t i = 0; i < d->n; i++) {
+		struct target *t = &d->targets[i];
+
+		if (!t->open)
+			continue;
+		if (t->failure.dsn.len == 0)
+			failure_local(
+			    &t->failure, d->arena, NULL, "4.3.0", "no server could be tried");
+		t->status = DELIVERY_DEFERRED;
+		t->open = false;
 	}
 	/* First the results: what is left of the content may be long in coming. */
-	ok = ok && ipc_flush(channel) == IPC_OK && content_skip(&d->content);
+	ok = delivery_tell(d) && content_skip(&d->content);
 	content_free(&d->content);
 	return ok;
 }

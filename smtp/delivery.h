@@ -28,6 +28,7 @@ struct target {
 	bool open;
 	bool answered; /* RCPT was, in the present transaction */
 	bool accepted; /* … with a yes */
+	bool told;     /* the queue manager has its result */
 	enum delivery_status status;
 	struct failure failure; /* the last one; of a success the words */
 	bool dsn_passed;
@@ -59,8 +60,10 @@ void delivery_begin(struct delivery *d, struct client *client, struct ipc_channe
     const struct msg_deliver *m, struct arena *a);
 /* Tries next hops and their servers until no recipient is open or none is left. attempt.c. Waits. */
 void delivery_run(struct delivery *d);
-/* Sends the results; drops what is left of the content. False: the channel is lost. */
-bool delivery_end(struct delivery *d, struct ipc_channel *channel);
+/* Sends the results of all that are not open. False: the channel is lost. */
+bool delivery_tell(struct delivery *d);
+/* Sends the results that are left; drops what is left of the content. False: the channel is lost. */
+bool delivery_end(struct delivery *d);
 
 /* Each open recipient (ACCEPTED_ONLY: that was accepted) has failed: is bounced, or stays open. */
 void delivery_fail(struct delivery *d, const struct failure *f, bool accepted_only);

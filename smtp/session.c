@@ -69,7 +69,7 @@ session_serve(
 		delivery_begin(&d, client, s.channel, m.body, arena);
 		d.at_end = at_end;
 		delivery_run(&d);
-		ok = delivery_end(&d, s.channel);
+		ok = delivery_end(&d);
 		arena_reset(arena);
 	}
 	ipc_channel_free(&s.channel);

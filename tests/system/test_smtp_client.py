@@ -388,6 +388,43 @@ class Connections(Case):
         self.assertEqual(len(hop.sessions), 2)
         channel.close()
 
+    def test_a_reply_too_many_while_idle(self):
+        """Neither is what comes between two messages: by one reply off, RCPT's "no" would be taken for that to BDAT."""
+        def twice(s, stage, reply):
+            s.send(reply)
+            if len(s.hop.sessions) == 1:
+                time.sleep(0.1)
+                s.send(b"250 2.0.0 Ok: not for you\r\n")
+                s.said = True
+            return b""
+        hop = self.hop(at("dot", twice), CHUNKING)
+        channel = self.client.channel()
+        self.result(self.client.one(hop, channel=channel), SENT, "2.0.0", "kept")
+        deadline = time.monotonic() + 5
+        while not hasattr(hop.sessions[0], "said"):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        r = self.client.one(hop, channel=channel)
+        self.result(r, SENT, "2.0.0", "kept")
+        self.assertEqual((len(hop.sessions), r["conn_use"]), (2, 1))
+        channel.close()
+
+    def test_results_before_goodbyes(self):
+        """Who has the message is known at once: neither servers for the others nor a QUIT that nobody answers come
+        between."""
+        def slow(s, stage, reply):
+            s.pause(1.5)
+            return reply
+        some = self.hop(lambda s, stage, reply: b"450 4.2.0 later\r\n" if stage == "rcpt" and s.rcpt[0] == "b" else reply)
+        rest = self.hop(at("connect", slow))
+        channel = self.client.channel()
+        self.client.order(channel, f"[127.0.0.1]:{some.port} [127.0.0.1]:{rest.port}", ["b@hop.example", "a@hop.example"])
+        r = channel.expect("result")
+        self.assertEqual((r["index"], r["status"], rest.accepted), (1, SENT, []))
+        r = channel.expect("result")
+        self.assertEqual((r["index"], r["status"]), (0, SENT))
+        channel.close()
+
     def test_quit(self):
         hop = self.hop()
         self.client.one(hop)
