@@ -39,7 +39,7 @@ static bool
 take_table(struct str item, struct named *t)
 {
 	static const char *const types[] = {
-	    "hash", "btree", "lmdb", "cdb", "dbm", "texthash", "regexp", "pcre", "cidr", NULL};
+	    "hash", "btree", "lmdb", "cdb", "dbm", "texthash", "regexp", "pcre", NULL};
 	size_t colon;
 
 	if (str_starts(item, STR("proxy:")))
@@ -51,6 +51,32 @@ take_table(struct str item, struct named *t)
 		return false;
 	t->path = str_dup(str_from(item, colon + 1));
 	return true;
+}
+
+/*
+ * A type that there is not: whatever the parameter, if Postfix has it; else where a parameter can have nothing but
+ * tables (in other lists a colon may be that of an address).
+ */
+static void
+check_type(struct str item, const struct named *t)
+{
+	static const char *const others[] = {"cidr", "environ", "fail", "internal", "ldap",
+	    "memcache", "mongodb", "mysql", "netinfo", "nis", "nisplus", "pgsql", "pipemap",
+	    "randmap", "sdbm", "socketmap", "sqlite", "tcp", "unionmap", NULL};
+	bool tables_only =
+	    str_ends_nocase(t->param, STR("_maps")) || str_ends_nocase(t->param, STR("_checks"));
+	struct str type;
+
+	while (str_starts(item, STR("proxy:")))
+		item = str_from(item, 6);
+	type = str_sub(item, 0, str_chr(item, ':'));
+	if (type.len == item.len || is_one_of(type, table_types()) ||
+	    !(tables_only || is_one_of(type, others)))
+		return;
+	conf_problem(t->problems, CONF_WAITS, t->file, t->line,
+	    "%.*s: there are no tables of the type \"%.*s\": mail that needs it would be put off; "
+	    "\"postconf -m\" lists the types there are",
+	    STR_ARG(t->param), STR_ARG(type));
 }
 
 /* hash: and btree: without a text are read from their database. */
@@ -163,6 +189,9 @@ check_param(const struct conf *c, enum param p, struct named *t)
 
 	t->param = param_name(p);
 	while (conf_list_next(&rest, &item)) {
+		/* What proxymap may be asked for need not be there. */
+		if (p != P_proxy_read_maps)
+			check_type(item, t);
 		if (!take_table(item, t))
 			continue;
 		if (p == P_smtp_sasl_password_maps || p == P_lmtp_sasl_password_maps) {

@@ -17,9 +17,8 @@ static const struct stock_program stock_programs[] = {
     {"scache", STOCK_BUILT_IN, "smtp keeps its own connections"},
     {"oqmgr", STOCK_BUILT_IN, "qmgr is the only scheduler"},
     {"nqmgr", STOCK_BUILT_IN, "qmgr is the only scheduler"},
-    {"error", STOCK_NOT_YET, "the error transport"},
-    {"retry", STOCK_NOT_YET, "the retry transport"},
-    {"discard", STOCK_NOT_YET, "the discard transport"},
+    {"error", STOCK_NOT_YET, "the error transport by another name than error or retry"},
+    {"discard", STOCK_NOT_YET, "the discard transport by another name"},
     {"verify", STOCK_NOT_YET, "address verification"},
     {"virtual", STOCK_NOT_YET, "delivery to virtual mailboxes, which will be local's"},
     {"pipe", STOCK_NOT_YET, "delivery to external commands"},
@@ -31,7 +30,7 @@ static const struct stock_program stock_programs[] = {
     {"nbdb_reindexd", STOCK_NO_USE, "tables are read from their text source"},
 };
 
-/* Lines whose program exists here but whose service has nothing to do. */
+/* Lines of which not only the program counts, but also the name that they give it. */
 static const struct {
 	const char *service, *command;
 	struct stock_program what;
@@ -39,6 +38,10 @@ static const struct {
     {"defer", "bounce", {"defer", STOCK_BUILT_IN, "qmgr keeps the reasons of delays"}},
     {"trace", "bounce",
 	{"trace", STOCK_BUILT_IN, "bounce writes delivery reports on its own socket"}},
+    {"error", "error", {"error", STOCK_BUILT_IN, "qmgr does what the error transport does"}},
+    {"retry", "error", {"retry", STOCK_BUILT_IN, "qmgr does what the retry transport does"}},
+    {"discard", "discard",
+	{"discard", STOCK_BUILT_IN, "qmgr does what the discard transport does"}},
     {"proxywrite", "proxymap",
 	{"proxywrite", STOCK_NO_USE, "nothing writes to tables through proxymap"}},
 };

@@ -167,10 +167,9 @@ class BadConfiguration(MasterTest):
         status, out = self.suite.postkeep("check")
         self.assertEqual(status, 0, out)
         for service in ("cleanup", "rewrite", "tlsmgr", "showq", "flush", "defer", "trace",
-                        "proxywrite", "scache", "tlsproxy"):
+                        "proxywrite", "scache", "tlsproxy", "error", "retry", "discard"):
             self.assertRegex(out, r"note: .*service %s: no process of its own" % service)
-        for service in ("virtual", "error", "retry", "discard", "verify",
-                        "dnsblog", "maildrop", "uucp", "mailman", "policyd-spf"):
+        for service in ("virtual", "verify", "dnsblog", "maildrop", "uucp", "mailman", "policyd-spf"):
             self.assertRegex(out, r"note: .*service %s: .*not there yet" % service)
         self.start()
         s, _, _, overrides = self.suite.connect(taken[1][1])
@@ -262,6 +261,20 @@ class Check(MasterTest):
         self.suite.main("")
         self.suite.master(self.suite.lines() + f"relay unix - - n - - smtp -o smtp_sasl_password_maps=hash:{table}\n")
         self.check(0, r"master\.cf, line \d+: smtp_sasl_password_maps: .*mode 0604")
+
+    def test_types_that_there_are_not(self):
+        self.suite.main("transport_maps = hash:/dev/null, proxy:mysql:/etc/mail/t.cf\n"
+                        "smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8461:postfix\n"
+                        "smtp_header_checks = regexps:/etc/mail/checks\n"
+                        "relay_domains = ldap:/etc/mail/domains.cf\n")
+        self.check(1, r'error: .*line 11: transport_maps: .* type "mysql": mail that needs it would be put off',
+                   r'error: .*line 12: smtp_tls_policy_maps: .* type "socketmap"',
+                   r'error: .*line 13: smtp_header_checks: .* type "regexps"',
+                   r'error: .*line 14: relay_domains: .* type "ldap"')
+        self.suite.main("mynetworks = 127.0.0.0/8 [::1]/128 fe80::/10\n"
+                        "proxy_read_maps = $local_recipient_maps mysql:/etc/mail/t.cf\n"
+                        "smtp_generic_maps = static:x inline:{ { a = b } } proxy:unix:passwd.byname\n")
+        self.assertNotIn("no tables of the type", self.check(0))
 
     def test_tables_that_make_no_sense(self):
         patterns = os.path.join(self.suite.etc, "patterns")

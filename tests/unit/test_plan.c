@@ -260,6 +260,9 @@ test_stock(void **state)
 	assert_int_equal(stock_find("cleanup", "cleanup")->state, STOCK_BUILT_IN);
 	assert_int_equal(stock_find("uucp", "pipe")->state, STOCK_NOT_YET);
 	assert_int_equal(stock_find("defer", "bounce")->state, STOCK_BUILT_IN);
+	assert_int_equal(stock_find("retry", "error")->state, STOCK_BUILT_IN);
+	assert_int_equal(stock_find("discard", "discard")->state, STOCK_BUILT_IN);
+	assert_int_equal(stock_find("suspended", "error")->state, STOCK_NOT_YET);
 	assert_null(stock_find("bounce", "bounce"));
 	assert_null(stock_find("smtp", "smtpd"));
 	assert_null(stock_find("relay", "smtp"));
