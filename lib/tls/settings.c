@@ -37,6 +37,9 @@ static const enum param setting_params[SETTINGS][2] = {
     [SET_ECCERT_FILE] = BOTH(tls_eccert_file),
     [SET_ECKEY_FILE] = BOTH(tls_eckey_file),
     [SET_LEVEL] = BOTH(tls_security_level),
+    [SET_USE] = BOTH(use_tls),
+    [SET_ENFORCE] = BOTH(enforce_tls),
+    [SET_ENFORCE_NAME] = BOTH(tls_enforce_peername),
     [SET_PROTOCOLS] = BOTH(tls_protocols),
     [SET_MANDATORY_PROTOCOLS] = BOTH(tls_mandatory_protocols),
     [SET_CIPHERS] = BOTH(tls_ciphers),
@@ -250,6 +253,26 @@ make_context(struct tls_client *c)
 	c->sessions = tls_sessions_new(conf_time(c->conf, tls_param(c, SET_CACHE_TIMEOUT)));
 }
 
+/*
+ * The level of main.cf. Files from before there were levels have two switches; where no level is set they must not mean
+ * less than they did.
+ */
+static enum tls_level
+level_set(const struct tls_client *c)
+{
+	enum tls_level level = TLS_NONE;
+	bool parsed = tls_level_parse(tls_setting(c, SET_LEVEL), &level);
+
+	if (parsed && conf_is_set(c->conf, tls_param(c, SET_LEVEL), NULL, NULL))
+		return level;
+	if (conf_bool(c->conf, tls_param(c, SET_ENFORCE)))
+		return conf_bool(c->conf, tls_param(c, SET_ENFORCE_NAME)) ? TLS_VERIFY
+									  : TLS_ENCRYPT;
+	if (conf_bool(c->conf, tls_param(c, SET_USE)))
+		return TLS_MAY;
+	return level;
+}
+
 static void
 load_settings(struct tls_client *c)
 {
@@ -261,8 +284,7 @@ load_settings(struct tls_client *c)
 	c->handshake_ms = conf_time(conf, tls_param(c, SET_STARTTLS_TIMEOUT)) * MS;
 	c->multi_label = conf_bool(conf, P_tls_wildcard_matches_multiple_labels);
 	c->insecure_mx = mx_policies[conf_enum(conf, P_smtp_tls_dane_insecure_mx_policy)];
-	if (!tls_level_parse(tls_setting(c, SET_LEVEL), &c->level))
-		c->level = TLS_NONE;
+	c->level = level_set(c);
 }
 
 static struct tls_client *

@@ -55,6 +55,37 @@ teardown(void **state)
 
 /* --- Levels ------------------------------------------------------------------------------------- */
 
+/* The switches from before there were levels mean what they did, unless a level is set. */
+static void
+test_switches(void **state)
+{
+	static const struct {
+		const char *settings;
+		enum tls_level level;
+	} cases[] = {
+	    {"compatibility_level = 3.6\n", TLS_NONE},
+	    {"compatibility_level = 3.6\nsmtp_use_tls = yes\n", TLS_MAY},
+	    {"compatibility_level = 3.6\nsmtp_tls_security_level =\nsmtp_use_tls = yes\n", TLS_MAY},
+	    {"compatibility_level = 3.6\nsmtp_enforce_tls = yes\n", TLS_VERIFY},
+	    {"smtp_enforce_tls = yes\nsmtp_tls_enforce_peername = no\n", TLS_ENCRYPT},
+	    {"smtp_enforce_tls = yes\nsmtp_tls_security_level = may\n", TLS_MAY},
+	    {"smtp_use_tls = yes\nsmtp_tls_security_level = none\n", TLS_NONE},
+	    {"lmtp_enforce_tls = yes\nlmtp_use_tls = yes\n", TLS_MAY},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct conf *c;
+		struct tls_client *of_main = client_of(cases[i].settings, &c);
+		struct tls_policy p;
+
+		tls_policy_default(of_main, &p);
+		assert_int_equal(p.level, cases[i].level);
+		tls_client_free(&of_main);
+		conf_free(&c);
+	}
+}
+
 static void
 test_levels(void **state)
 {
@@ -485,6 +516,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_switches),
 	    cmocka_unit_test(test_levels),
 	    cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_versions_apply),
