@@ -25,7 +25,7 @@ struct story {
 	struct event *events;
 	size_t n, cap, lines, left_out;
 	struct hash *latest; /* recipient → its last event's place, plus 1 */
-	bool active_seen, over;
+	bool active_seen, over, deleted;
 };
 
 struct story *
@@ -160,6 +160,12 @@ static const struct {
     {"sender delivery status notification: ", "its sender is told of the delivery by message "},
 };
 
+static bool
+is_postsuper(const struct line *l)
+{
+	return str_eq(l->program, STR("postsuper"));
+}
+
 static void
 plain_words(struct story *s, const struct line *l, struct buf *out)
 {
@@ -181,6 +187,10 @@ plain_words(struct story *s, const struct line *l, struct buf *out)
 	if (str_starts(l->text, STR("from=<")) &&
 	    str_find(l->text, STR("expired, returned to sender")) != STR_NPOS) {
 		buf_puts(out, "its time in the queue is over: it is returned to its sender");
+		return;
+	}
+	if (is_postsuper(l) && str_eq(l->text, STR("removed"))) {
+		buf_puts(out, "the administrator has deleted it (postsuper -d)");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
@@ -253,6 +263,7 @@ story_line(struct story *s, struct str raw)
 
 		plain_words(s, &l, &words);
 		s->over = str_eq(l.text, STR("removed"));
+		s->deleted = s->over && is_postsuper(&l);
 		/* That an attempt begins is seen by its results. */
 		if (!again || !str_eq(buf_view(&words), STR("another attempt begins")))
 			add_event(s, &l, buf_view(&words), NULL);
@@ -294,6 +305,12 @@ bool
 story_over(const struct story *s)
 {
 	return s->over;
+}
+
+bool
+story_deleted(const struct story *s)
+{
+	return s->deleted;
 }
 
 void

@@ -28,6 +28,8 @@ void story_read(struct story *s, FILE *file);
 size_t story_lines(const struct story *s);
 /* Did the log say that it has left the queue? */
 bool story_over(const struct story *s);
+/* And that because the administrator has deleted it, and not because all was done? */
+bool story_deleted(const struct story *s);
 /* One line per event; the same event again and again is told once, with how often and when last. */
 void story_tell(const struct story *s, FILE *out);
 

@@ -237,7 +237,9 @@ why_end(struct why *w)
 		return true;
 	}
 	if (story_over(w->story))
-		fputs("\nIt is not in the queue any more: all was done for it.\n", w->out);
+		fprintf(w->out, "\nIt is not in the queue any more: %s.\n",
+		    story_deleted(w->story) ? "it was deleted, and nobody was told"
+					    : "all was done for it");
 	else
 		fputs("\nThe queue does not have it, or not for you to see: it has left the queue, "
 		      "or is\n"

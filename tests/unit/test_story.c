@@ -60,6 +60,8 @@ static const struct line_case lines[] = {
     {AT "smtp[7]: " ID ": to=<c@d.example>, status=", "  Nov 22 07:00:00  <c@d.example>: : \n"},
     {AT "smtp[7]: " ID ": to=<", "  Nov 22 07:00:00  <>: : \n"},
     {"x[]: " ID ": y", "  x  y\n"},
+    {AT "postsuper[7]: " ID ": removed",
+	"  Nov 22 07:00:00  the administrator has deleted it (postsuper -d)\n"},
     {AT "qmgr[7]: 4jXKcV6sGYz9: removed", ""},
     {AT "qmgr[7]: x" ID ": removed", ""},
     {"]: " ID ": removed", ""},
@@ -129,6 +131,7 @@ test_repeated(void **state)
 	assert_false(story_over(s));
 	story_line(s, STR(AT "qmgr[7]: " ID ": removed"));
 	assert_true(story_over(s));
+	assert_false(story_deleted(s));
 	text = printed(tell_story, s);
 	assert_string_equal(text,
 	    "  Nov 22 07:00:00  is in the queue: from <a@b>, 1 bytes, recipients: 2\n"
