@@ -109,13 +109,13 @@ print_locks(void)
 	return print_words(locks);
 }
 
-/* No implementation of SASL is built in, so there is none to name; Postfix without SASL does the same. */
+/* The server has none yet. What the client has built in goes by the default of smtp_sasl_type, which scripts look for. */
 static int
-print_sasl(void)
+print_sasl(bool client)
 {
-	static const char *const none[] = {NULL};
+	static const char *const server_types[] = {NULL}, *const client_types[] = {"cyrus", NULL};
 
-	return print_words(none);
+	return print_words(client ? client_types : server_types);
 }
 
 /* --- The command line ------------------------------------------------------------------------------- */
@@ -232,7 +232,7 @@ read_option(struct request *r, char *mode, int option)
 		add_override(r, optarg);
 		break;
 	case 'T':
-		log_fatal("-T %s: this version is built without TLS", optarg);
+		log_fatal("-T %s: postconf does not load OpenSSL; ask openssl(1)", optarg);
 	case 'p': /* parameters of main.cf: the default */
 	case 'v': /* accepted; there is nothing more to tell */
 		break;
@@ -252,7 +252,7 @@ run(struct request *r, char mode)
 	switch (mode) {
 	case 'a':
 	case 'A':
-		return print_sasl();
+		return print_sasl(mode == 'A');
 	case 'b':
 	case 't':
 		return texts_show(r, mode == 'b');

@@ -113,6 +113,8 @@ expect grep -qx static <("$postconf" -m)
 check 0 '' -a
 check 0 '' -A
 # each option that changes what is shown excludes the others
+expect test "$("$postconf" -A)" = cyrus
+expect test -z "$("$postconf" -a)"
 check 1 'postconf: fatal: -a and -m exclude each other' -am
 check 1 'postconf: fatal: -b and -t exclude each other' -bt
 check 1 'postconf: fatal: -j: there is no output as JSON in this version' -j
