@@ -52,11 +52,34 @@ hear_chunks(struct body *b, unsigned ahead)
 	return BODY_SENT;
 }
 
+/* The first chunk of the connection: see body.h. */
+static enum body_result
+send_first_chunk(struct body *b)
+{
+	struct connection *c = b->c;
+
+	connection_say(c, "BDAT %d", BODY_FIRST_CHUNK);
+	if (!connection_write(
+		c, str_sub(buf_view(b->wire), 0, BODY_FIRST_CHUNK), c->st->data_xfer_ms) ||
+	    !connection_flush(c, c->st->data_xfer_ms) || !connection_hear(c, c->st->data_xfer_ms))
+		return BODY_BROKEN;
+	if (connection_class(c) != 2)
+		return BODY_REFUSED;
+	buf_consume(b->wire, BODY_FIRST_CHUNK);
+	c->takes_chunks = true;
+	return BODY_SENT;
+}
+
 static enum body_result
 send_chunk(struct body *b, bool last)
 {
 	struct connection *c = b->c;
+	enum body_result result = BODY_SENT;
 
+	if (!c->takes_chunks && b->wire->len > 0)
+		result = send_first_chunk(b);
+	if (result != BODY_SENT)
+		return result;
 	connection_say(c, "BDAT %zu%s", b->wire->len, last ? " LAST" : "");
 	if (!connection_write(c, buf_view(b->wire), c->st->data_xfer_ms) ||
 	    !connection_flush(c, c->st->data_xfer_ms))

@@ -3,11 +3,18 @@
  *
  * Between the channel and the server's form stands what lib/intake/outgoing.h does to content: rewriting,
  * header checks, and the conversion to 7 bits for a server without 8BITMIME.
+ *
+ * A chunk goes without leave. Where a proxy lets the keyword CHUNKING pass and does not know BDAT, content
+ * would be taken for commands, and its author could say what he likes in our name. So the first chunk of a
+ * connection is one byte, which is no command, and the rest follows when that was accepted. (An empty chunk
+ * would do, but Postfix refuses those that are not the last.)
  */
 #ifndef POSTKEEP_SMTP_CLIENT_BODY_H
 #define POSTKEEP_SMTP_CLIENT_BODY_H
 
 #include "smtp/delivery.h"
+
+#define BODY_FIRST_CHUNK 1 /* bytes */
 
 enum body_result {
 	BODY_SENT,    /* all of it, with what ends it; the answer is to be heard */

@@ -1,8 +1,8 @@
 /*
  * chunking - servers that offer CHUNKING and do not know BDAT (RFC 3030)
  *
- * There are such: a proxy in front of a server shows keywords of its own. What was sent to them as a chunk
- * waits, and goes by DATA the next time. A process remembers a few of them, for its own life.
+ * There are such: a proxy in front of a server lets keywords pass that are not its own. A process remembers
+ * a few of them, for its own life; they get DATA.
  */
 #ifndef POSTKEEP_SMTP_CLIENT_CHUNKING_H
 #define POSTKEEP_SMTP_CLIENT_CHUNKING_H

@@ -40,6 +40,7 @@ struct connection {
 	bool tls_verified;       /* the server has proved who it is */
 	bool login_missing;      /* there is an account, and the server offers no AUTH */
 	bool once;               /* for one message only */
+	bool takes_chunks;       /* has answered BDAT as one who knows it */
 	struct smtp_reply reply; /* the last one */
 	struct buf filtered;     /* what smtp_reply_filter made of a line */
 	struct buf long_line;    /* the first part of a line that is too long */

@@ -18,7 +18,7 @@
 #define LAST_WORDS_MS 1000
 #define MAIL_ACTION "sending MAIL FROM"
 
-enum kind { STEP_RSET, STEP_XFORWARD, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BDAT };
+enum kind { STEP_RSET, STEP_XFORWARD, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BDAT_FIRST, STEP_BDAT };
 
 struct step {
 	enum kind kind;
@@ -50,6 +50,7 @@ action_of(enum kind kind)
 	    [STEP_MAIL] = MAIL_ACTION,
 	    [STEP_RCPT] = "sending RCPT TO",
 	    [STEP_DATA] = "sending DATA command",
+	    [STEP_BDAT_FIRST] = "sending BDAT command",
 	    [STEP_BDAT] = "sending end of data -- message may be sent more than once",
 	};
 
@@ -69,6 +70,7 @@ patience(const struct settings *st, enum kind kind)
 	case STEP_RCPT:
 		return st->rcpt_ms;
 	case STEP_DATA:
+	case STEP_BDAT_FIRST:
 		return st->data_init_ms;
 	default:
 		return st->data_done_ms;
@@ -111,13 +113,18 @@ take_rcpt(struct transaction *t, struct target *target)
 	target_fail(t->d, target, &f);
 }
 
+/* Of a command: RFC 5321 section 4.2.2. */
+static bool
+is_unknown(int code)
+{
+	return code == 500 || code == 502;
+}
+
 /* The offer was not meant: by DATA the next time, which is no reason to return the mail. */
 static void
 excuse_chunks(struct transaction *t, struct failure *f)
 {
-	int code = t->c->reply.code;
-
-	if (!t->chunking || (code != 500 && code != 502))
+	if (!t->chunking || !is_unknown(t->c->reply.code))
 		return;
 	chunking_refused(&t->d->client->chunking, t->c->relay);
 	f->hard = false;
@@ -222,6 +229,9 @@ take_reply(struct transaction *t, const struct step *step)
 		t->content_now = class == 3;
 		if (!t->content_now && t->accepted > 0)
 			fail_by_reply(t, "DATA command", true);
+		break;
+	case STEP_BDAT_FIRST:
+		t->c->takes_chunks = class == 2;
 		break;
 	case STEP_BDAT:
 		t->chunk_answered = true;
@@ -378,33 +388,64 @@ by_data(struct transaction *t, struct buf *line)
 	return end_of_body(t, body_send_dots(t->d, t->c, t->envelope.convert, &t->why));
 }
 
-/* Everything in one packet, the content too. */
+/* Says "BDAT SIZE WORD", and the bytes at DATA. False: the connection is broken. */
+static bool
+say_chunk(struct transaction *t, enum kind kind, struct str data, const char *word)
+{
+	connection_say(t->c, "BDAT %zu%s", data.len, word);
+	t->steps[t->said++] = (struct step){kind, NULL};
+	if (connection_write(t->c, data, t->c->st->data_xfer_ms))
+		return true;
+	lose(t, "sending message body");
+	return false;
+}
+
+/* The first chunk of a connection (body.h). False: the rest is not wanted. */
+static bool
+by_first_chunk(struct transaction *t, struct str first)
+{
+	struct failure f;
+
+	if (!say_chunk(t, STEP_BDAT_FIRST, first, "") || !catch_up(t))
+		return false;
+	if (t->c->takes_chunks || (t->accepted == 0 && !is_unknown(t->c->reply.code)))
+		return t->accepted > 0;
+	/* Who did not know BDAT has the byte before the next command. */
+	t->c->closing = true;
+	failure_by_reply(&f, t->d->arena, t->c, "BDAT command");
+	excuse_chunks(t, &f);
+	delivery_fail(t->d, &f, true);
+	return false;
+}
+
+/* Everything in one packet, the content too, but for the first time on a connection. */
 static enum transaction_result
 by_one_chunk(struct transaction *t)
 {
-	enum body_result result;
+	enum transaction_result result = TRANSACTION_DONE;
+	enum body_result body;
 	struct buf wire = {0};
-	bool ok;
+	size_t first;
 
-	result = body_encode(t->d, t->c, t->envelope.convert, &wire, &t->why);
-	if (result != BODY_SENT || !body_wanted(t->d)) {
-		buf_free(&wire);
-		t->c->broken = STREAM_ERROR;
-		if (result == BODY_STOPPED)
-			delivery_fail(t->d, &t->why, false);
-		return result == BODY_STOPPED ? TRANSACTION_DONE : TRANSACTION_ABORTED;
-	}
+	body = body_encode(t->d, t->c, t->envelope.convert, &wire, &t->why);
+	first = t->c->takes_chunks || wire.len == 0 ? 0 : BODY_FIRST_CHUNK;
 	t->chunking = true;
-	connection_say(t->c, "BDAT %zu LAST", wire.len);
-	t->steps[t->said++] = (struct step){STEP_BDAT, NULL};
-	ok = connection_write(t->c, buf_view(&wire), t->c->st->data_xfer_ms);
+	if (body == BODY_STOPPED) {
+		t->c->broken = STREAM_ERROR;
+		delivery_fail(t->d, &t->why, false);
+	} else if (body == BODY_SENT && first > 0 &&
+	    !by_first_chunk(t, str_sub(buf_view(&wire), 0, first))) {
+		;
+	} else if (body != BODY_SENT || !body_wanted(t->d)) {
+		t->c->broken = STREAM_ERROR;
+		result = TRANSACTION_ABORTED;
+	} else if (say_chunk(t, STEP_BDAT, str_from(buf_view(&wire), first), " LAST")) {
+		note_end(t, true);
+		if (catch_up(t) && t->chunk_answered)
+			(void)hear_end(t, true);
+	}
 	buf_free(&wire);
-	note_end(t, ok);
-	if (!ok)
-		lose(t, "sending message body");
-	else if (catch_up(t) && t->chunk_answered)
-		(void)hear_end(t, true);
-	return t->dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
+	return t->dead ? TRANSACTION_DEAD : result;
 }
 
 static enum transaction_result
@@ -445,7 +486,7 @@ transaction_run(struct delivery *d, struct connection *c)
 		return result;
 	}
 	t.pipelining = (c->features.bits & FEATURE_PIPELINING) != 0;
-	t.steps = arena_array(d->arena, d->n + 4, sizeof(*t.steps));
+	t.steps = arena_array(d->arena, d->n + 5, sizeof(*t.steps));
 	if (!say_mail(&t, &line) || !say_rcpts(&t, &line))
 		result = t.dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
 	else if (d->m->probe)

@@ -145,8 +145,10 @@ class Sent(Case):
         self.assertEqual(hop.sessions[0].commands[1:3], [b"MAIL FROM:<s@example.org>", b"RCPT TO:<a@hop.example>"])
 
     def test_one_packet(self):
-        """With PIPELINING what can be said is said before anything is answered; with CHUNKING all of it."""
-        for keywords, seen in ((KEYWORDS, b"DATA\r\n"), (CHUNKING, b"BDAT %d LAST\r\n%s" % (len(CONTENT), CONTENT))):
+        """With PIPELINING what can be said is said before anything is answered; with CHUNKING all of it, once the
+        server has shown that it knows BDAT."""
+        for keywords, seen in ((KEYWORDS, (b"DATA\r\n", b"DATA\r\n")),
+                               (CHUNKING, (b"BDAT 1\r\nS", b"BDAT %d LAST\r\n%s" % (len(CONTENT), CONTENT)))):
             there = []
 
             def look(s, stage, reply):
@@ -160,9 +162,12 @@ class Sent(Case):
                 there.append(s.input)
                 return reply
 
-            self.client.one(self.hop(at("mail", look), keywords=keywords))
-            self.assertTrue(there[0].endswith(seen), there)
-            self.assertTrue(there[0].startswith(b"RCPT TO:"), there)
+            hop = self.hop(at("mail", look), keywords=keywords)
+            for i in range(2):
+                self.client.one(hop)
+                self.assertTrue(there[i].endswith(seen[i]), there)
+                self.assertTrue(there[i].startswith(b"RCPT TO:"), there)
+            self.assertEqual(len(hop.sessions), 1)
 
     def test_many_recipients(self):
         hop = self.hop()
@@ -301,11 +306,14 @@ class Refused(Case):
         self.result(r, BOUNCED, "5.3.4", "552 5.3.4 that is enough (in reply to message body)")
 
     def test_bdat_refused(self):
-        hop = self.hop(at("bdat", say("552 5.3.4 too much\r\n")), CHUNKING)
+        def too_much(s, stage, reply):
+            return reply if s.commands[-1] == b"BDAT 1" else b"552 5.3.4 too much\r\n"
+        hop = self.hop(at("bdat dot", too_much), CHUNKING)
         self.result(self.client.one(hop, content=LARGE), BOUNCED, "5.3.4", "BDAT")
 
     def test_bdat_unknown(self):
-        """A server that offers CHUNKING and does not know it: the mail waits, and goes by DATA."""
+        """A server that offers CHUNKING and does not know BDAT gets no content for commands: the mail waits, and goes
+        by DATA."""
         def unknown(s, stage, reply):
             return b"502 5.5.1 what?\r\n" if s.commands[-1].startswith(b"BDAT") else reply
         for content in (CONTENT, LARGE):
@@ -313,6 +321,8 @@ class Refused(Case):
             self.result(self.client.one(hop, content=content), DEFERRED, "4.5.1",
                         "502 5.5.1 what? (in reply to BDAT command)")
             self.result(self.client.one(hop, content=content), SENT, "2.0.0", "250")
+            self.assertEqual(hop.sessions[0].commands[3:], [b"BDAT 1"])
+            self.assertEqual(hop.sessions[0].input, b"")
             self.assertIn(b"DATA", hop.sessions[-1].commands)
 
     def test_address_that_ends_a_command(self):
