@@ -27,11 +27,10 @@
  */
 #define SHORT_TURN_MS 50
 #define WINDOW_MAX 64
-#define RESTART_MS 1000   /* after a channel was lost without a single result */
-#define STUCK_MS 3000     /* a delivery to where nothing has come yet, and takes longer, is stuck */
-#define STUCK_TIMES 4     /* so many times the limit of channels may be stuck beyond it */
-#define PACE_LOOK_MS 1000 /* while destinations wait for channels */
-#define SWEEP_MS 60000    /* between two looks for what can be forgotten */
+#define RESTART_MS 1000    /* after a channel was lost without a single result */
+#define CONNECTING_TIMES 4 /* so many times the limit of channels may be connecting beyond it */
+#define PACE_LOOK_MS 1000  /* while destinations wait for channels */
+#define SWEEP_MS 60000     /* between two looks for what can be forgotten */
 #define PAUSE_KEPT_MS 2000 /* a pause between two deliveries for which a channel is kept */
 
 struct agent {
@@ -41,15 +40,14 @@ struct agent {
 	struct ipc_channel *channel;
 	int64_t began_ms; /* when the channel was open, fiber_now() */
 	struct list sent; /* deliveries without all their results */
-	int64_t sent_ms;  /* when the last of them was handed over, fiber_now() */
 	size_t window;
 	uint64_t results; /* seen on this channel */
 	bool lost;        /* the reader has seen the end */
 	bool ready;       /* the agent wants deliveries */
 	bool reading;
-	bool leaving; /* give the channel back as soon as nothing is under way */
-	bool woken;   /* has been told to look for work, and has not looked yet */
-	bool stuck;   /* does not count against the limit of channels: see look_for_stuck() */
+	bool leaving;            /* give the channel back as soon as nothing is under way */
+	bool woken;              /* has been told to look for work, and has not looked yet */
+	bool connecting;         /* counted apart: see set_connecting() */
 	struct fiber_waitq work; /* for the sender: new deliveries, results, the end */
 	struct fiber *reader;
 };
@@ -61,6 +59,7 @@ static struct {
 } state;
 
 static void ask_for_channel(struct destination *dest);
+static void grant(struct transport *t);
 
 /* --- Pauses and limits ---------------------------------------------------------------------------------- */
 
@@ -93,44 +92,34 @@ pause_end(const struct destination *dest)
 static bool
 has_room(const struct transport *t)
 {
+	size_t limit = t->channel_limit, apart = 0;
+
 	/* Pauses between deliveries have a sense when they come one after the other. */
-	size_t limit = t->delay > 0 ? 1 : t->channel_limit;
-
-	return !state.draining && t->channels - t->stuck < limit;
-}
-
-static void
-set_stuck(struct agent *a, bool stuck)
-{
-	struct transport *t = a->dest->transport;
-
-	if (a->stuck == stuck)
-		return;
-	a->stuck = stuck;
-	if (stuck)
-		t->stuck++;
-	else
-		t->stuck--;
+	if (t->delay > 0)
+		limit = 1;
+	/* What somebody has written into master.cf holds for all of them. */
+	else if (t->limit_is_default)
+		apart = t->connecting < CONNECTING_TIMES * limit ? t->connecting
+								 : CONNECTING_TIMES * limit;
+	return !state.draining && t->channels < limit + apart;
 }
 
 /*
- * Who answers nobody must not take the channels from those who do: a channel whose delivery takes long, to
- * a destination that has not been reached yet, gives its place away. Only when nobody has set the limit,
- * and so many times and no more.
+ * Who answers nobody must not take the channels from those who do: a channel whose delivery goes to where
+ * nothing has come yet is counted apart until the agent has a connection.
  */
 static void
-look_for_stuck(void)
+set_connecting(struct agent *a, bool connecting)
 {
-	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l)) {
-		struct agent *a = LIST_ITEM(l, struct agent, link);
-		struct transport *t = a->dest->transport;
+	struct transport *t = a->dest->transport;
 
-		if (!list_empty(&a->sent) && !list_empty(&t->starved) && t->limit_is_default &&
-		    t->kind == TRANSPORT_SINGLE && !a->dest->feedback.proven &&
-		    fiber_now() - a->sent_ms > STUCK_MS &&
-		    t->stuck < STUCK_TIMES * t->channel_limit)
-			set_stuck(a, true);
-	}
+	if (a->connecting == connecting)
+		return;
+	a->connecting = connecting;
+	if (connecting)
+		t->connecting++;
+	else
+		t->connecting--;
 }
 
 /* --- Results ------------------------------------------------------------------------------------------ */
@@ -195,7 +184,7 @@ delivery_ended(struct agent *a, struct delivery *d)
 
 	list_remove(&a->sent, &d->link);
 	dest->under_way--;
-	set_stuck(a, false);
+	set_connecting(a, false);
 	if (t->destination_delay > 0)
 		dest->not_before = fiber_after(t->destination_delay);
 	if (t->delay > 0)
@@ -231,17 +220,28 @@ take_result(struct agent *a, const struct msg_result *r)
 	return true;
 }
 
+/* The same of a delivery whose agent has a connection. */
+static bool
+take_connected(struct agent *a, const struct msg_agent_connected *c)
+{
+	if (!find_delivery(a, c->attempt))
+		return false;
+	set_connecting(a, false);
+	return true;
+}
+
 static void
 reader_fiber(void *arg)
 {
-	static const struct ipc_schema *const accept[] = {&msg_result, NULL};
+	static const struct ipc_schema *const accept[] = {&msg_result, &msg_agent_connected, NULL};
 	struct agent *a = arg;
 	struct arena *arena = arena_new(1024);
 	struct ipc_message m;
 
 	while (ipc_recv(a->channel, arena, accept, false, &m) == IPC_OK) {
-		if (!take_result(a, m.body)) {
-			log_warning("transport %s: result for a delivery it was not given",
+		if (m.schema == &msg_result ? !take_result(a, m.body)
+					    : !take_connected(a, m.body)) {
+			log_warning("transport %s: message about a delivery it was not given",
 			    a->dest->transport->name);
 			break;
 		}
@@ -417,11 +417,16 @@ wait_for_work(struct agent *a)
 static bool
 send_delivery(struct agent *a, struct delivery *d)
 {
+	struct transport *t = a->dest->transport;
+	bool first = t->kind == TRANSPORT_SINGLE && !a->dest->feedback.proven;
+
 	d->sent_us = clock_wall_us();
-	a->sent_ms = fiber_now();
 	list_append(&a->sent, &d->link);
 	a->dest->under_way++;
-	return handover(a->channel, d);
+	set_connecting(a, first);
+	if (first)
+		grant(t);
+	return handover(a->channel, d, first);
 }
 
 /* Works until the channel ends, is not needed, or is to be given back. */
@@ -541,7 +546,7 @@ static struct destination *
 next_in_line(const struct transport *t)
 {
 	struct list_link *l = list_first(&t->starved);
-	bool busy = (t->channels - t->stuck) * 2 >= t->channel_limit;
+	bool busy = t->channels * 2 >= t->channel_limit;
 
 	if (l)
 		return LIST_ITEM(l, struct destination, link);
@@ -606,7 +611,7 @@ agent_end(struct agent *a)
 
 	list_remove(&dest->channels, &a->channel_link);
 	list_remove(&state.all, &a->link);
-	set_stuck(a, false);
+	set_connecting(a, false);
 	t->channels--;
 	free(a);
 	if (dest->waiting > 0)
@@ -683,7 +688,6 @@ pace_fiber(void *arg)
 		struct transport *t;
 		size_t cursor = 0;
 
-		look_for_stuck();
 		dead_sweep();
 		while ((t = transport_next(&cursor))) {
 			fiber_deadline end = end_pauses(t);

@@ -43,7 +43,7 @@ struct transport {
 	int64_t destination_delay, delay; /* ms between two deliveries: to one, to any */
 
 	size_t channels;     /* that there are, or are being made */
-	size_t stuck;        /* of these: see agent.c */
+	size_t connecting;   /* of these: see agent.c */
 	struct list starved; /* destinations without a channel that need one */
 	struct list hungry;  /* those that have some, and could use more */
 	struct list resting; /* those whose pause after a delivery is not over, in that order */

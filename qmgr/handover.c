@@ -56,7 +56,7 @@ fill_rcpts(const struct delivery *d, struct msg_deliver_rcpt *rcpts)
 }
 
 bool
-handover(struct ipc_channel *channel, const struct delivery *d)
+handover(struct ipc_channel *channel, const struct delivery *d, bool tell_connected)
 {
 	struct message *msg = d->message;
 	const struct slot_envelope *e = &msg->m.envelope;
@@ -71,6 +71,7 @@ handover(struct ipc_channel *channel, const struct delivery *d)
 	    .smtputf8 = e->smtputf8,
 	    .body_8bit = e->body_8bit,
 	    .probe = e->verify_only,
+	    .tell_connected = tell_connected,
 	    .ret = e->ret,
 	    .envid = e->envid,
 	    .attrs = {e->attrs, e->n_attrs},

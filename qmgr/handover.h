@@ -8,9 +8,10 @@
 #include "qmgr/destination.h"
 
 /*
- * Sends D, none of whose recipients has a result yet. Waits; results that come meanwhile may free D. False:
+ * Sends D, none of whose recipients has a result yet; TELL_CONNECTED: the agent is to say when it has a
+ * connection. Waits; results that come meanwhile may free D. False:
  * the channel is no good any more.
  */
-bool handover(struct ipc_channel *channel, const struct delivery *d);
+bool handover(struct ipc_channel *channel, const struct delivery *d, bool tell_connected);
 
 #endif

@@ -115,6 +115,7 @@ try_server(struct delivery *d, const struct servers *servers, const struct serve
 		fail_all(d, &f);
 		return;
 	}
+	delivery_connected(d);
 	d->sessions++;
 	c->key = arena_str(c->arena, cache_key(d, servers->nexthop));
 	(void)use(d, &c);

@@ -68,6 +68,20 @@ target_sent(struct delivery *d, struct target *t, const struct connection *c)
 	d->open--;
 }
 
+void
+delivery_connected(struct delivery *d)
+{
+	const struct msg_agent_connected connected = {d->m->attempt};
+	struct ipc_channel *channel = d->content.channel;
+
+	if (!d->m->tell_connected || d->told_connected)
+		return;
+	d->told_connected = true;
+	/* A lost channel is seen by whoever needs it next. */
+	if (ipc_send(channel, &msg_agent_connected, &connected) == IPC_OK)
+		(void)ipc_flush(channel);
+}
+
 static bool
 send_result(const struct delivery *d, struct target *t)
 {

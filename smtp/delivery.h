@@ -44,6 +44,7 @@ struct delivery {
 	size_t n, open;
 	bool *at_end; /* set while an end of data waits for its answer; may be NULL */
 	bool reached; /* a server has answered MAIL: the destination lives */
+	bool told_connected;
 	int64_t begun_us, talked_us; /* wall clock; when the last transaction began */
 	int sessions, addresses;     /* tried so far */
 	struct tried *tried;         /* servers, by old connections too */
@@ -60,6 +61,8 @@ void delivery_begin(struct delivery *d, struct client *client, struct ipc_channe
     const struct msg_deliver *m, struct arena *a);
 /* Tries next hops and their servers until no recipient is open or none is left. attempt.c. Waits. */
 void delivery_run(struct delivery *d);
+/* A new connection to a server is ready for a transaction: the queue manager is told, if it has asked. */
+void delivery_connected(struct delivery *d);
 /* Sends the results of all that are not open. False: the channel is lost. */
 bool delivery_tell(struct delivery *d);
 /* Sends the results that are left; drops what is left of the content. False: the channel is lost. */

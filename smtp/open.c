@@ -109,6 +109,13 @@ look_up_server(struct opening *o, struct connection *c)
 	return found != TABLE_ERROR;
 }
 
+/* Is it this machine that lacks something, and not the server? */
+static bool
+is_our_own(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 /* A connection as far as it goes in one try. *C is NULL when there is none. */
 static enum secure_result
 try_once(struct opening *o, struct connection **c)
@@ -124,7 +131,7 @@ try_once(struct opening *o, struct connection **c)
 	if (!stream) {
 		failure_local(o->f, o->d->arena, NULL, "4.4.1", "connect to %.*s: %s",
 		    STR_ARG(o->server->relay), strerror(error));
-		o->f->unreachable = true;
+		o->f->unreachable = !is_our_own(error);
 		return SECURE_FAILED;
 	}
 	*c = connection_new(&client->settings, stream, o->server);

@@ -176,6 +176,7 @@ static const struct ipc_field deliver_fields[] = {
     IPC_FIELD(struct msg_deliver, smtputf8, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, body_8bit, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, probe, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_deliver, tell_connected, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, ret, IPC_U64, DSN_RET_HDRS),
     IPC_FIELD(struct msg_deliver, envid, IPC_STR, ENVID_MAX),
     IPC_FIELD_LIST(struct msg_deliver, attrs, &attr_schema, ATTRS_MAX),
@@ -205,6 +206,11 @@ static const struct ipc_field report_ok_fields[] = {
     IPC_FIELD(struct msg_report_ok, reserved, IPC_U64, 0),
 };
 MESSAGE(report_ok, 21);
+
+static const struct ipc_field agent_connected_fields[] = {
+    IPC_FIELD(struct msg_agent_connected, attempt, IPC_U64, 0),
+};
+MESSAGE(agent_connected, 23);
 
 static const struct ipc_field agent_close_fields[] = {
     IPC_FIELD(struct msg_agent_close, reserved, IPC_U64, 0),
@@ -385,6 +391,7 @@ const struct ipc_schema *const msg_all[] = {
     &msg_agent_open,
     &msg_agent_ready,
     &msg_agent_no,
+    &msg_agent_connected,
     &msg_agent_close,
     &msg_deliver,
     &msg_result,

@@ -150,6 +150,14 @@ struct msg_agent_no {
 	bool busy; /* too many workers: nothing wrong, try again when another channel is closed */
 };
 
+/*
+ * Of a delivery that has tell_connected: the destination has let the agent in, results will follow. Not said
+ * when the results come at once.
+ */
+struct msg_agent_connected {
+	uint64_t attempt;
+};
+
 /* All results were heard and noted. */
 struct msg_agent_close {
 	uint64_t reserved;
@@ -172,7 +180,8 @@ struct msg_deliver {
 	int64_t arrival_us; /* wall time of acceptance */
 	bool smtputf8;
 	bool body_8bit;
-	bool probe; /* deliver nothing, say whether it would be taken */
+	bool probe;          /* deliver nothing, say whether it would be taken */
+	bool tell_connected; /* agent_connected is wanted */
 	uint64_t ret;
 	struct str envid;
 	struct ipc_list attrs; /* struct msg_attr */
@@ -430,11 +439,11 @@ struct msg_drop_done {
 
 extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, msg_submit_envelope,
     msg_submit_rcpts, msg_submit_commit, msg_submit_cancel, msg_submit_ok, msg_agent_open,
-    msg_agent_ready, msg_agent_no, msg_agent_close, msg_deliver, msg_result, msg_report_ok,
-    msg_notice, msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat, msg_admin_slot,
-    msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup, msg_lookup_answer,
-    msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer, msg_drop_begin, msg_drop_commit,
-    msg_drop_done;
+    msg_agent_ready, msg_agent_no, msg_agent_connected, msg_agent_close, msg_deliver, msg_result,
+    msg_report_ok, msg_notice, msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat,
+    msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup,
+    msg_lookup_answer, msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer, msg_drop_begin,
+    msg_drop_commit, msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

@@ -146,6 +146,10 @@ say_result(struct ipc_channel *channel, const struct msg_deliver *d, uint64_t in
 	    .conn_use = more & 64 ? UINT64_MAX : 0,
 	};
 
+	const struct msg_agent_connected connected = {d->attempt + (more & 128 ? 1 : 0)};
+
+	if (how % 16 == 9)
+		ipc_send(channel, &msg_agent_connected, &connected);
 	ipc_send(channel, &msg_result, &r);
 	if (how % 16 == 3)
 		ipc_send(channel, &msg_result, &r);

@@ -43,7 +43,8 @@ class SchedulerRig(Rig):
     def answer_one(self):
         self.wait_for("a delivery", lambda: self.agent.unanswered)
         channel, delivery = self.agent.unanswered.pop(0)
-        Agent.result(channel, delivery, 0, *deliver(delivery, b""))
+        for rcpt in delivery["rcpts"]:
+            Agent.result(channel, delivery, rcpt["index"], *deliver(delivery, b""))
 
 
 class Scheduler(SchedulerRig):
@@ -164,6 +165,49 @@ slow_initial_destination_concurrency = 1
             self.log(f"{queue_id}: removed", timeout=30)
         self.agent.answer_all()
         self.wait_empty()
+
+    def test_connecting(self):
+        """Destinations that have not been reached are tried beyond the limit of channels, but four times as many and
+        no more; one that has let the agent in counts."""
+        self.daemons.configure("default_process_limit = 2\n")
+        self.start(silent)
+        ids = [self.send(f"a@d{i}.test", f"b@d{i}.test") for i in range(30)]
+        self.stays_at(2 + 4 * 2)
+        self.assertTrue(all(delivery["tell_connected"] for delivery, _ in self.agent.deliveries))
+        self.assertEqual(self.agent.at_once, 10)
+        # What is connected counts: nothing new is begun until one of them is left.
+        for channel, delivery in self.agent.unanswered[:3]:
+            channel.send("agent_connected", attempt=delivery["attempt"])
+            Agent.result(channel, delivery, delivery["rcpts"].pop(0)["index"], *deliver(delivery, b""))
+            self.log(f"{delivery['id']}: to=<a@")
+        self.stays_at(10)
+        self.answer_one()
+        self.stays_at(10)
+        self.answer_one()
+        self.stays_at(12)
+        self.agent.answer_all()
+        self.wait_empty()
+        self.assertEqual({delivery["id"] for delivery, _ in self.agent.deliveries}, set(ids))
+
+    def test_limit_that_was_set(self):
+        """A limit that stands in master.cf is one for all channels."""
+        self.master_cf("smtp unix - - n - 2 smtp")
+        self.start(silent)
+        for i in range(10):
+            self.send_many(1, domain=f"d{i}.test")
+        self.stays_at(2)
+        self.agent.answer_all()
+        self.wait_empty()
+
+    def test_connected_without_delivery(self):
+        """An agent that speaks of a delivery it was not given is left; the mail goes by another channel."""
+        self.start(silent)
+        self.send_many(1)
+        self.agent.wait(1)
+        channel, delivery = self.agent.unanswered.pop(0)
+        channel.send("agent_connected", attempt=delivery["attempt"] + 1)
+        self.log("transport smtp: message about a delivery it was not given")
+        self.assertEqual(len(self.mailq()), 1)
 
     # --- Order in a destination ---------------------------------------------------------------------
 

@@ -86,9 +86,9 @@ connect_hook(const struct settings *st, const struct server *server)
 	/* What the last connection left unread is not this one's. */
 	while (p->connections > 0 && p->next < p->n_packets && !ends(p->packets[p->next]))
 		p->next++;
-	if (p->next < p->n_packets && str_eq(p->packets[p->next], STR("\v"))) {
-		p->next++;
-		errno = ECONNREFUSED;
+	if (p->next < p->n_packets &&
+	    (str_eq(p->packets[p->next], STR("\v")) || str_eq(p->packets[p->next], STR("\a")))) {
+		errno = p->packets[p->next++].data[0] == '\v' ? ECONNREFUSED : EMFILE;
 		return NULL;
 	}
 	if (p->connections > 0 && p->next < p->n_packets)
@@ -116,6 +116,7 @@ hear_results(struct play *p)
 		if (p->channel_out.len - p->parsed < IPC_HEADER + frame.length)
 			break;
 		p->parsed += IPC_HEADER + frame.length;
+		p->told_connected += frame.type == msg_agent_connected.type;
 		if (frame.type != msg_result.type)
 			continue;
 		must(p->n_results < PLAY_RESULTS_MAX, "too many results");
@@ -201,6 +202,7 @@ put_delivery(struct play *p, size_t i)
 	    .smtputf8 = d->smtputf8,
 	    .body_8bit = d->body_8bit,
 	    .probe = d->probe,
+	    .tell_connected = d->tell_connected,
 	};
 	size_t n = 0;
 

@@ -20,7 +20,7 @@ struct play_delivery {
 	const char *const *rcpts; /* NULL at the end */
 	struct str content;
 	size_t cut; /* the channel ends when so much of the content is still missing */
-	bool smtputf8, body_8bit, probe;
+	bool smtputf8, body_8bit, probe, tell_connected;
 };
 
 struct play {
@@ -30,7 +30,7 @@ struct play {
 	size_t n;
 	/*
 	 * What servers say, one packet a read; of one connection after the other. A packet "\f" ends a
-	 * connection; "\v" refuses one.
+	 * connection; "\v" refuses one; with "\a" there is no descriptor for it.
 	 */
 	const struct str *packets;
 	size_t n_packets;
@@ -40,6 +40,7 @@ struct play {
 	size_t connections;
 	struct msg_result results[PLAY_RESULTS_MAX];
 	size_t n_results;
+	size_t told_connected;
 	struct arena *arena; /* of the results */
 
 	/* The fixture's own. */

@@ -73,6 +73,7 @@ static const struct {
 	"BDAT 1\r\nSQUIT\r\n",
 	"b", "550 r (in reply to RCPT TO command)"},
     {"no connection", {STR("\v")}, one, "", "du", "Connection refused"},
+    {"no descriptor", {STR("\a")}, one, "", "d", "Too many open files"},
     {"nothing said", {STR("\f")}, one, "\f", "du", "lost connection"},
     {"refused to talk", {STR("554 go\r\n")}, one, NULL, "du", "refused to talk to me: 554 go"},
     {"each its own",
@@ -120,8 +121,10 @@ test_sessions(void **state)
 		const char *o = sessions[i].outcomes;
 		size_t last = 0;
 
-		p.deliveries[0] = (struct play_delivery){
-		    .nexthop = HOP, .rcpts = sessions[i].rcpts, .content = CONTENT};
+		p.deliveries[0] = (struct play_delivery){.nexthop = HOP,
+		    .rcpts = sessions[i].rcpts,
+		    .content = CONTENT,
+		    .tell_connected = true};
 		play(&p);
 		if (sessions[i].wire && strcmp(buf_cstr(&p.wire), sessions[i].wire) != 0)
 			fail_msg("%s: said \"%s\"", sessions[i].name, buf_cstr(&p.wire));
@@ -134,6 +137,8 @@ test_sessions(void **state)
 			last = p.results[k].index > p.results[last].index ? k : last;
 		}
 		assert_int_equal(o[p.n_results] == 'u', p.results[0].unreachable);
+		/* Whoever has let the client in was reported. */
+		assert_int_equal(p.told_connected, strstr(buf_cstr(&p.wire), "MAIL") != NULL);
 		if (str_find(p.results[last].text, str_c(sessions[i].text)) == STR_NPOS)
 			fail_msg("%s: %.*s", sessions[i].name, STR_ARG(p.results[last].text));
 		play_free(&p);
