@@ -102,6 +102,29 @@ conf_was_read(const struct conf *conf, struct verdict *v)
 	return false;
 }
 
+/* Asked with the caller's rights first (access(2) takes the real user), so that nothing is told of what these do not reach. */
+static bool
+is_callers_own(const char *dir)
+{
+	struct stat st;
+
+	return access(dir, W_OK) == 0 && stat(dir, &st) == 0 && st.st_uid == getuid();
+}
+
+/*
+ * For a caller's own suite the caller's own rights are enough: all others are given up for good, and then there is
+ * nothing that the directory could be misused for.
+ */
+static void
+give_up_privileges(void)
+{
+	gid_t gid = getgid();
+	uid_t uid = getuid();
+
+	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0 || privileged())
+		log_fatal("cannot give privileges up: %s", strerror(errno));
+}
+
 /*
  * May a caller without rights name this directory? Read from the default main.cf, since whoever names
  * another one could let postdrop read, and write, where they cannot.
@@ -118,6 +141,10 @@ directory_allowed(const char *dir, struct verdict *v)
 	conf = conf_load(DEFAULT_CONFIG_DIR, NULL, 0, &problems);
 	ok = listed(conf, P_alternate_config_directories, str_c(dir)) ||
 	    listed(conf, P_multi_instance_directories, str_c(dir));
+	if (!ok && is_callers_own(dir)) {
+		give_up_privileges();
+		ok = true;
+	}
 	if (!ok && conf_was_read(conf, v))
 		verdict_set(v, EX_NOPERM,
 		    "%s: not listed in alternate_config_directories of " DEFAULT_CONFIG_DIR

@@ -610,6 +610,31 @@ class SetGroupId(Case):
                 self.assertEqual(result.returncode, NOPERM, result.stderr)
                 self.assertEqual(self.files(), [])
 
+    def test_own_directory(self):
+        """A suite of the caller's own needs no entry in root's list; and the group is gone by then."""
+        own = os.path.join(self.top, "own")
+        maildrop = os.path.join(own, "spool", "maildrop")
+        os.makedirs(os.path.join(own, "etc"))
+        os.makedirs(maildrop)
+        text = self.copy_main_cf().replace(os.path.dirname(self.maildrop), os.path.join(own, "spool"))
+        with open(os.path.join(own, "etc", "main.cf"), "w", encoding="utf-8") as f:
+            f.write(text)
+        for path, _, names in os.walk(own):
+            for name in ["."] + names:
+                os.chown(os.path.join(path, name), self.USER.pw_uid, self.USER.pw_gid)
+        postdrop = os.path.join(self.commands, "postdrop")
+        head = Postdrop.HEAD + b"Z1:0\n"
+        result = self.as_user(postdrop, "-c", os.path.join(own, "etc"), data=head)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        (name,) = os.listdir(maildrop)
+        self.assertEqual(os.stat(os.path.join(maildrop, name)).st_gid, self.USER.pw_gid)
+        # With the group, this would put a file where the group alone may.
+        with open(os.path.join(own, "etc", "main.cf"), "w", encoding="utf-8") as f:
+            f.write(self.copy_main_cf())
+        result = self.as_user(postdrop, "-c", os.path.join(own, "etc"), data=head)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(self.files(), [])
+
     def test_unreadable_directory(self):
         """The caller's path is not even looked at."""
         secret = os.path.join(self.top, "secret")
