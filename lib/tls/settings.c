@@ -245,6 +245,8 @@ make_context(struct tls_client *c)
 	SSL_CTX_set_mode(c->ctx,
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Records without data (updates of keys, tickets) as fast as they come must not keep others waiting. */
+	SSL_CTX_clear_mode(c->ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_read_ahead(c->ctx, 1);
 	/* Weak encryption is better than none; what must not be weak says verify.c and the policy. */
 	SSL_CTX_set_security_level(c->ctx, 0);

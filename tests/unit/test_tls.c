@@ -9,10 +9,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
 #include "lib/tls/internal.h"
@@ -512,6 +516,96 @@ test_feature_status(void **state)
 	}
 }
 
+/* --- The stream's layer ---------------------------------------------------------------------------- */
+
+/* A server that keeps what it has to say; with a certificate of its own, as TLS 1.3 demands. */
+static SSL *
+server_new(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	SSL *ssl;
+
+	assert_non_null(ctx);
+	X509_set_pubkey(cert, key);
+	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(SSL_CTX_use_cert_and_key(ctx, cert, key, NULL, 1), 1);
+	ssl = SSL_new(ctx);
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_accept_state(ssl);
+	SSL_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	return ssl;
+}
+
+/* What the server has to say goes out. */
+static void
+pass_on(SSL *server, int fd)
+{
+	char *data;
+	long len = BIO_get_mem_data(SSL_get_wbio(server), &data);
+
+	if (len > 0)
+		assert_int_equal(write(fd, data, (size_t)len), len);
+	(void)BIO_reset(SSL_get_wbio(server));
+}
+
+static void
+shake_hands(SSL *server, int fd, SSL *ssl)
+{
+	char data[8192];
+	ssize_t n;
+
+	for (int i = 0; i < 10; i++) {
+		(void)SSL_connect(ssl);
+		n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
+		if (n > 0)
+			assert_int_equal(BIO_write(SSL_get_rbio(server), data, (int)n), n);
+		(void)SSL_do_handshake(server);
+		pass_on(server, fd);
+	}
+	assert_true(SSL_is_init_finished(ssl) && SSL_is_init_finished(server));
+}
+
+/* However many records without data come at once: one read takes a buffer's worth of them, and others go on. */
+static void
+test_records_without_data(void **state)
+{
+	struct tls_connection *t;
+	SSL *server = server_new();
+	int fds[2], wait_for = 0, reads = 0;
+	char data[100];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	t = tls_connection_new(client, fds[0], STR("hop"));
+	shake_hands(server, fds[1], t->ssl);
+	assert_int_equal(SSL_version(t->ssl), TLS1_3_VERSION);
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(SSL_key_update(server, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(server), 1);
+	}
+	assert_int_equal(SSL_write(server, "250 x", 5), 5);
+	pass_on(server, fds[1]);
+	while ((n = tls_stream_io.read(t, data, sizeof(data), &wait_for)) < 0) {
+		assert_int_equal(errno, EAGAIN);
+		assert_int_equal(wait_for, FIBER_READ);
+		reads++;
+	}
+	assert_int_equal(n, 5);
+	assert_in_range(reads, 3, 3000);
+	tls_stream_io.close(t);
+	SSL_free(server);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -527,6 +621,7 @@ main(void)
 	    cmocka_unit_test(test_faults),
 	    cmocka_unit_test(test_dane_decision),
 	    cmocka_unit_test(test_feature_status),
+	    cmocka_unit_test(test_records_without_data),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
