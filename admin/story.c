@@ -25,6 +25,8 @@ struct story {
 	struct event *events;
 	size_t n, cap, lines, left_out;
 	struct hash *latest; /* recipient → its last event's place, plus 1 */
+	struct hash
+	    *reasons; /* of results that were told: an agent logs some of them itself, too */
 	bool active_seen, over, deleted;
 };
 
@@ -37,6 +39,7 @@ story_new(struct str id)
 	buf_printf(&marker, "]: %.*s: ", STR_ARG(id));
 	s->marker = buf_take(&marker);
 	s->latest = hash_new();
+	s->reasons = hash_new();
 	return s;
 }
 
@@ -53,6 +56,7 @@ story_free(struct story **s)
 	free((*s)->events);
 	free((*s)->marker);
 	hash_free(&(*s)->latest, NULL);
+	hash_free(&(*s)->reasons, NULL);
 	free(*s);
 	*s = NULL;
 }
@@ -116,6 +120,16 @@ static const struct {
 };
 
 /* "to=<…>, relay=…, dsn=…, status=deferred (reason)" */
+/* What stands in parentheses behind the status. */
+static struct str
+reason_of(struct str text)
+{
+	struct str status = between(text, STR(", status="), STR(" ("));
+	struct str reason = str_from(between(text, STR(", status="), STR("\n")), status.len + 2);
+
+	return str_ends_nocase(reason, STR(")")) ? str_sub(reason, 0, reason.len - 1) : reason;
+}
+
 static void
 delivery_words(struct str text, struct buf *out, const struct reply_advice **advice)
 {
@@ -123,12 +137,9 @@ delivery_words(struct str text, struct buf *out, const struct reply_advice **adv
 	struct str relay = between(text, STR(", relay="), STR(", "));
 	struct str dsn = between(text, STR(", dsn="), STR(", "));
 	struct str status = between(text, STR(", status="), STR(" ("));
-	struct str reason = between(text, STR(", status="), STR("\n"));
+	struct str reason = reason_of(text);
 	const char *words = NULL;
 
-	reason = str_from(reason, status.len + 2);
-	if (str_ends_nocase(reason, STR(")")))
-		reason = str_sub(reason, 0, reason.len - 1);
 	for (size_t i = 0; i < sizeof(fates) / sizeof(fates[0]); i++)
 		if (str_eq(status, str_c(fates[i].status))) {
 			words = fates[i].words;
@@ -265,15 +276,18 @@ story_line(struct story *s, struct str raw)
 		s->over = str_eq(l.text, STR("removed"));
 		s->deleted = s->over && is_postsuper(&l);
 		/* That an attempt begins is seen by its results. */
-		if (!again || !str_eq(buf_view(&words), STR("another attempt begins")))
+		if ((!again || !str_eq(buf_view(&words), STR("another attempt begins"))) &&
+		    !hash_get(s->reasons, l.text))
 			add_event(s, &l, buf_view(&words), NULL);
 	} else {
 		to = between(l.text, STR("to=<"), STR(">, "));
 		delivery_words(l.text, &words, &advice);
 		if (!repeated(s, &l, to, buf_view(&words))) {
 			add_event(s, &l, buf_view(&words), advice);
-			if (s->left_out == 0)
+			if (s->left_out == 0) {
 				hash_put(s->latest, to, (void *)s->n);
+				hash_put(s->reasons, reason_of(l.text), s);
+			}
 		}
 	}
 	buf_free(&words);

@@ -7,17 +7,11 @@
 #include "smtp/secure.h"
 #include "smtp/sts.h"
 
-/* Before another server is tried: the log says what was wrong with the last one. */
-static void
-note_failure(const struct delivery *d, const struct failure *f)
-{
-	log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(f->text));
-}
-
+/* The result names the last failure only; the log has that of each server and next hop. */
 static void
 fail_all(struct delivery *d, const struct failure *f)
 {
-	note_failure(d, f);
+	log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(f->text));
 	delivery_fail(d, f, false);
 }
 

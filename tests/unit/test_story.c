@@ -128,6 +128,9 @@ test_repeated(void **state)
 	}
 	story_line(
 	    s, STR(AT "smtp[7]: " ID ": to=<z@y>, relay=none, dsn=4.0.0, status=deferred (same)"));
+	/* What an agent says itself is the same once more; what it says beyond that is not. */
+	story_line(s, STR(AT "smtp[8]: " ID ": same"));
+	story_line(s, STR(AT "smtp[8]: " ID ": something else"));
 	assert_false(story_over(s));
 	story_line(s, STR(AT "qmgr[7]: " ID ": removed"));
 	assert_true(story_over(s));
@@ -140,6 +143,7 @@ test_repeated(void **state)
 	    "  Nov 22 07:50:00  <x@y>: not yet: other\n"
 	    "      the same 1 times more, last at Nov 22 07:51:00\n"
 	    "  Nov 22 07:00:00  <z@y>: not yet: same\n"
+	    "  Nov 22 07:00:00  something else\n"
 	    "  Nov 22 07:00:00  all is done: it has left the queue\n");
 	free(text);
 	story_free(&s);
