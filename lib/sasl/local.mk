@@ -5,11 +5,17 @@ libpostkeep_net_la_SOURCES += \
 	lib/sasl/md5.c \
 	lib/sasl/password.c lib/sasl/password.h \
 	lib/sasl/plain.c \
+	lib/sasl/saslprep.c \
 	lib/sasl/scram.c \
 	lib/sasl/settings.c lib/sasl/settings_private.h
+libpostkeep_net_la_CFLAGS += $(LIBIDN_CFLAGS)
+libpostkeep_net_la_LIBADD += $(LIBIDN_LIBS)
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_sasl tests/unit/test_sasl_password
+check_PROGRAMS += tests/unit/test_sasl tests/unit/test_sasl_password tests/unit/test_saslprep
+tests_unit_test_saslprep_SOURCES = tests/unit/test_saslprep.c
+tests_unit_test_saslprep_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_saslprep_LDADD = libpostkeep-net.la libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_sasl_password_SOURCES = tests/unit/test_sasl_password.c \
 	tests/unit/conf_fixture.c tests/unit/conf_fixture.h
 tests_unit_test_sasl_password_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -22,8 +22,8 @@
 #define SCRAM(NAME, DIGEST)                                                                        \
 	{                                                                                          \
 		.name = NAME, .properties = SCRAM_PROPERTIES, .digest = DIGEST,                    \
-		.has_digest = true, .has_first = true, .rounds = 2, .first = sasl_scram_first,     \
-		.answer = sasl_scram_answer, .final = sasl_scram_final                             \
+		.has_digest = true, .has_first = true, .prepared = true, .rounds = 2,              \
+		.first = sasl_scram_first, .answer = sasl_scram_answer, .final = sasl_scram_final  \
 	}
 
 const struct sasl_mechanism sasl_mechanisms[] = {
@@ -119,7 +119,22 @@ struct obstacles {
 	unsigned lacking; /* properties that were demanded in vain */
 };
 
-/* False with WHY when the filter has no answer. */
+/* A name that cannot be prepared is for people to mend: nothing weaker is taken instead. */
+static bool
+prepare(struct sasl_login *l, const struct sasl_mechanism *m, struct buf *why)
+{
+	struct buf wrong = {0};
+	bool ok = l->scram.user.len > 0 ||
+	    (saslprep(sasl_user(l), "login name", &l->scram.user, &wrong) &&
+		saslprep(sasl_password(l), "password", &l->scram.password, &wrong));
+
+	if (!ok)
+		buf_printf(why, "%s: %s", m->name, buf_cstr(&wrong));
+	buf_free(&wrong);
+	return ok;
+}
+
+/* False with WHY when the filter has no answer, or the account is not for a mechanism that is left. */
 static bool
 choose(struct sasl_login *l, const struct sasl_settings *s, unsigned demanded, struct str offered,
     struct obstacles *o, struct buf *why)
@@ -140,6 +155,8 @@ choose(struct sasl_login *l, const struct sasl_settings *s, unsigned demanded, s
 			o->lacking |= demanded & ~m->properties;
 		} else if (m->has_digest && !sasl_digest_there(m->digest)) {
 			o->digest = true;
+		} else if (m->prepared && !prepare(l, m, why)) {
+			return false;
 		} else {
 			l->left[l->n_left++] = m;
 		}
@@ -231,6 +248,8 @@ sasl_login_free(struct sasl_login **l)
 	if (!*l)
 		return;
 	sasl_account_clear(&(*l)->account);
+	buf_wipe(&(*l)->scram.user);
+	buf_wipe(&(*l)->scram.password);
 	buf_wipe(&(*l)->scram.nonce);
 	buf_wipe(&(*l)->scram.bare);
 	buf_free(&(*l)->error);

@@ -2,7 +2,9 @@
  * plain - mechanisms that show the secret to the server: PLAIN (RFC 4616), LOGIN, XOAUTH2, OAUTHBEARER
  * (RFC 7628)
  *
- * LOGIN has no standard: the server asks twice, in whatever words, and wants the name and the password.
+ * LOGIN has no standard: the server asks twice, in whatever words, and wants the name and the password. Both
+ * mechanisms send what stands in the table, to the byte: to prepare it (SASLprep) is the server's part (RFC 4616
+ * section 2), and many servers compare bytes.
  */
 #include "lib/base/mem.h"
 #include "lib/sasl/sasl_private.h"

@@ -3,7 +3,8 @@
  *
  * PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195), DIGEST-MD5 (RFC 2831), SCRAM-SHA-1 (RFC 5802),
  * SCRAM-SHA-256 (RFC 7677), SCRAM-SHA-512, OAUTHBEARER (RFC 7628) and XOAUTH2; in the last two the
- * password is the token. No channel binding, so no -PLUS.
+ * password is the token. No channel binding, so no -PLUS. For SCRAM name and password are prepared (SASLprep,
+ * RFC 4013); other mechanisms get them as they are.
  *
  * The mechanisms are written out here on top of OpenSSL's digests. A client of Cyrus SASL looks up its
  * own host name in the DNS for every session, opens /dev/urandom in every exchange, and lets a server

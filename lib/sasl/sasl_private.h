@@ -50,6 +50,7 @@ struct sasl_mechanism {
 	enum sasl_digest digest;
 	bool has_digest;
 	bool has_first; /* the client begins */
+	bool prepared;  /* name and password go through SASLprep */
 	bool deaf;      /* what the challenges say does not matter */
 	unsigned
 	    rounds; /* challenges that are answered, the one for a late first response not counted */
@@ -67,8 +68,9 @@ extern const struct sasl_mechanism sasl_mechanisms[];
 #define SASL_MECHANISMS_MAX 10
 
 struct sasl_scram {
-	struct buf nonce; /* the client's */
-	struct buf bare;  /* client-first-message-bare */
+	struct buf user, password; /* as SASLprep makes them */
+	struct buf nonce;          /* the client's */
+	struct buf bare;           /* client-first-message-bare */
 	unsigned char signature[SASL_DIGEST_MAX];
 };
 
@@ -92,6 +94,13 @@ struct sasl_login {
 
 struct str sasl_user(const struct sasl_login *l);
 struct str sasl_password(const struct sasl_login *l);
+
+/* saslprep.c */
+/*
+ * OUT becomes NAME, prepared by SASLprep (RFC 4013) as a "query": unassigned code points are let through. False with
+ * WHY, "the WHAT is …", and OUT empty, for what is prohibited, is not UTF-8, or is empty afterwards.
+ */
+bool saslprep(struct str name, const char *what, struct buf *out, struct buf *why);
 
 /* plain.c */
 /* Appends NAME with "=" and "," written as =3D and =2C: RFC 5801 section 4, RFC 5802 section 5.1. */

@@ -2,9 +2,8 @@
  * scram - SCRAM-SHA-1, SCRAM-SHA-256 (RFC 5802, 7677), SCRAM-SHA-512, without channel binding
  *
  * The password never goes over the wire, and the server proves that it knows it (or what was derived from
- * it). How often the client must turn PBKDF2 is the server's wish, so it has a limit. Names and passwords
- * are sent as they stand in the table: who uses other characters than ASCII writes them in their composed
- * form (NFC), which is what SASLprep makes of them in nearly all cases.
+ * it). How often the client must turn PBKDF2 is the server's wish, so it has a limit. Name and password have
+ * gone through SASLprep (RFC 5802 sections 2.2 and 5.1) when the mechanism was chosen.
  */
 #include <string.h>
 
@@ -33,7 +32,7 @@ gs2_header(const struct sasl_login *l, struct buf *out)
 	buf_puts(out, "n,");
 	if (l->authzid) {
 		buf_puts(out, "a=");
-		sasl_escaped_name(sasl_user(l), out);
+		sasl_escaped_name(buf_view(&l->scram.user), out);
 	}
 	buf_putc(out, ',');
 }
@@ -51,7 +50,7 @@ sasl_scram_first(struct sasl_login *l, struct buf *out, struct buf *why)
 	}
 	buf_reset(&s->bare);
 	buf_puts(&s->bare, "n=");
-	sasl_escaped_name(sasl_user(l), &s->bare);
+	sasl_escaped_name(buf_view(&l->scram.user), &s->bare);
 	buf_puts(&s->bare, ",r=");
 	buf_str(&s->bare, buf_view(&s->nonce));
 	gs2_header(l, out);
@@ -147,7 +146,8 @@ prove(const struct sasl_login *l, const struct server_first *f, struct str messa
 	unsigned char salted[SASL_DIGEST_MAX], key[SASL_DIGEST_MAX], stored[SASL_DIGEST_MAX];
 	bool ok;
 
-	ok = sasl_pbkdf2(d, sasl_password(l), buf_view(&f->salt), f->iterations, salted) &&
+	ok = sasl_pbkdf2(
+		 d, buf_view(&l->scram.password), buf_view(&f->salt), f->iterations, salted) &&
 	    sasl_hmac(d, str_n(salted, size), STR("Client Key"), key) &&
 	    sasl_digest(d, str_n(key, size), stored) &&
 	    sasl_hmac(d, str_n(stored, size), message, proof);

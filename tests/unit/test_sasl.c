@@ -314,6 +314,46 @@ test_scram_hostile(void **state)
 	}
 }
 
+/* SCRAM prepares, other mechanisms send what they are given; none is taken instead of SCRAM. */
+static void
+test_prepared_accounts(void **state)
+{
+	static const char offered[] = "SCRAM-SHA-1 PLAIN";
+	struct sasl_settings *s = settings(ALL);
+	struct sasl_login *l;
+	struct buf why = {0};
+
+	(void)state;
+	/* The vector of RFC 5802 with "pencil" in letters of double width, and a soft hyphen in the name. */
+	l = login_by("SCRAM-SHA-1",
+	    "us\xc2\xad"
+	    "er",
+	    "\xef\xbd\x90\xef\xbd\x85\xef\xbd\x8e\xef\xbd\x83\xef\xbd\x89\xef\xbd\x8c");
+	sasl_fix_nonce(l, str_c(scrams[0].nonce));
+	expect_begin(l, "SCRAM-SHA-1", "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL");
+	expect_step(l, scrams[0].server_first, scrams[0].client_final);
+	sasl_login_free(&l);
+	l = login_by("PLAIN",
+	    "us\xc2\xad"
+	    "er",
+	    "\xe4\xc2\xaa");
+	expect_begin(l, "PLAIN",
+	    "|us\xc2\xad"
+	    "er|\xe4\xc2\xaa");
+	sasl_login_free(&l);
+	assert_null(login_at(s, offered, "user", "p\xe4ss", &why));
+	assert_string_equal(buf_cstr(&why), "SCRAM-SHA-1: the password is not in UTF-8");
+	buf_reset(&why);
+	assert_null(login_at(s, offered,
+	    "us\xee\x80\x80"
+	    "er",
+	    "x", &why));
+	assert_string_equal(buf_cstr(&why),
+	    "SCRAM-SHA-1: the login name has a character that SASLprep (RFC 4013) prohibits");
+	sasl_settings_free(&s);
+	buf_free(&why);
+}
+
 static void
 test_names_escaped(void **state)
 {
@@ -668,6 +708,7 @@ main(void)
 	    cmocka_unit_test(test_digest_md5),
 	    cmocka_unit_test(test_scram),
 	    cmocka_unit_test(test_scram_hostile),
+	    cmocka_unit_test(test_prepared_accounts),
 	    cmocka_unit_test(test_names_escaped),
 	    cmocka_unit_test(test_tokens),
 	    cmocka_unit_test(test_realms),

@@ -88,6 +88,8 @@ set_up(void **state)
 	add_user("alice", "secret");
 	add_user("bob", "p\xc3\xa4ssword,with=odd \"signs\\ ");
 	add_user("al,i=ce", "x");
+	/* As SASLprep makes them: this server compares bytes. */
+	add_user("j\xc3\xbcrgen", "IX \xc3\xa4");
 	return 0;
 }
 
@@ -232,6 +234,31 @@ test_mechanisms(void **state)
 	buf_free(&outcome);
 }
 
+/*
+ * A name and a password typed in another form. This server leaves preparing to whoever fills its database, so it
+ * takes them from a client that prepares, which only SCRAM's does.
+ */
+static void
+test_prepared(void **state)
+{
+	static const char user[] = "ju\xcc\x88rgen",
+			  password[] = "\xe2\x85\xa8\xc2\xa0"
+				       "a\xc2\xad\xcc\x88";
+	static const char wanted[] = "ok j\xc3\xbcrgen@example.org";
+	struct buf outcome = {0};
+
+	(void)state;
+	for (size_t m = 0; m < COUNT(mechanisms); m++) {
+		bool scram = strncmp(mechanisms[m], "SCRAM-", 6) == 0;
+
+		log_in(mechanisms[m], "j\xc3\xbcrgen", "IX \xc3\xa4", &outcome);
+		assert_string_equal(buf_cstr(&outcome), wanted);
+		log_in(mechanisms[m], user, password, &outcome);
+		assert_string_equal(buf_cstr(&outcome), scram ? wanted : "535");
+	}
+	buf_free(&outcome);
+}
+
 /* What the server offers, as its EHLO would say: the strongest is chosen, and works. */
 static void
 test_offered(void **state)
@@ -260,6 +287,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_mechanisms),
+	    cmocka_unit_test(test_prepared),
 	    cmocka_unit_test(test_offered),
 	};
 
