@@ -45,6 +45,15 @@ alias_maps =
 """
 
 
+def sanitized():
+    """Is this a build with sanitizers?"""
+    path = os.path.join(os.environ.get("POSTKEEP_BUILD", "/nowhere"), "config.h")
+    if not os.path.exists(path):
+        return False
+    with open(path) as f:
+        return "#define POSTKEEP_SANITIZED 1" in f.read()
+
+
 class Suite:
     """PREFIX: where the suite is installed. EXTRA: more lines for main.cf. EDIT_MASTER: a
     function from its text to its text."""
@@ -72,6 +81,7 @@ class Suite:
         self.write_conf("master.cf", edit_master(master) if edit_master else master)
         self.run("postkeep", "-c", self.conf, "set-permissions")
         self.started = False
+        self.master = None
         if start:
             self.start()
 
@@ -118,13 +128,37 @@ class Suite:
         return result
 
     def start(self):
-        self.run("postkeep", "-c", self.conf, "start")
+        if sanitized():
+            self._start_foreground()
+        else:
+            self.run("postkeep", "-c", self.conf, "start")
         self.started = True
+
+    def _start_foreground(self):
+        """What a sanitizer has to say, it says on standard error, which is nowhere but in the foreground."""
+        with open(self.dir + "/stderr", "ab") as f:
+            self.master = subprocess.Popen([self.program("postkeep"), "-c", self.conf, "start-fg"], cwd="/",
+                                           stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+        deadline = time.monotonic() + 60
+        while self.run("postkeep", "-c", self.conf, "status", check=False).returncode != 0 or not self.pids("qmgr"):
+            if self.master.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the suite does not start:\n{self.reports()}{self.log()}")
+            time.sleep(0.05)
+
+    def reports(self):
+        """What the programs have written to standard error."""
+        if not os.path.exists(self.dir + "/stderr"):
+            return ""
+        with open(self.dir + "/stderr", errors="replace") as f:
+            return f.read()
 
     def stop(self):
         if self.started:
             self.run("postkeep", "-c", self.conf, "stop", timeout=120)
             self.started = False
+            if self.master:
+                self.master.wait(60)
+                self.master = None
 
     def __enter__(self):
         return self
@@ -133,9 +167,17 @@ class Suite:
         if kind:
             print(f"--- log of {self.dir}\n{self.log()[-6000:]}")
         try:
-            if self.started:
-                self.run("postkeep", "-c", self.conf, "abort" if kind else "stop", check=not kind, timeout=120)
+            if self.started and not kind:
+                self.stop()
+            elif self.started:
+                self.run("postkeep", "-c", self.conf, "abort", check=False, timeout=120)
+            reports = self.reports()
+            if re.search("Sanitizer|runtime error:", reports):
+                raise AssertionError(f"found by a sanitizer:\n{reports[:20000]}")
         finally:
+            if self.master:
+                self.master.kill() if kind else None
+                self.master.wait(60)
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def log(self):

@@ -102,6 +102,17 @@ class Relay(Suite):
                 raise AssertionError(f"{rcpt} is not {wanted} but {of_it}\n{self.log()[-3000:]}")
             time.sleep(0.05)
 
+    def wait_left(self, domain, rcpts, timeout=30):
+        """Until RCPTS are those of DOMAIN that the queue has. Who is bounced is there until there is a notice."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = sorted(r["address"] for q in self.queue() for r in q["recipients"] if r["address"].endswith("@" + domain))
+            if left == sorted(rcpts):
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"left are {left}, not {rcpts}\n{self.log()[-3000:]}")
+            time.sleep(0.05)
+
     def flush(self):
         self.run("postqueue", "-f")
 
