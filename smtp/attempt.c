@@ -3,6 +3,8 @@
  */
 #include "lib/base/log.h"
 #include "smtp/client.h"
+#include "smtp/endpoint.h"
+#include "smtp/login.h"
 #include "smtp/open.h"
 #include "smtp/secure.h"
 #include "smtp/sts.h"
@@ -59,23 +61,14 @@ use(struct delivery *d, struct connection **c)
 	return result != TRANSACTION_DEAD;
 }
 
-/* What connections are kept by: the next hop, whose TLS policy they have, and who logs in there. */
-static struct str
-cache_key(const struct delivery *d, struct str hop)
-{
-	bool by_sender = d->client->passwords && sasl_passwords_by_sender(d->client->passwords);
-
-	return by_sender ? arena_printf(d->arena, "%.*s %.*s", STR_ARG(hop), STR_ARG(d->m->sender))
-			 : hop;
-}
-
-/* Connections from before, for as long as there are any that live. */
+/* Connections of this destination from before, for as long as there are any that live. */
 static void
-use_old(struct delivery *d, struct str key)
+use_old(struct delivery *d, struct str destination)
 {
 	struct connection *c;
 
-	while (!fiber_canceled() && (c = cache_take(d->client->cache, key)))
+	while (
+	    !fiber_canceled() && (c = cache_take(d->client->cache, CACHE_DESTINATION, destination)))
 		if (use(d, &c))
 			return;
 }
@@ -95,24 +88,119 @@ may_go_on(struct delivery *d)
 	return d->open > 0 && !fiber_canceled() && content_rewind(&d->content);
 }
 
-static void
-try_server(struct delivery *d, const struct servers *servers, const struct server *server,
-    struct tls_policy policy, const struct sts *sts)
-{
-	struct connection *c = NULL;
-	struct failure f;
+/* What is known of a next hop. */
+struct way {
+	struct servers servers;
+	struct tls_policy policy;
+	struct sts sts;
+	struct str destination;
+	bool kept; /* connections are */
+};
 
-	d->addresses++;
-	if (secure_dane(d, server, &policy, &f) && sts_apply(d, sts, server, &policy, &f))
-		c = open_connection(d, servers, server, &policy, &f);
+/* What is demanded of one of its servers. */
+struct demand {
+	struct tls_policy policy;
+	struct sasl_account account;
+	bool login;
+	struct str endpoint;
+};
+
+/* False: F; nothing is known of it, or mail must not go there. DEMAND is to be cleared in any case. */
+static bool
+find_demand(struct delivery *d, const struct way *way, const struct server *server,
+    struct demand *demand, struct failure *f)
+{
+	*demand = (struct demand){.policy = way->policy};
+	if (!secure_dane(d, server, &demand->policy, f) ||
+	    !sts_apply(d, &way->sts, server, &demand->policy, f) ||
+	    !login_find(d, &way->servers, server, &demand->account, &demand->login, f))
+		return false;
+	demand->endpoint = endpoint_label(
+	    d, &way->servers, server, &demand->policy, demand->login ? &demand->account : NULL);
+	return true;
+}
+
+static void
+demand_clear(struct demand *demand)
+{
+	sasl_account_clear(&demand->account);
+}
+
+/* Kept connections to the same server, as good as a new one, until there is one that lives. */
+static void
+use_kept(struct delivery *d, const struct way *way, const struct server *server,
+    const struct demand *demand)
+{
+	struct connection *c;
+
+	while (!fiber_canceled() &&
+	    (c = cache_take(d->client->cache, CACHE_ENDPOINT, demand->endpoint))) {
+		connection_lead_to(c, server, way->servers.nexthop, way->destination);
+		if (use(d, &c))
+			return;
+	}
+}
+
+/*
+ * Among servers of the first preference one to which there is a connection goes before one to which there is
+ * none, and which may be dead.
+ */
+static void
+use_kept_first(struct delivery *d, const struct way *way)
+{
+	const struct server *list = way->servers.list;
+
+	for (size_t i = 0; i < way->servers.n && may_go_on(d) && !cache_empty(d->client->cache) &&
+	     server_preference(&list[i]) == server_preference(&list[0]);
+	     i++) {
+		struct demand demand;
+		struct failure f;
+
+		if (was_tried(d, list[i].relay))
+			continue;
+		if (find_demand(d, way, &list[i], &demand, &f))
+			use_kept(d, way, &list[i], &demand);
+		demand_clear(&demand);
+	}
+}
+
+static void
+use_new(struct delivery *d, const struct way *way, const struct server *server,
+    const struct demand *demand)
+{
+	const struct sasl_account *account = demand->login ? &demand->account : NULL;
+	struct failure f;
+	struct connection *c =
+	    open_connection(d, &way->servers, server, &demand->policy, account, &f);
+
 	if (!c) {
 		fail_all(d, &f);
 		return;
 	}
 	delivery_connected(d);
 	d->sessions++;
-	c->key = arena_str(c->arena, cache_key(d, servers->nexthop));
+	c->once = !way->kept || (c->tls && !demand->policy.connection_reuse);
+	c->endpoint = arena_str(c->arena, demand->endpoint);
+	connection_lead_to(c, server, way->servers.nexthop, way->destination);
 	(void)use(d, &c);
+}
+
+static void
+try_server(struct delivery *d, const struct way *way, const struct server *server)
+{
+	struct demand demand;
+	struct failure f;
+
+	d->addresses++;
+	if (!find_demand(d, way, server, &demand, &f)) {
+		fail_all(d, &f);
+	} else {
+		if (way->kept)
+			use_kept(d, way, server, &demand);
+		if (may_go_on(d) && !was_tried(d, server->relay))
+			use_new(d, way, server, &demand);
+	}
+	demand_clear(&demand);
 }
 
 /* Is HOP what the administrator has named, and not the domain of a recipient? */
@@ -133,24 +221,26 @@ static void
 try_nexthop(struct delivery *d, struct str hop)
 {
 	const struct client *client = d->client;
-	struct tls_policy policy;
-	struct servers servers;
-	struct sts sts;
+	struct way way = {.destination = endpoint_destination(client, hop)};
 	struct failure f;
 
 	d->sessions = d->addresses = 0;
-	use_old(d, cache_key(d, hop));
+	use_old(d, way.destination);
 	if (!may_go_on(d))
 		return;
 	if (!servers_find(&client->settings, client->own, hop, is_configured(d, hop), d->arena,
-		&servers, &f) ||
-	    !secure_policy(d, &servers, &policy, &f) || !sts_find(d, &servers, &policy, &sts, &f)) {
+		&way.servers, &f) ||
+	    !secure_policy(d, &way.servers, &way.policy, &f) ||
+	    !sts_find(d, &way.servers, &way.policy, &way.sts, &f)) {
 		fail_all(d, &f);
 		return;
 	}
-	for (size_t i = 0; i < servers.n && may_go_on(d) && !limit_reached(d); i++)
-		if (!was_tried(d, servers.list[i].relay))
-			try_server(d, &servers, &servers.list[i], policy, &sts);
+	way.kept = endpoint_kept(client, &way.servers);
+	if (way.kept)
+		use_kept_first(d, &way);
+	for (size_t i = 0; i < way.servers.n && may_go_on(d) && !limit_reached(d); i++)
+		if (!was_tried(d, way.servers.list[i].relay))
+			try_server(d, &way, &way.servers.list[i]);
 }
 
 void

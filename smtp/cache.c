@@ -96,7 +96,7 @@ usable(const struct connection *c)
 
 	return st->cache_ms > 0 && c->broken == STREAM_OK && !c->closing && !c->once &&
 	    stream_buffered(c->stream) == 0 && fiber_now() < c->reuse_until &&
-	    (st->reuse_count == 0 || c->uses < (uint64_t)st->reuse_count);
+	    (st->reuse_count == 0 || c->uses <= (uint64_t)st->reuse_count);
 }
 
 void
@@ -127,16 +127,17 @@ is_quiet(const struct connection *c)
 }
 
 struct connection *
-cache_take(struct cache *cache, struct str key)
+cache_take(struct cache *cache, enum cache_label by, struct str label)
 {
 	struct list_link *before;
 
 	/* The one that was used last: its server is the least likely to have lost patience. */
-	for (struct list_link *l = cache->idle.ends.prev; l != &cache->idle.ends; l = before) {
+	for (struct list_link *l = cache->idle.ends.prev; label.len > 0 && l != &cache->idle.ends;
+	     l = before) {
 		struct connection *c = LIST_ITEM(l, struct connection, link);
 
 		before = l->prev;
-		if (!str_eq(c->key, key))
+		if (!str_eq(by == CACHE_DESTINATION ? c->destination : c->endpoint, label))
 			continue;
 		list_remove(&cache->idle, l);
 		if (is_quiet(c))
@@ -144,6 +145,12 @@ cache_take(struct cache *cache, struct str key)
 		connection_free(&c);
 	}
 	return NULL;
+}
+
+bool
+cache_empty(const struct cache *cache)
+{
+	return cache->idle.count == 0;
 }
 
 void

@@ -15,18 +15,30 @@
 #define LINE_PIECES_MAX 32
 #define STRANGE_MAX 100 /* lines in one connection that are overlooked */
 
+void
+connection_lead_to(
+    struct connection *c, const struct server *server, struct str nexthop, struct str destination)
+{
+	arena_reset(c->names);
+	c->host = arena_str(c->names, server->name);
+	c->peer = arena_str(c->names, server->peer);
+	c->relay = arena_str(c->names, server->relay);
+	c->nexthop = arena_str(c->names, nexthop);
+	c->destination = arena_str(c->names, destination);
+	c->best_mx = server->best;
+}
+
 struct connection *
-connection_new(const struct settings *st, struct stream *stream, const struct server *server)
+connection_new(const struct settings *st, struct stream *stream, const struct server *server,
+    struct str nexthop)
 {
 	struct connection *c = MEM_NEW(struct connection);
 
 	c->st = st;
 	c->stream = stream;
 	c->arena = arena_new(512);
-	c->host = arena_str(c->arena, server->name);
-	c->peer = arena_str(c->arena, server->peer);
-	c->relay = arena_str(c->arena, server->relay);
-	c->best_mx = server->best;
+	c->names = arena_new(512);
+	connection_lead_to(c, server, nexthop, STR_EMPTY);
 	c->discard = st->discard;
 	c->pix_words = st->pix_workarounds;
 	c->reuse_until = st->reuse_ms > 0 ? fiber_after(st->reuse_ms) : FIBER_FOREVER;
@@ -46,6 +58,7 @@ connection_free(struct connection **c)
 	buf_free(&gone->long_line);
 	buf_free(&gone->filtered);
 	arena_free(&gone->arena);
+	arena_free(&gone->names);
 	free(gone);
 }
 

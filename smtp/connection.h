@@ -23,13 +23,15 @@ struct connection {
 	struct list_link link; /* in the cache */
 	const struct settings *st;
 	struct stream *stream;
-	struct arena *arena; /* what follows; lives as long as the connection */
-	struct str host;     /* "mx.example.org" */
-	struct str peer;     /* "mx.example.org[192.0.2.1]" */
-	struct str relay;    /* "mx.example.org[192.0.2.1]:25" */
-	struct str nexthop;  /* that it was made for */
-	struct str key;      /* for the cache: next hop and login */
-	bool best_mx;        /* among the most preferred MX hosts */
+	struct arena *names;    /* of what follows, up to best_mx: see connection_lead_to() */
+	struct str host;        /* "mx.example.org" */
+	struct str peer;        /* "mx.example.org[192.0.2.1]" */
+	struct str relay;       /* "mx.example.org[192.0.2.1]:25" */
+	struct str nexthop;     /* that it is used for */
+	struct str destination; /* for the cache: that next hop, and whose login; see endpoint.h */
+	bool best_mx;           /* among the most preferred MX hosts */
+	struct arena *arena;    /* of what follows; lives as long as the connection */
+	struct str endpoint;    /* for the cache: the server, and what was demanded of it */
 
 	struct features features;
 	bool esmtp;           /* EHLO is worth a try */
@@ -54,9 +56,15 @@ struct connection {
 	fiber_deadline idle_until; /* in the cache */
 };
 
-/* Takes over STREAM, a connection to SERVER. */
-struct connection *connection_new(
-    const struct settings *st, struct stream *stream, const struct server *server);
+/* Takes over STREAM, a connection to SERVER, which belongs to NEXTHOP. */
+struct connection *connection_new(const struct settings *st, struct stream *stream,
+    const struct server *server, struct str nexthop);
+/*
+ * It is used for NEXTHOP from now on, which knows the server at its other end as SERVER; DESTINATION is its
+ * label in the cache.
+ */
+void connection_lead_to(
+    struct connection *c, const struct server *server, struct str nexthop, struct str destination);
 /* Says nothing; closes. NULL is accepted. */
 void connection_free(struct connection **c);
 /* QUIT, the reply waited for as smtp_skip_quit_response says; closes. Waits. */

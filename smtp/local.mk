@@ -11,6 +11,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/connection.c smtp/connection.h \
 	smtp/content.c smtp/content.h \
 	smtp/delivery.c smtp/delivery.h \
+	smtp/endpoint.c smtp/endpoint.h \
 	smtp/envelope.c smtp/envelope.h \
 	smtp/failure.c smtp/failure.h \
 	smtp/features.c smtp/features.h \

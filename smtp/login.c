@@ -17,9 +17,8 @@
 
 /* --- Refusals that are remembered ----------------------------------------------------------------- */
 
-/* Server, user and password as one number that only this process can make. */
-static uint64_t
-fingerprint(struct client *client, const struct connection *c, const struct sasl_account *account)
+uint64_t
+login_fingerprint(struct client *client, struct str host, const struct sasl_account *account)
 {
 	struct buf all = {0};
 	uint64_t sum;
@@ -28,7 +27,7 @@ fingerprint(struct client *client, const struct connection *c, const struct sasl
 		random_bytes(client->refusals.key, sizeof(client->refusals.key));
 		client->refusals.keyed = true;
 	}
-	buf_str(&all, c->host);
+	buf_str(&all, host);
 	buf_putc(&all, '\0');
 	buf_str(&all, buf_view(&account->user));
 	buf_putc(&all, '\0');
@@ -147,7 +146,7 @@ log_in(struct exchange *x, const struct server *server, const struct sasl_accoun
 	enum sasl_channel channel = !x->c->tls ? SASL_CHANNEL_CLEAR
 	    : x->c->tls_verified               ? SASL_CHANNEL_VERIFIED
 					       : SASL_CHANNEL_TLS;
-	uint64_t sum = fingerprint(client, x->c, account);
+	uint64_t sum = login_fingerprint(client, x->c->host, account);
 	bool ok;
 
 	if (was_refused(client, sum)) {
@@ -170,27 +169,42 @@ log_in(struct exchange *x, const struct server *server, const struct sasl_accoun
 }
 
 bool
-login_run(struct delivery *d, struct connection *c, const struct servers *servers,
-    const struct server *server, struct failure *f)
+login_find(struct delivery *d, const struct servers *servers, const struct server *server,
+    struct sasl_account *account, bool *wanted, struct failure *f)
 {
-	struct exchange x = {.d = d, .c = c, .f = f};
-	struct sasl_account account = {0};
+	struct client *client = d->client;
 	enum table_status status;
-	bool ok = true;
+	struct buf why = {0};
 
-	if (!d->client->sasl || !sasl_settings_enabled(d->client->sasl))
+	*wanted = false;
+	if (!client->sasl || !sasl_settings_enabled(client->sasl))
 		return true;
 	status = sasl_passwords_find(
-	    d->client->passwords, d->m->sender, server->name, servers->nexthop, &account, &x.why);
-	if (status == TABLE_ERROR)
-		ok = fail(&x, "4.3.0");
-	else if (status == TABLE_FOUND && (c->features.bits & FEATURE_AUTH))
-		ok = log_in(&x, server, &account);
+	    client->passwords, d->m->sender, server->name, servers->nexthop, account, &why);
+	*wanted = status == TABLE_FOUND;
+	if (status == TABLE_ERROR) {
+		failure_local(
+		    f, d->arena, NULL, "4.3.0", "SASL authentication failed: %s", buf_cstr(&why));
+		f->relay = arena_str(d->arena, server->relay);
+		f->unreachable = true;
+	}
+	buf_free(&why);
+	return status != TABLE_ERROR;
+}
+
+bool
+login_run(struct delivery *d, struct connection *c, const struct server *server,
+    const struct sasl_account *account, struct failure *f)
+{
+	struct exchange x = {.d = d, .c = c, .f = f};
+	bool ok = true;
+
+	if (c->features.bits & FEATURE_AUTH)
+		ok = log_in(&x, server, account);
 	else
-		c->login_missing = status == TABLE_FOUND;
+		c->login_missing = true;
 	if (!ok)
 		f->unreachable = !f->hard;
-	sasl_account_clear(&account);
 	buf_free(&x.line);
 	buf_free(&x.why);
 	return ok;

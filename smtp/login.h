@@ -6,8 +6,19 @@
 
 #include "smtp/delivery.h"
 
-/* Logs in on C if there is an account for it. False: F says why mail waits. Waits. */
-bool login_run(struct delivery *d, struct connection *c, const struct servers *servers,
-    const struct server *server, struct failure *f);
+struct sasl_account;
+
+/*
+ * Who to be at SERVER. False: F says why mail waits. *WANTED: there is an account, ACCOUNT, which the caller
+ * clears (sasl_account_clear(); in any case). Waits.
+ */
+bool login_find(struct delivery *d, const struct servers *servers, const struct server *server,
+    struct sasl_account *account, bool *wanted, struct failure *f);
+/* Logs in on C as ACCOUNT. False: F says why mail waits. Waits. */
+bool login_run(struct delivery *d, struct connection *c, const struct server *server,
+    const struct sasl_account *account, struct failure *f);
+/* HOST, user and password as one number that only this process can make. */
+uint64_t login_fingerprint(
+    struct client *client, struct str host, const struct sasl_account *account);
 
 #endif

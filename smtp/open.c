@@ -17,6 +17,7 @@ struct opening {
 	const struct servers *servers;
 	const struct server *server;
 	const struct tls_policy *policy;
+	const struct sasl_account *account; /* NULL: none */
 	struct failure *f;
 	bool clear; /* without TLS, whatever the server offers */
 };
@@ -134,8 +135,7 @@ try_once(struct opening *o, struct connection **c)
 		o->f->unreachable = !is_our_own(error);
 		return SECURE_FAILED;
 	}
-	*c = connection_new(&client->settings, stream, o->server);
-	(*c)->nexthop = arena_str((*c)->arena, o->servers->nexthop);
+	*c = connection_new(&client->settings, stream, o->server, o->servers->nexthop);
 	if (!look_up_server(o, *c))
 		return SECURE_FAILED;
 	if (wrapped)
@@ -148,32 +148,21 @@ try_once(struct opening *o, struct connection **c)
 	}
 	if (wants_tls(o) && !wrapped)
 		result = start_tls(o, *c);
-	if (result == SECURE_OK && !login_run(o->d, *c, o->servers, o->server, o->f))
+	if (result == SECURE_OK && o->account && !login_run(o->d, *c, o->server, o->account, o->f))
 		result = SECURE_FAILED;
 	return result;
 }
 
-/* Connections to this next hop are kept, always or while there is much mail. */
-static bool
-is_kept(const struct client *client, const struct servers *servers)
-{
-	struct buf why = {0};
-	enum table_status status;
-
-	if (client->settings.cache || !client->keep)
-		return client->settings.cache;
-	status = match_list_has(client->keep, servers->domain, STR_EMPTY, &why);
-	if (status == TABLE_ERROR)
-		log_warning("%s", buf_cstr(&why));
-	buf_free(&why);
-	return status == TABLE_FOUND;
-}
-
 struct connection *
 open_connection(struct delivery *d, const struct servers *servers, const struct server *server,
-    const struct tls_policy *policy, struct failure *f)
+    const struct tls_policy *policy, const struct sasl_account *account, struct failure *f)
 {
-	struct opening o = {.d = d, .servers = servers, .server = server, .policy = policy, .f = f};
+	struct opening o = {.d = d,
+	    .servers = servers,
+	    .server = server,
+	    .policy = policy,
+	    .account = account,
+	    .f = f};
 	enum secure_result result = SECURE_AGAIN;
 	struct connection *c = NULL;
 
@@ -185,10 +174,8 @@ open_connection(struct delivery *d, const struct servers *servers, const struct 
 		if (result == SECURE_AGAIN && i > 0)
 			result = tls_level_mandatory(policy->level) ? SECURE_FAILED : SECURE_CLEAR;
 	}
-	if (result == SECURE_OK) {
-		c->once = (c->tls && !policy->connection_reuse) || !is_kept(d->client, servers);
+	if (result == SECURE_OK)
 		return c;
-	}
 	if (c)
 		connection_quit(&c);
 	return NULL;

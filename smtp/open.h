@@ -7,11 +7,14 @@
 #include "smtp/delivery.h"
 #include "smtp/secure.h"
 
+struct sasl_account;
+
 /*
- * Connects, greets, starts TLS as POLICY demands (once more in clear when that fails and may be), logs in.
- * NULL: F says why not. Waits.
+ * Connects, greets, starts TLS as POLICY demands (once more in clear when that fails and may be), logs in as
+ * ACCOUNT (NULL: nobody). NULL: F says why not. Waits.
  */
 struct connection *open_connection(struct delivery *d, const struct servers *servers,
-    const struct server *server, const struct tls_policy *policy, struct failure *f);
+    const struct server *server, const struct tls_policy *policy,
+    const struct sasl_account *account, struct failure *f);
 
 #endif

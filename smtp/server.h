@@ -36,6 +36,13 @@ struct servers {
 	size_t n;
 };
 
+/* Lower ones are tried before; 0 where there are no MX records. */
+static inline unsigned
+server_preference(const struct server *server)
+{
+	return server->target ? server->target->preference : 0;
+}
+
 /*
  * All in A. CONFIGURED: the administrator has named the next hop, it is no recipient's domain. OWN: the
  * addresses of this machine (NULL: none are known). False: F says why there is no server. Waits.

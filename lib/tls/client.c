@@ -43,32 +43,59 @@ add_part(struct buf *b, struct str s)
 	buf_str(b, s);
 }
 
+static void
+add_tlsa(
+    const struct tls_policy *p, const struct tls_target *target, struct arena *a, struct buf *out)
+{
+	bool names = false;
+
+	add_part(out, tls_reference(p->tlsa_base, target, a));
+	for (size_t i = 0; i < p->n_tlsa; i++) {
+		const struct tls_tlsa *r = &p->tlsa[i];
+
+		buf_printf(out, "%d %d %d ", r->usage, r->selector, r->matching);
+		add_part(out, r->data);
+		/* Of a key that is the server's own, names are not compared (RFC 7672 3.1.1). */
+		names = names || r->usage != TLSA_DANE_EE;
+	}
+	if (names) {
+		add_part(out, tls_reference(STR("hostname"), target, a));
+		add_part(out, tls_reference(STR("nexthop"), target, a));
+	}
+}
+
+void
+tls_policy_key(
+    const struct tls_policy *p, const struct tls_target *target, struct arena *a, struct buf *out)
+{
+	buf_printf(out, "%d ", p->level);
+	if (p->level == TLS_NONE)
+		return;
+	buf_printf(out, "%d %d %d %d %zu %zu %d ", p->tls_min, p->tls_max, p->tls_excluded,
+	    p->insecure_mx, p->n_matches, p->n_tlsa, p->anchors != NULL);
+	add_part(out, server_name(p, target, a));
+	add_part(out, p->cipher_list);
+	for (size_t i = 0; i < p->n_matches; i++)
+		add_part(out, tls_reference(p->matches[i], target, a));
+	if (p->anchors)
+		add_part(out, str_c(p->anchors->path));
+	if (p->level == TLS_DANE || p->level == TLS_DANE_ONLY)
+		add_tlsa(p, target, a, out);
+}
+
 /* All that decides whether a session is good enough, and for whom it is. */
 static void
 session_key(struct tls_connection *t, const struct tls_policy *p, const struct tls_target *target,
-    struct str sni)
+    struct arena *a)
 {
 	struct buf b = {0};
 	unsigned n = sizeof(t->key);
 
-	buf_printf(&b, "%d %d %d %d %d %d ", p->level, p->tls_min, p->tls_max, p->tls_excluded,
-	    p->insecure_mx, t->client->kind);
+	buf_printf(&b, "%d ", t->client->kind);
 	add_part(&b, target->peer);
 	add_part(&b, target->host);
 	add_part(&b, target->nexthop);
-	add_part(&b, sni);
-	add_part(&b, p->cipher_list);
-	for (size_t i = 0; i < p->n_matches; i++)
-		add_part(&b, p->matches[i]);
-	if (p->anchors)
-		add_part(&b, str_c(p->anchors->path));
-	add_part(&b, p->tlsa_base);
-	for (size_t i = 0; i < p->n_tlsa; i++) {
-		const struct tls_tlsa *r = &p->tlsa[i];
-
-		buf_printf(&b, "%d %d %d ", r->usage, r->selector, r->matching);
-		add_part(&b, r->data);
-	}
+	tls_policy_key(p, target, a, &b);
 	if (EVP_Digest(b.data, b.len, t->key, &n, EVP_sha256(), NULL) != 1)
 		log_fatal("OpenSSL makes no digest: %s", tls_openssl_why());
 	buf_free(&b);
@@ -115,7 +142,7 @@ configure(struct tls_connection *t, const struct tls_policy *p, const struct tls
 		return false;
 	if (sni.len > 0 && SSL_set_tlsext_host_name(t->ssl, arena_cstr(a, sni)) != 1)
 		return false;
-	session_key(t, p, target, sni);
+	session_key(t, p, target, a);
 	return true;
 }
 

@@ -126,6 +126,15 @@ struct tls_policy {
 	size_t n_tlsa;
 };
 
+/* Who is at the other end. */
+struct tls_target {
+	struct str
+	    host; /* the name of the server as MX record or configuration have it; or an address */
+	struct str
+	    nexthop;     /* the domain (or host) that the mail is for, without brackets and port */
+	struct str peer; /* "host[address]:port", for texts, and for finding sessions again */
+};
+
 /* The policy of main.cf. Not valid while there is a fault (then the level is that of main.cf). */
 void tls_policy_default(const struct tls_client *c, struct tls_policy *p);
 /*
@@ -137,6 +146,14 @@ void tls_policy_default(const struct tls_client *c, struct tls_policy *p);
  */
 bool tls_policy_parse(const struct tls_client *c, struct str value, struct arena *a,
     struct tls_policy *p, struct buf *why);
+/*
+ * Appends to OUT what P, after tls_policy_dane() and tls_policy_sts(), demands of a connection to TARGET: two
+ * that say the same here would accept and refuse the same servers, so that a connection that was made for one
+ * is good for the other, if it leads to the same address. Names count as far as certificates are compared with
+ * them or they are sent (SNI). TARGET->peer does not count.
+ */
+void tls_policy_key(
+    const struct tls_policy *p, const struct tls_target *target, struct arena *a, struct buf *out);
 /*
  * A policy of MTA-STS (RFC 8461 5) in enforce mode: a trusted certificate that has the name of the
  * host, TLS 1.2 or later. The host was compared with the policy's patterns already.
@@ -169,15 +186,6 @@ bool tls_policy_dane(
 bool tls_tlsa_usable(const struct tls_client *c, const struct tls_tlsa *record);
 
 /* --- Connections ------------------------------------------------------------------------------ */
-
-/* Who is at the other end. */
-struct tls_target {
-	struct str
-	    host; /* the name of the server as MX record or configuration have it; or an address */
-	struct str
-	    nexthop;     /* the domain (or host) that the mail is for, without brackets and port */
-	struct str peer; /* "host[address]:port", for texts, and for finding sessions again */
-};
 
 enum tls_outcome {
 	TLS_OK,

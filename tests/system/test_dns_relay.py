@@ -6,6 +6,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
+import hostile  # noqa: E402
 import name_servers  # noqa: E402
 from box import Missing  # noqa: E402
 from relay import Relay, message  # noqa: E402
@@ -27,6 +28,11 @@ null MX 0 .
 lost MX 10 nowhere
 aliased CNAME two
 xn--bcher-kva MX 10 open
+share-1 MX 10 open
+share-2 MX 10 open
+strict MX 10 open
+other MX 10 vanity
+vanity A 127.0.0.1
 """ + "".join(f"large MX {i} {LONG}-{i:02}\n{LONG}-{i:02} A 127.0.0.1\n" for i in range(60))
 EXTRA = """
 transport_maps =
@@ -76,6 +82,26 @@ class ByDns(unittest.TestCase):
             self.assertEqual(relay.asked("two.zone.example", "MX"), 1)
             self.assertNotRegex(suite.log(), r"smtp.*(killed|signal)|panic|SIGSYS")
         self.assertEqual(len(self.sink.arrived()) - before, len(sent))
+
+    def test_shared_connection(self):
+        """Domains with the same server share a connection, though it has another name; but one that demands TLS."""
+        hop = hostile.Hop()
+        self.addCleanup(hop.stop)
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay, start=False) as suite:
+            suite.add_conf(f"smtp_tcp_port = {hop.port}\nsmtp_connection_cache_time_limit = 60s\n"
+                           "smtp_tls_security_level = may\n"
+                           "smtp_tls_policy_maps = inline:{ { strict.zone.example = encrypt } }\n")
+            suite.start()
+            hosts = {"share-1": "open", "strict": "open", "share-2": "open", "other": "vanity"}
+            for domain, host in hosts.items():
+                suite.submit(f"you@{domain}.zone.example", message(b"share", b"hello\r\n"))
+                status = suite.wait_status(f"you@{domain}.zone.example")
+                word = "deferred" if domain == "strict" else "sent"
+                self.assertEqual((status.word, status.relay.split(",")[0]),
+                                 (word, f"{host}.zone.example[127.0.0.1]:{hop.port}"), status.why)
+            self.assertIn("TLS is required", suite.wait_status("you@strict.zone.example").why)
+            mails = [sum(c.startswith(b"MAIL") for c in s.commands) for s in hop.sessions]
+            self.assertEqual(mails, [3, 0])
 
     def test_failing(self):
         """While the server fails mail waits and says why; it goes when the server answers, whatever was kept of it."""

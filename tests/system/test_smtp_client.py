@@ -444,6 +444,62 @@ class Connections(Case):
             time.sleep(0.05)
 
 
+class Shared(unittest.TestCase):
+    """Next hops with the same server share its connections where the same is demanded of it, and nowhere else."""
+
+    def uses(self, hop, main, spellings):
+        """How often the connection of each message was used, or the words of the failure."""
+        main = main.replace("@", str(hop.port)) + "smtp_connection_cache_time_limit = 60s\n"
+        self.addCleanup(hop.stop)
+        with Client(main) as client:
+            results = [client.one(hop, nexthop=s.replace("@", str(hop.port))) for s in spellings]
+        return [r["conn_use"] if r["status"] == SENT else r["text"] for r in results]
+
+    def test_the_same_server(self):
+        self.assertEqual(self.uses(Hop(), "", ["[127.0.0.1]:@", "127.0.0.1:@", "[127.0.0.1]:@"]), [1, 2, 3])
+
+    def test_not_kept(self):
+        """By another name; and a destination whose connections are not to be kept gets no kept one."""
+        hops = ["[127.0.0.1]:@", "localhost:@", "[127.0.0.1]:@"]
+        main = "inet_protocols = ipv4\ndisable_dns_lookups = yes\nsmtp_connection_cache_destinations = 127.0.0.1\n"
+        self.assertEqual(self.uses(Hop(), main, hops), [1, 2, 3])
+        self.assertEqual(self.uses(Hop(), main + "smtp_connection_cache_on_demand = no\n", hops), [1, 1, 2])
+
+    def test_policies(self):
+        """What went in clear is not for who demands TLS, and is still there for who does not."""
+        main = "smtp_tls_policy_maps = inline:{ { [127.0.0.1]:@ = encrypt } }\nsmtp_tls_security_level = may\n"
+        hop = Hop()
+        first, second, third = self.uses(hop, main, ["127.0.0.1:@", "[127.0.0.1]:@", "127.0.0.1:@"])
+        self.assertEqual((first, third), (1, 2))
+        self.assertIn("TLS is required, but was not offered", second)
+        self.assertEqual(len(hop.sessions), 2)
+        for level, uses in (("may", [1, 2]), ("none", [1, 1]), ("may ciphers=high", [1, 1])):
+            with self.subTest(level=level):
+                self.assertEqual(self.uses(Hop(), main.replace("encrypt", level), ["127.0.0.1:@", "[127.0.0.1]:@"]), uses)
+
+    def test_logins(self):
+        def behave(s, stage, reply):
+            return b"235 2.7.0 in\r\n" if stage == "other" and s.commands[-1].startswith(b"AUTH") else reply
+        main = ("smtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\n"
+                "smtp_sasl_password_maps = inline:{ { [127.0.0.1]:@ = u:p }, { 127.0.0.1:@ = %s } }\n")
+        hops = ["[127.0.0.1]:@", "127.0.0.1:@", "[127.0.0.1]:@"]
+        for other, uses in (("u:p", [1, 2, 3]), ("v:p", [1, 1, 2]), ("u:q", [1, 1, 2])):
+            with self.subTest(other=other):
+                hop = Hop(behave, KEYWORDS + ("AUTH PLAIN",))
+                self.assertEqual(self.uses(hop, main % other, hops), uses)
+                self.assertEqual(sum(c.startswith(b"AUTH PLAIN") for s in hop.sessions for c in s.commands), uses.count(1))
+        # Nobody's connection is no account's, nor the other way round.
+        nobody = (main % "u:p").replace(", { 127.0.0.1:@ = u:p }", "")
+        for order in (hops, hops[1:] + hops[1:2]):
+            hop = Hop(behave, KEYWORDS + ("AUTH PLAIN",))
+            self.assertEqual(self.uses(hop, nobody, order), [1, 1, 2])
+
+    def test_dead_ones(self):
+        """One that is dead is replaced without a word, for the other next hop as well."""
+        hop = Hop(lambda s, stage, reply: b"421 4.4.2 idle\r\n" if stage == "rset" and s is hop.sessions[0] else reply)
+        self.assertEqual(self.uses(hop, "", ["[127.0.0.1]:@", "127.0.0.1:@"]), [1, 1])
+
+
 class Channels(Case):
     def test_content_that_ends_early(self):
         """The channel is cut in the middle: the server gets no end of data."""
@@ -509,7 +565,8 @@ class Tables(Case):
 
     def test_kept_by_destination_and_count(self):
         hop = self.hop()
-        self.assertEqual([self.client.one(hop)["conn_use"] for _ in range(4)], [1, 2, 1, 2])
+        # A limit of N: used again N times.
+        self.assertEqual([self.client.one(hop)["conn_use"] for _ in range(4)], [1, 2, 3, 1])
 
     def test_firewall(self):
         greeting = say("220 " + "*" * 50 + "\r\n")

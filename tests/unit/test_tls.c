@@ -24,6 +24,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SHA256_HEX "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define SHA256_OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 /* What the cases share: a client of a plain main.cf. */
 static struct conf *conf;
@@ -342,6 +343,78 @@ test_policy_bad(void **state)
 	buf_free(&why);
 }
 
+/* What two demands that say the same, and such that do not, look like. */
+static void
+key_of(struct tls_client *of, const char *value, const char *host, const char *nexthop,
+    const struct tls_tlsa *tlsa, struct buf *key)
+{
+	const struct tls_target target = {.host = str_c(host), .nexthop = str_c(nexthop)};
+	const struct tls_dane dane = {
+	    .answer = TLS_DANE_RECORDS, .base = str_c(host), .records = tlsa, .n = 1};
+	struct tls_policy p;
+	struct buf why = {0};
+
+	assert_true(tls_policy_parse(of, str_c(value), arena, &p, &why));
+	if (tlsa)
+		assert_true(tls_policy_dane(of, &p, &dane, &why));
+	tls_policy_key(&p, &target, arena, key);
+	buf_free(&why);
+}
+
+static void
+test_policy_key(void **state)
+{
+	const char digest[32] = {0};
+	const struct tls_tlsa ee = {3, 1, 1, {digest, 32}}, ta = {2, 0, 1, {digest, 32}},
+			      other = {3, 0, 1, {digest, 32}};
+	const struct {
+		bool same;
+		const char *policy[2], *host[2], *nexthop[2];
+		const struct tls_tlsa *tlsa[2];
+	} cases[] = {
+	    {true, {"may", "may"}, {"mx.a", "mx.b"}, {"a", "b"}, {0}},
+	    {true, {"none", "none ciphers=high"}, {"mx.a", "mx.b"}, {"a", "b"}, {0}},
+	    {false, {"may", "none"}, {"mx.a", "mx.a"}, {"a", "a"}, {0}},
+	    {false, {"may", "encrypt"}, {"mx.a", "mx.a"}, {"a", "a"}, {0}},
+	    {false, {"may", "may protocols=>=TLSv1.3"}, {"mx.a", "mx.a"}, {"a", "a"}, {0}},
+	    {false, {"may", "may servername=hostname"}, {"mx.a", "mx.a"}, {"a", "a"}, {0}},
+	    {false, {"may servername=nexthop", "may servername=nexthop"}, {"mx.a", "mx.a"},
+		{"a", "b"}, {0}},
+	    {true, {"verify match=hostname", "verify match=hostname"}, {"mx.a", "mx.a"}, {"a", "b"},
+		{0}},
+	    {false, {"verify match=hostname", "verify match=hostname"}, {"mx.a", "mx.b"},
+		{"a", "a"}, {0}},
+	    {false, {"secure match=nexthop", "secure match=nexthop"}, {"mx.a", "mx.a"}, {"a", "b"},
+		{0}},
+	    {false, {"secure match=dot-nexthop", "secure match=nexthop"}, {"mx.a", "mx.a"},
+		{"a", "a"}, {0}},
+	    {false, {"fingerprint match=" SHA256_HEX, "fingerprint match=" SHA256_OTHER},
+		{"mx.a", "mx.a"}, {"a", "a"}, {0}},
+	    {true, {"dane", "dane"}, {"mx.a", "mx.a"}, {"a", "b"}, {&ee, &ee}},
+	    {false, {"dane", "dane"}, {"mx.a", "mx.a"}, {"a", "b"}, {&ta, &ta}},
+	    {false, {"dane", "dane"}, {"mx.a", "mx.a"}, {"a", "a"}, {&ee, &other}},
+	    {false, {"dane", "dane"}, {"mx.a", "mx.b"}, {"a", "a"}, {&ee, &ee}},
+	    {false, {"dane", "may"}, {"mx.a", "mx.a"}, {"a", "a"}, {&ee, NULL}},
+	};
+	struct conf *c;
+	struct tls_client *of = client_of("smtp_tls_security_level = may\n", &c);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct buf keys[2] = {{0}, {0}};
+
+		for (int k = 0; k < 2; k++)
+			key_of(of, cases[i].policy[k], cases[i].host[k], cases[i].nexthop[k],
+			    cases[i].tlsa[k], &keys[k]);
+		if (str_eq(buf_view(&keys[0]), buf_view(&keys[1])) != cases[i].same)
+			fail_msg("case %zu: %s, %s", i, cases[i].policy[0], cases[i].policy[1]);
+		buf_free(&keys[0]);
+		buf_free(&keys[1]);
+	}
+	tls_client_free(&of);
+	conf_free(&c);
+}
+
 /* What a policy map leaves open is as in main.cf; what it says stands instead. */
 static void
 test_policy_over_main(void **state)
@@ -618,6 +691,7 @@ main(void)
 	    cmocka_unit_test(test_policy_good),
 	    cmocka_unit_test(test_policy_bad),
 	    cmocka_unit_test(test_policy_over_main),
+	    cmocka_unit_test(test_policy_key),
 	    cmocka_unit_test(test_faults),
 	    cmocka_unit_test(test_dane_decision),
 	    cmocka_unit_test(test_feature_status),
