@@ -253,17 +253,23 @@ check_string(struct str words, struct str text, struct buf *why)
 	return true;
 }
 
+/* An address of IPv6 may have the interface by which it is reached behind a '%'. */
 static bool
 is_address(struct str s)
 {
+	size_t percent = str_chr(s, '%');
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr bytes;
 
+	if (percent != STR_NPOS && percent + 1 == s.len)
+		return false;
+	s = str_sub(s, 0, percent);
 	if (s.len >= sizeof(text) || str_chr(s, '\0') != STR_NPOS)
 		return false;
 	memcpy(text, s.data, s.len);
 	text[s.len] = '\0';
-	return inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1;
+	return (percent == STR_NPOS && inet_pton(AF_INET, text, &bytes) == 1) ||
+	    inet_pton(AF_INET6, text, &bytes) == 1;
 }
 
 /* "address", "address:port" (IPv4 only), "[address]", "[address]:port". */

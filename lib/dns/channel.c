@@ -36,7 +36,8 @@ struct lane {
 	unsigned load;
 	unsigned fresh; /* questions just sent; see PACE */
 	struct fiber_waitq turn;
-	bool no_edns; /* the server has said that it does not understand EDNS */
+	uint32_t zone; /* the interface of a link-local address; 0: none */
+	bool no_edns;  /* the server has said that it does not understand EDNS */
 };
 
 struct dns_channel {
@@ -138,8 +139,15 @@ on_close(ares_socket_t fd, void *arg)
 static int
 on_connect(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t len, void *arg)
 {
-	(void)arg;
-	return connect(fd, address, len);
+	const struct lane *lane = arg;
+	struct sockaddr_in6 in6;
+
+	if (lane->zone == 0 || address->sa_family != AF_INET6 || len != sizeof(in6))
+		return connect(fd, address, len);
+	/* c-ares knows no zones. */
+	memcpy(&in6, address, sizeof(in6));
+	in6.sin6_scope_id = lane->zone;
+	return connect(fd, (const struct sockaddr *)&in6, sizeof(in6));
 }
 
 static ares_ssize_t
@@ -226,6 +234,8 @@ lane_init(struct lane *lane, const struct dns_server_name *server, int timeout, 
 	list_init(&lane->sockets);
 	fiber_waitq_init(&lane->turn);
 	if (err == ARES_SUCCESS) {
+		if (server->address.sa.sa_family == AF_INET6)
+			lane->zone = server->address.in6.sin6_scope_id;
 		ares_set_socket_functions(lane->ares, &functions, lane);
 		err = set_server(lane->ares, &server->address);
 	}

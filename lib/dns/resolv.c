@@ -5,6 +5,7 @@
  * C library does.
  */
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "lib/base/log.h"
@@ -29,6 +30,31 @@ set_port(union dns_address *address, uint16_t port)
 		address->in.sin_port = htons(port);
 }
 
+/* "fe80::1%eth0": a router names itself so to those next to it (RFC 8106), with the interface they see it by. */
+static bool
+parse_address(struct str text, union dns_address *address)
+{
+	size_t percent = str_chr(text, '%');
+	struct str zone = percent == STR_NPOS ? STR_EMPTY : str_from(text, percent + 1);
+	char name[IF_NAMESIZE];
+	uint64_t number;
+
+	if (!dns_address_parse(str_sub(text, 0, percent), address))
+		return false;
+	if (percent == STR_NPOS)
+		return true;
+	if (address->sa.sa_family != AF_INET6 || zone.len == 0 || zone.len >= sizeof(name) ||
+	    str_chr(zone, '\0') != STR_NPOS)
+		return false;
+	memcpy(name, zone.data, zone.len);
+	name[zone.len] = '\0';
+	number = if_nametoindex(name);
+	if (number == 0 && !str_to_u64(zone, UINT32_MAX, &number))
+		return false;
+	address->in6.sin6_scope_id = (uint32_t)number;
+	return number > 0;
+}
+
 bool
 dns_server_parse(struct str text, struct arena *arena, struct dns_server_name *out)
 {
@@ -50,7 +76,7 @@ dns_server_parse(struct str text, struct arena *arena, struct dns_server_name *o
 	if (rest.len > 0 &&
 	    (rest.data[0] != ':' || !str_to_u64(str_from(rest, 1), 65535, &port) || port == 0))
 		return false;
-	if (!dns_address_parse(host, &out->address))
+	if (!parse_address(host, &out->address))
 		return false;
 	set_port(&out->address, (uint16_t)port);
 	out->text = arena_str(arena, port == DNS_PORT ? host : text);

@@ -1,9 +1,12 @@
 """Relaying over a bad network, in network namespaces of this test's own: packets are lost, a host is silent, IPv6 does not
 work where IPv4 does. The mail arrives all the same. Needs root; skipped without."""
 import os
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -11,7 +14,9 @@ HERE_DIR = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE_DIR, "hops"), HERE_DIR]
 import netns  # noqa: E402
 from hostile import Hop, at  # noqa: E402
+from name_servers import TYPES, question_of  # noqa: E402
 from netns import SILENT, SILENT6, THERE, THERE6  # noqa: E402
+from ports import free_port  # noqa: E402
 from relay import Relay, message  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
@@ -94,6 +99,35 @@ class BadNetwork(unittest.TestCase):
                    "smtp_host_lookup = native\nsmtp_address_preference = ipv6\n") as relay:
             relay.submit("one@hop.example", message(b"six"))
             self.assertIn(THERE6, relay.wait_status("one@hop.example", "sent", timeout=DEADLINE).relay)
+
+    def test_name_server_of_the_link(self):
+        """A router that names itself as the name server by its address on the link: fe80::53%near0."""
+        self.net.there("ip", "-6", "addr", "add", "fe80::53/64", "dev", "far0", "nodad")
+        hop, port = self.hop(), free_port()
+        with self.net.at_far_end():
+            server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            server.bind(("::", port))
+
+        def serve():
+            while True:
+                packet, client = server.recvfrom(4096)
+                if not packet:
+                    return
+                _, kind, end = question_of(packet)
+                found = [b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04" + socket.inet_aton(THERE)] if kind == TYPES["A"] else []
+                head = packet[:2] + b"\x85\x80\0\1" + struct.pack(">HHH", len(found), 0, 0)
+                server.sendto(head + packet[12:end] + b"".join(found), client)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with Relay(PREFIX, {"hop.example": f"smtp:mx.hop.example:{hop.port}"},
+                   extra=f"disable_dns_lookups = no\ndns_servers = [fe80::53%near0]:{port}\n") as relay:
+            relay.submit("one@hop.example", message(b"link"))
+            relay.wait_status("one@hop.example", "sent", timeout=DEADLINE)
+        with self.net.at_far_end(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.sendto(b"", ("::1", port))
+        thread.join(20)
+        server.close()
 
     def test_cut_in_the_middle(self):
         """The network goes away after MAIL, and comes back: the message waits, and arrives once."""

@@ -232,7 +232,12 @@ static const struct {
     {"[::1]53", NULL, 0},
     {"[]:53", NULL, 0},
     {"[::1]:", NULL, 0},
-    {"fe80::1%eth0", NULL, 0},
+    {"fe80::1%lo", "fe80::1%lo", 53},
+    {"[fe80::1%1]:5353", "[fe80::1%1]:5353", 5353},
+    {"fe80::1%", NULL, 0},
+    {"fe80::1%0", NULL, 0},
+    {"fe80::1%no-such-interface", NULL, 0},
+    {"127.0.0.1%lo", NULL, 0},
 };
 
 static void
