@@ -9,11 +9,17 @@
 #include "smtp/secure.h"
 #include "smtp/sts.h"
 
-/* The result names the last failure only; the log has that of each server and next hop. */
+/*
+ * The result names the last failure only; the log has that of each server and next hop. Connections that are not made are
+ * logged as Postfix does, without the message's ID: programs that read logs count these lines.
+ */
 static void
 fail_all(struct delivery *d, const struct failure *f)
 {
-	log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(f->text));
+	if (str_starts(f->text, STR("connect to ")))
+		log_info("%.*s", STR_ARG(f->text));
+	else
+		log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(f->text));
 	delivery_fail(d, f, false);
 }
 

@@ -1,6 +1,9 @@
 """Where the log goes: a file that is rotated, standard output, syslog that is restarted; and who may say
 what in it."""
 import os
+import re
+import shutil
+import smtplib
 import socket
 import subprocess
 import sys
@@ -8,6 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from ports import free_port  # noqa: E402
 from suite import Suite  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
@@ -40,6 +44,30 @@ class Log(unittest.TestCase):
             suite.run("postlog", "-t", "test", "after")
             suite.wait_log("after")
             self.assertNotIn("before", suite.log())
+
+    def test_pflogsumm(self):
+        """What a program that reads Postfix's log makes of ours: its totals are those of what was done."""
+        reader = shutil.which("pflogsumm", path="/usr/sbin:/usr/bin")
+        if not reader:
+            self.skipTest("pflogsumm is not there")
+        dead = free_port()
+        with Suite(PREFIX, extra="transport_maps = inline:{ { gone.example = error:5.1.1 nobody }\n"
+                   "    { later.example = retry:4.3.0 not today }\n"
+                   f"    {{ dead.example = smtp:[127.0.0.1]:{dead} }} }}\n") as suite:
+            for rcpt in (suite.user + "@example.org", "x@gone.example", "y@later.example", "z@dead.example"):
+                with suite.smtp() as smtp:
+                    smtp.sendmail("", [rcpt], b"Subject: x\r\n\r\nhello\r\n")
+            with suite.smtp() as smtp, self.assertRaises(smtplib.SMTPRecipientsRefused):
+                smtp.sendmail("", ["no-such-user@example.org"], b"Subject: x\r\n\r\nhello\r\n")
+            suite.run("sendmail", "-f", "alice@example.net", suite.user, input=b"hello\n")
+            for word, count in (("sent", 2), ("bounced", 1), ("deferred", 2)):
+                suite.wait_log(f"status={word}", count=count)
+            suite.wait_log(r"smtp\[\d+\]: connect to 127\.0\.0\.1\[127\.0\.0\.1\]:%d: Connection refused" % dead)
+            report = subprocess.run([reader, "--syslog-name=postkeep", suite.log_path], capture_output=True,
+                                    timeout=60, check=True).stdout.decode()
+            totals = {word: int(n) for n, word in re.findall(r"(?m)^ +(\d+) +([a-z]+)", report.split("Per-")[0])}
+            for word, n in (("received", 5), ("delivered", 2), ("deferred", 2), ("bounced", 1), ("rejected", 1)):
+                self.assertEqual(totals[word], n, word + report)
 
     def test_who_speaks(self):
         """An ordinary user's lines are marked as such; nobody speaks for another process."""
