@@ -1,7 +1,8 @@
 /*
  * siphash - SipHash-2-4
  *
- * After "SipHash: a fast short-input PRF" (Aumasson and Bernstein, 2012), section 2.
+ * After "SipHash: a fast short-input PRF" (Aumasson and Bernstein, 2012), section 2; the longer hash as its
+ * authors' own program makes it.
  */
 #include "lib/base/siphash.h"
 
@@ -102,4 +103,21 @@ siphash(const uint64_t key[2], const void *data, size_t n)
 	siphash_init(&h, key);
 	siphash_update(&h, data, n);
 	return siphash_final(&h);
+}
+
+void
+siphash_128(const uint64_t key[2], const void *data, size_t n, uint64_t out[2])
+{
+	struct siphash h;
+
+	siphash_init(&h, key);
+	h.v[1] ^= 0xee;
+	siphash_update(&h, data, n);
+	mix(&h, h.tail | h.length << 56);
+	h.v[2] ^= 0xee;
+	rounds(h.v, 4);
+	out[0] = h.v[0] ^ h.v[1] ^ h.v[2] ^ h.v[3];
+	h.v[1] ^= 0xdd;
+	rounds(h.v, 4);
+	out[1] = h.v[0] ^ h.v[1] ^ h.v[2] ^ h.v[3];
 }
