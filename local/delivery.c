@@ -95,7 +95,7 @@ delivery_end(struct delivery *d)
 
 		buf_reset(&text);
 		result_of(d, &d->targets[i], &r, &text);
-		results_add(&d->worker->results, &r);
+		results_add(&d->worker->results, &r, d->targets[i].rcpt->ticket);
 	}
 	buf_free(&text);
 	delivery_free(d);

@@ -76,6 +76,21 @@ ask_parent(struct late *l)
 	return fd;
 }
 
+static bool
+send_report(struct ipc_channel *channel, const struct result *result)
+{
+	const struct msg_report r = {
+	    .id = result->m.id,
+	    .index = result->m.index,
+	    .ticket = result->ticket,
+	    .dsn = result->m.dsn,
+	    .text = result->m.text,
+	    .relay = result->m.relay,
+	};
+
+	return ipc_send(channel, &msg_report, &r) == IPC_OK;
+}
+
 /* Sends all, hears that each has arrived. True: all done. */
 static bool
 tell(struct late *l, struct ipc_channel *channel)
@@ -85,8 +100,7 @@ tell(struct late *l, struct ipc_channel *channel)
 	bool fine = true;
 
 	for (struct list_link *i = list_first(l->results); i && fine; i = list_next(l->results, i))
-		fine =
-		    ipc_send(channel, &msg_result, &LIST_ITEM(i, struct result, link)->m) == IPC_OK;
+		fine = send_report(channel, LIST_ITEM(i, struct result, link));
 	fine = fine && ipc_flush(channel) == IPC_OK;
 	while (fine && !list_empty(l->results)) {
 		fine = ipc_recv_one(channel, arena, &msg_report_ok, &ok) == IPC_OK;

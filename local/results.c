@@ -92,7 +92,7 @@ keep(struct buf *text, size_t *at, struct str s)
 }
 
 void
-results_add(struct results *r, const struct msg_result *m)
+results_add(struct results *r, const struct msg_result *m, struct str ticket)
 {
 	struct result *result = MEM_NEW(struct result);
 	struct str text = str_sub(m->text, 0, MSG_TEXT_MAX);
@@ -101,10 +101,12 @@ results_add(struct results *r, const struct msg_result *m)
 	buf_str(&result->text, m->id);
 	buf_str(&result->text, m->dsn);
 	buf_str(&result->text, text);
+	buf_str(&result->text, ticket);
 	result->m = *m;
 	result->m.id = keep(&result->text, &at, m->id);
 	result->m.dsn = keep(&result->text, &at, m->dsn);
 	result->m.text = keep(&result->text, &at, text);
+	result->ticket = keep(&result->text, &at, ticket);
 	/* These are the same for all that local does. */
 	result->m.relay = STR("local");
 	result->m.diagnostic = result->m.remote_mta = STR_EMPTY;

@@ -18,6 +18,7 @@
 struct result {
 	struct list_link link;
 	struct msg_result m; /* its texts are in TEXT */
+	struct str ticket;   /* there, too */
 	int64_t sent_at;     /* fiber_now() */
 	struct buf text;
 };
@@ -34,8 +35,8 @@ struct results {
 
 /* Starts the fiber that writes to CHANNEL. */
 void results_start(struct results *r, struct ipc_channel *channel, struct fiber_waitq *changed);
-/* Takes a copy of M. Does not wait. */
-void results_add(struct results *r, const struct msg_result *m);
+/* Takes a copy of M, and of the TICKET of its recipient. Does not wait. */
+void results_add(struct results *r, const struct msg_result *m, struct str ticket);
 /* Nothing ready that could still be sent? */
 bool results_idle(const struct results *r);
 /* Ends the writer; waits for that. The channel is not used any more after it. */

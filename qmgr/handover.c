@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/ipc/messages.h"
 #include "qmgr/recipients.h"
+#include "qmgr/ticket.h"
 
 #define CHUNK 65536
 
@@ -40,17 +41,22 @@ send_content(struct ipc_channel *channel, struct message *msg)
 }
 
 static void
-fill_rcpts(const struct delivery *d, struct msg_deliver_rcpt *rcpts)
+fill_rcpts(
+    const struct delivery *d, struct msg_deliver_rcpt *rcpts, char (*tickets)[MSG_TICKET_SIZE])
 {
+	struct str id = str_c(d->message->m.header.id);
+
 	for (size_t i = 0; i < d->count; i++) {
 		const struct slot_rcpt *r = recipients_get(d->message, d->rcpts[i]);
 
+		ticket_make(id, d->rcpts[i], tickets[i]);
 		rcpts[i] = (struct msg_deliver_rcpt){
 		    .index = d->rcpts[i],
 		    .address = r->address,
 		    .orig = r->orig,
 		    .orcpt = r->orcpt,
 		    .notify = r->notify,
+		    .ticket = str_n(tickets[i], MSG_TICKET_SIZE),
 		};
 	}
 }
@@ -61,6 +67,7 @@ handover(struct ipc_channel *channel, const struct delivery *d, bool tell_connec
 	struct message *msg = d->message;
 	const struct slot_envelope *e = &msg->m.envelope;
 	struct msg_deliver_rcpt *rcpts = mem_array(d->count, sizeof(*rcpts));
+	char(*tickets)[MSG_TICKET_SIZE] = mem_array(d->count, sizeof(*tickets));
 	struct msg_deliver deliver = {
 	    .id = str_c(msg->m.header.id),
 	    .attempt = d->attempt,
@@ -86,11 +93,12 @@ handover(struct ipc_channel *channel, const struct delivery *d, bool tell_connec
 	}
 	_Static_assert(
 	    sizeof(struct slot_attr) == sizeof(struct msg_attr), "one is sent as the other");
-	fill_rcpts(d, rcpts);
+	fill_rcpts(d, rcpts, tickets);
 	message_ref(msg);
 	ok = ipc_send(channel, &msg_deliver, &deliver) == IPC_OK && send_content(channel, msg) &&
 	    ipc_flush(channel) == IPC_OK;
 	free(rcpts);
+	free(tickets);
 	buf_free(&sender);
 	message_unref(msg);
 	return ok;

@@ -15,7 +15,8 @@ libqmgr_la_SOURCES = \
 	qmgr/recipients.c qmgr/recipients.h \
 	qmgr/report.c qmgr/report.h \
 	qmgr/schedule.c qmgr/schedule.h \
-	qmgr/slots.c qmgr/slots.h qmgr/slots_upkeep.c qmgr/slots_upkeep.h
+	qmgr/slots.c qmgr/slots.h qmgr/slots_upkeep.c qmgr/slots_upkeep.h \
+	qmgr/ticket.c qmgr/ticket.h
 libqmgr_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += qmgr/qmgr

@@ -25,6 +25,7 @@
 #include "qmgr/report.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots.h"
+#include "qmgr/ticket.h"
 
 #define DRAIN_MS 60000 /* for deliveries under way when the suite stops */
 
@@ -56,6 +57,7 @@ qmgr_start(void)
 		buf_free(&why);
 		return false;
 	}
+	ticket_start();
 	slots_start();
 	receive_start();
 	flush_init();

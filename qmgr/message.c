@@ -534,6 +534,17 @@ log_outcome(struct message *msg, size_t index, const struct outcome *o)
 	    STR_ARG(o->text));
 }
 
+void
+message_log_late(const struct slot_header *h, struct str address, const struct outcome *sent)
+{
+	char delay[16];
+
+	put_delay(delay, sizeof(delay), clock_wall_us() - h->arrival_us);
+	log_info("%s: to=<%.*s>, relay=%.*s, delay=%s, dsn=%.*s, status=sent (told late: %.*s)",
+	    h->id, STR_ARG(address), STR_ARG(sent->relay), delay, STR_ARG(sent->dsn),
+	    STR_ARG(sent->text));
+}
+
 enum slot_rcpt_state
 message_failed_state(const struct message *msg, const struct slot_rcpt *r)
 {
@@ -586,19 +597,24 @@ message_is_notice(const struct message *msg)
 	return msg->m.envelope.sender.len == 0 || str_eq_nocase(sender, name);
 }
 
+enum slot_rcpt_state
+message_sent_state(
+    const struct slot_envelope *e, const struct slot_rcpt *r, const struct outcome *sent)
+{
+	/* RFC 3461 section 5.2.1: a server that took the wish over answers it. */
+	bool owed =
+	    (r->notify & DSN_NOTIFY_SUCCESS && !sent->dsn_passed) || e->verbose || e->verify_only;
+
+	return owed ? SLOT_RCPT_SENT_NOTICE : SLOT_RCPT_SENT;
+}
+
 /* The mark that follows from a result. */
 static enum slot_rcpt_state
 state_after(const struct message *msg, const struct slot_rcpt *r, const struct outcome *o)
 {
-	unsigned notify = r->notify;
-
 	switch (o->status) {
 	case DELIVERY_SENT:
-		/* RFC 3461 section 5.2.1: a server that took the wish over answers it. */
-		return (notify & DSN_NOTIFY_SUCCESS && !o->dsn_passed) || msg->m.envelope.verbose ||
-			msg->m.envelope.verify_only
-		    ? SLOT_RCPT_SENT_NOTICE
-		    : SLOT_RCPT_SENT;
+		return message_sent_state(&msg->m.envelope, r, o);
 	case DELIVERY_BOUNCED:
 		return message_failed_state(msg, r);
 	default:
@@ -666,15 +682,15 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 }
 
 /* Notes that recipient INDEX was delivered. */
-static void
-add_report(struct message *msg, uint32_t index, const struct slot_rcpt *r)
+static const struct late_report *
+add_report(
+    struct message *msg, uint32_t index, const struct slot_rcpt *r, const struct outcome *sent)
 {
-	const struct outcome sent = {.status = DELIVERY_SENT};
 	struct late_report *report;
 
 	for (size_t i = 0; i < msg->n_reported; i++)
 		if (msg->reported[i].index == index)
-			return;
+			return &msg->reported[i];
 	if (msg->n_reported == msg->reported_cap) {
 		size_t cap = msg->reported_cap * 2 + 4;
 		struct late_report *grown = arena_array(msg->arena, cap, sizeof(*grown));
@@ -686,24 +702,29 @@ add_report(struct message *msg, uint32_t index, const struct slot_rcpt *r)
 	}
 	report = &msg->reported[msg->n_reported++];
 	report->index = index;
-	report->state = state_after(msg, r, &sent);
+	report->state = state_after(msg, r, sent);
 	report->address = arena_str(msg->arena, r->address);
+	report->sent = *sent;
+	report->sent.dsn = arena_str(msg->arena, sent->dsn);
+	report->sent.text = arena_str(msg->arena, sent->text);
+	report->sent.relay = arena_str(msg->arena, sent->relay);
+	report->sent.remote_mta = arena_str(msg->arena, sent->remote_mta);
+	return report;
 }
 
 void
-message_reported(struct message *msg, uint32_t index)
+message_reported(struct message *msg, uint32_t index, const struct outcome *sent)
 {
 	struct recipients_reader reader = {.msg = msg};
+	struct slot_rcpt_mark mark = {0};
 	const struct slot_rcpt *r;
-	struct slot_rcpt_mark mark;
 
 	if (index >= msg->m.header.rcpts || msg->m.marks[index].state != SLOT_RCPT_TODO)
 		return;
 	message_ref(msg);
 	r = recipients_read(&reader, index);
 	if (r && msg->m.marks[index].state == SLOT_RCPT_TODO) {
-		add_report(msg, index, r);
-		mark = (struct slot_rcpt_mark){.state = msg->reported[msg->n_reported - 1].state};
+		mark.state = add_report(msg, index, r, sent)->state;
 		if (!spool_write_rcpt_mark(msg->slot->fd, msg->m.header.id, index, &mark))
 			log_error(
 			    "%s: write recipient mark: %s", msg->m.header.id, strerror(errno));
@@ -718,12 +739,14 @@ message_settle_reports(struct message *msg)
 {
 	for (size_t i = 0; i < msg->n_reported; i++) {
 		const struct late_report *report = &msg->reported[i];
+		unsigned reason = 0;
 
 		if (msg->m.marks[report->index].state != SLOT_RCPT_TODO)
 			continue;
-		log_info("%s: to=<%.*s> was delivered, as its agent has told late",
-		    msg->m.header.id, STR_ARG(report->address));
-		message_mark_rcpt(msg, report->index, report->state, 0);
+		message_log_late(&msg->m.header, report->address, &report->sent);
+		if (report->state == SLOT_RCPT_SENT_NOTICE)
+			reason = message_reason(msg, &report->sent);
+		message_mark_rcpt(msg, report->index, report->state, reason);
 	}
 }
 

@@ -52,13 +52,6 @@ struct message {
 	bool blocked_otherwise;
 };
 
-/* A recipient whose delivery was heard of late. */
-struct late_report {
-	uint32_t index;
-	enum slot_rcpt_state state; /* what its mark becomes */
-	struct str address;
-};
-
 /* What an agent, or qmgr itself, says of one recipient. Text is copied where it must stay. */
 struct outcome {
 	enum delivery_status status;
@@ -76,6 +69,14 @@ struct outcome {
 	bool softened;   /* was "bounced" before soft_bounce made it "deferred" */
 };
 
+/* A recipient whose delivery was heard of late. */
+struct late_report {
+	uint32_t index;
+	enum slot_rcpt_state state; /* what its mark becomes */
+	struct str address;
+	struct outcome sent;
+};
+
 /*
  * A freshly accepted message becomes active. Takes over ARENA and, when KEEP says so, the bytes of
  * CONTENT. M's text lives in ARENA. The slot is FILLING and open; its sync has returned.
@@ -90,12 +91,18 @@ void message_activate(struct slot *slot);
 void message_result(struct message *msg, size_t index, const struct outcome *o);
 
 /*
- * An agent whose channel was lost says that recipient INDEX was delivered. It may be on its way once more,
- * so this takes effect when the round ends; in the slot it stands at once. Waits.
+ * An agent whose channel was lost says that recipient INDEX was delivered: SENT, whose text is copied. It may be
+ * on its way once more, so this takes effect when the round ends; in the slot it stands at once. Waits.
  */
-void message_reported(struct message *msg, uint32_t index);
+void message_reported(struct message *msg, uint32_t index, const struct outcome *sent);
 /* What was reported and has no better result takes effect. */
 void message_settle_reports(struct message *msg);
+
+/* The log's line of such a delivery. */
+void message_log_late(const struct slot_header *h, struct str address, const struct outcome *sent);
+/* What the mark of recipient R becomes by SENT, when the message has the envelope E. */
+enum slot_rcpt_state message_sent_state(
+    const struct slot_envelope *e, const struct slot_rcpt *r, const struct outcome *sent);
 
 /* A reference keeps the round from ending. */
 void message_ref(struct message *msg);

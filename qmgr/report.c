@@ -4,13 +4,18 @@
 #include "qmgr/report.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/base/log.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
+#include "lib/mail/dsn.h"
 #include "qmgr/message.h"
 #include "qmgr/slots.h"
+#include "qmgr/ticket.h"
+
+#define QUIET_MS 10000 /* after a line about a report without a ticket */
 
 struct report_job {
 	int fd;
@@ -73,24 +78,43 @@ nothing_to_deliver(struct slot *slot, const struct spool_message *m)
 	slot->next = 0;
 }
 
+/* What is to stand in a notice: in a place of the slot that no recipient refers to. 0: there is none. */
+static unsigned
+put_reason(struct slot *slot, const struct spool_message *m, const struct outcome *sent)
+{
+	const struct slot_reason reason = {
+	    .dsn = sent->dsn, .text = sent->text, .remote_mta = sent->remote_mta};
+	bool used[SLOT_REASONS + 1] = {false};
+	unsigned place = SLOT_REASONS;
+
+	for (uint32_t i = 0; i < m->header.rcpts; i++)
+		used[m->marks[i].reason] = true;
+	while (place > 0 && used[place])
+		place--;
+	if (place == 0 || !spool_write_reason(slot->fd, &m->header, place - 1, &reason))
+		return 0;
+	/* The file is longer than its slot now, perhaps. */
+	slot->grown = true;
+	return place;
+}
+
 /* Marks the recipient. */
 static void
-mark_reported(struct slot *slot, const struct report_job *job)
+mark_reported(struct slot *slot, const struct report_job *job, const struct outcome *sent)
 {
-	struct slot_rcpt_mark mark = {.state = SLOT_RCPT_SENT};
 	const struct spool_message *m = &job->m;
 	uint32_t index = (uint32_t)job->index;
+	struct slot_rcpt_mark mark = {.state = message_sent_state(&m->envelope, job->rcpt, sent)};
 
-	if (job->rcpt->notify & DSN_NOTIFY_SUCCESS)
-		mark.state = SLOT_RCPT_SENT_NOTICE;
+	if (mark.state == SLOT_RCPT_SENT_NOTICE)
+		mark.reason = put_reason(slot, m, sent);
 	if (!spool_write_rcpt_mark(slot->fd, m->header.id, index, &mark)) {
 		log_error("%s: write recipient mark: %s", m->header.id, strerror(errno));
 		slot->leaving = true;
 		return;
 	}
 	slots_dirty(slot);
-	log_info("%s: to=<%.*s> was delivered before the queue manager restarted", m->header.id,
-	    STR_ARG(job->rcpt->address));
+	message_log_late(&m->header, job->rcpt->address, sent);
 	m->marks[index].state = mark.state;
 	if (!any_in(m, SLOT_RCPT_TODO))
 		nothing_to_deliver(slot, m);
@@ -98,7 +122,7 @@ mark_reported(struct slot *slot, const struct report_job *job)
 
 /* The message is not in memory: its slot takes the result. Waits. */
 static void
-report_to_slot(struct slot *slot, uint64_t index)
+report_to_slot(struct slot *slot, uint64_t index, const struct outcome *sent)
 {
 	struct report_job job = {.index = index, .arena = arena_new(1024), .piece = arena_new(0)};
 
@@ -107,7 +131,7 @@ report_to_slot(struct slot *slot, uint64_t index)
 		job.fd = slot->fd;
 		fiber_offload(FIBER_POOL_READ, read_for_report, &job);
 		if (job.rcpt && job.m.marks[index].state == SLOT_RCPT_TODO)
-			mark_reported(slot, &job);
+			mark_reported(slot, &job, sent);
 		slots_end_reading(slot);
 		slots_unuse(slot);
 	}
@@ -115,24 +139,52 @@ report_to_slot(struct slot *slot, uint64_t index)
 	arena_free(&job.arena);
 }
 
-static void
-take_report(const struct msg_result *r)
-{
-	struct slot *slot = slots_find(r->id);
+static fiber_deadline quiet_until; /* about reports without tickets */
 
-	/* Only good news counts late: anything else is found out again by trying. */
-	if (r->status != DELIVERY_SENT || !slot || !(slot = slots_settled(slot)))
+/* Somebody claims what he was not given; or the key is a new one. */
+static void
+refuse(const struct service_client *client, const struct msg_report *r)
+{
+	if (quiet_until <= fiber_now())
+		log_warning("process %ld of user %ld has no ticket for recipient %" PRIu64
+			    " of %.*s: report overlooked",
+		    (long)client->pid, (long)client->uid, r->index, STR_ARG(r->id));
+	quiet_until = fiber_after(QUIET_MS);
+	/* A loop must not be one for all others. */
+	fiber_yield();
+}
+
+static void
+take_report(const struct service_client *client, const struct msg_report *r)
+{
+	const struct outcome sent = {
+	    .status = DELIVERY_SENT,
+	    .dsn = dsn_valid(r->dsn) ? r->dsn : STR("2.0.0"),
+	    .text = r->text,
+	    .relay = r->relay,
+	    .remote_mta = r->remote_mta,
+	    .dsn_passed = r->dsn_passed,
+	};
+	struct slot *slot;
+
+	/* First of all: what is not shown to be true costs nothing more than this. */
+	if (!ticket_good(r->id, r->index, r->ticket)) {
+		refuse(client, r);
+		return;
+	}
+	slot = slots_find(r->id);
+	if (!slot || !(slot = slots_settled(slot)))
 		return;
 	if (slot->use == SLOT_USE_WAITING)
-		report_to_slot(slot, r->index);
+		report_to_slot(slot, r->index, &sent);
 	else if (slot->message && r->index < slot->message->m.header.rcpts)
-		message_reported(slot->message, (uint32_t)r->index);
+		message_reported(slot->message, (uint32_t)r->index, &sent);
 }
 
 void
 report_session(struct service_client *client)
 {
-	static const struct ipc_schema *const accept[] = {&msg_result, NULL};
+	static const struct ipc_schema *const accept[] = {&msg_report, NULL};
 	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "delivery agent");
 	struct arena *arena = arena_new(1024);
 	struct msg_report_ok ok = {0};
@@ -142,7 +194,7 @@ report_session(struct service_client *client)
 	while (
 	    service_idle(client, true) && ipc_recv(channel, arena, accept, false, &m) == IPC_OK) {
 		service_idle(client, false);
-		take_report(m.body);
+		take_report(client, m.body);
 		if (ipc_send(channel, &msg_report_ok, &ok) != IPC_OK ||
 		    ipc_flush(channel) != IPC_OK)
 			break;

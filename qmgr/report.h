@@ -1,7 +1,8 @@
 /*
  * report - results that come when their channel is gone
  *
- * An agent that delivered, and whose channel was lost before it could say so, says it here.
+ * An agent that delivered, and whose channel was lost before it could say so, says it here. Agents talk to
+ * strangers or act for users, so nobody is believed: each report brings the ticket (ticket.h) of its recipient.
  */
 #ifndef POSTKEEP_QMGR_REPORT_H
 #define POSTKEEP_QMGR_REPORT_H

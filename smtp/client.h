@@ -23,6 +23,7 @@
 
 #define REFUSALS_MAX 32
 
+struct late;
 struct sts_client;
 
 /* Logins that were refused lately. */
@@ -39,6 +40,7 @@ struct refusals {
 struct client {
 	struct settings settings;
 	struct cache *cache; /* of idle connections */
+	struct late *late;   /* what qmgr may not have heard; NULL: nothing is kept */
 	/* connect_to(), or what a test has in its place */
 	struct stream *(*connect)(const struct settings *st, const struct server *server);
 

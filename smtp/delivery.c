@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
 #include "smtp/client.h"
+#include "smtp/late.h"
 
 void
 delivery_begin(struct delivery *d, struct client *client, struct ipc_channel *channel,
@@ -82,12 +83,29 @@ delivery_connected(struct delivery *d)
 		(void)ipc_flush(channel);
 }
 
+/* The words of a result as the rules want them, in the delivery's arena. True: other ones. */
+static bool
+edit_result(const struct delivery *d, struct str *dsn, struct str *text)
+{
+	struct buf new_dsn = {0}, new_text = {0};
+	bool edited;
+
+	if (d->client->rules)
+		outgoing_result(d->client->rules, *dsn, *text, &new_dsn, &new_text);
+	edited = new_dsn.len > 0;
+	if (edited) {
+		*dsn = arena_str(d->arena, buf_view(&new_dsn));
+		*text = arena_str(d->arena, str_sub(buf_view(&new_text), 0, MSG_TEXT_MAX));
+	}
+	buf_free(&new_dsn);
+	buf_free(&new_text);
+	return edited;
+}
+
 static bool
 send_result(const struct delivery *d, struct target *t)
 {
 	int64_t now = clock_wall_us();
-	struct buf dsn = {0}, text = {0};
-	bool ok;
 	struct msg_result r = {
 	    .id = d->m->id,
 	    .attempt = d->m->attempt,
@@ -106,19 +124,35 @@ send_result(const struct delivery *d, struct target *t)
 	    .conn_use = t->conn_use,
 	};
 
-	if (d->client->rules)
-		outgoing_result(d->client->rules, r.dsn, r.text, &dsn, &text);
-	if (dsn.len > 0) {
-		r.dsn = buf_view(&dsn);
-		r.text = str_sub(buf_view(&text), 0, MSG_TEXT_MAX);
-		if (t->status != DELIVERY_SENT)
-			r.status = dsn.data[0] == '5' ? DELIVERY_BOUNCED : DELIVERY_DEFERRED;
-	}
-	ok = ipc_send(d->content.channel, &msg_result, &r) == IPC_OK;
+	if (edit_result(d, &r.dsn, &r.text) && t->status != DELIVERY_SENT)
+		r.status = r.dsn.data[0] == '5' ? DELIVERY_BOUNCED : DELIVERY_DEFERRED;
 	t->told = true;
-	buf_free(&dsn);
-	buf_free(&text);
-	return ok;
+	return ipc_send(d->content.channel, &msg_result, &r) == IPC_OK;
+}
+
+void
+delivery_report_late(const struct delivery *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct target *t = &d->targets[i];
+		struct msg_report r = {
+		    .id = d->m->id,
+		    .index = t->rcpt->index,
+		    .ticket = t->rcpt->ticket,
+		    .dsn = t->failure.dsn,
+		    .text = t->failure.text,
+		    .relay = t->failure.relay,
+		    /* What LMTP says is final; sent to any other server is only relayed. */
+		    .remote_mta = d->client->settings.lmtp ? STR_EMPTY : t->failure.remote_mta,
+		    .dsn_passed = t->dsn_passed,
+		};
+
+		/* A probe delivers nothing, and what has failed is found out again by trying. */
+		if (t->open || t->status != DELIVERY_SENT || d->m->probe)
+			continue;
+		(void)edit_result(d, &r.dsn, &r.text);
+		late_add(d->client->late, &r);
+	}
 }
 
 bool

@@ -65,6 +65,8 @@ void delivery_run(struct delivery *d);
 void delivery_connected(struct delivery *d);
 /* Sends the results of all that are not open. False: the channel is lost. */
 bool delivery_tell(struct delivery *d);
+/* Its channel is lost: what was sent is to be told on another way (late.h). */
+void delivery_report_late(const struct delivery *d);
 /* Sends the results that are left; drops what is left of the content. False: the channel is lost. */
 bool delivery_end(struct delivery *d);
 

@@ -16,6 +16,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/failure.c smtp/failure.h \
 	smtp/features.c smtp/features.h \
 	smtp/handshake.c \
+	smtp/late.c smtp/late.h \
 	smtp/login.c smtp/login.h \
 	smtp/open.c smtp/open.h \
 	smtp/port25.c smtp/port25.h \

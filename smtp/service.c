@@ -15,6 +15,7 @@
 #include "lib/service/service.h"
 #include "smtp/client.h"
 #include "smtp/connect.h"
+#include "smtp/late.h"
 #include "smtp/session.h"
 
 static struct client client;
@@ -126,6 +127,7 @@ start(void)
 {
 	client.cache = cache_new();
 	client.connect = connect_to;
+	client.late = late_new("private/qmgr-report", client.settings.lmtp ? "lmtp" : "smtp");
 	fiber_waitq_init(&workers.ended);
 	fiber_spawn("watch", watch_files, NULL);
 	return true;
@@ -138,6 +140,7 @@ drain(void)
 	while (workers.n > 0 && fiber_wait(&workers.ended, FIBER_FOREVER) == FIBER_OK)
 		;
 	cache_clear(client.cache);
+	late_drain(client.late, service_hurried);
 }
 
 int

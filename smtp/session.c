@@ -3,7 +3,8 @@
  *
  * Trusts the queue manager to mean well, not to be right: content is counted, addresses are looked at
  * again. When the channel is lost before the end of a message was sent, the connection to the server is
- * closed and nothing was delivered; after it, the result is lost, and the message will go out once more.
+ * closed and nothing was delivered; after it, what was delivered is told on another way (late.h): the
+ * queue manager has heard of a delivery for sure only when it orders the next one, or closes the channel in order.
  */
 #include "smtp/session.h"
 
@@ -18,6 +19,7 @@ struct session {
 	struct ipc_channel *channel;
 	session_idle *idle;
 	void *idle_arg;
+	const struct delivery *unheard; /* the last one, whose results qmgr may not have noted */
 };
 
 static bool
@@ -46,7 +48,10 @@ next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
 	stream_timeout(ipc_stream(s->channel), 0);
 	if (s->idle && !s->idle(s->idle_arg, true))
 		return false;
-	ok = ipc_recv(s->channel, arena, accept, false, m) == IPC_OK && m->schema == &msg_deliver;
+	ok = ipc_recv(s->channel, arena, accept, false, m) == IPC_OK;
+	if (ok)
+		s->unheard = NULL;
+	ok = ok && m->schema == &msg_deliver;
 	if (s->idle)
 		(void)s->idle(s->idle_arg, false);
 	stream_timeout(ipc_stream(s->channel), patience);
@@ -58,20 +63,28 @@ session_serve(
     struct client *client, struct stream *stream, session_idle *idle, void *idle_arg, bool *at_end)
 {
 	struct session s = {.client = client, .idle = idle, .idle_arg = idle_arg};
-	struct arena *arena = arena_new(ARENA_FIRST);
+	/* The last delivery's, and where the next one comes to. */
+	struct arena *arena = arena_new(ARENA_FIRST), *next = arena_new(ARENA_FIRST), *last;
 	struct ipc_message m;
 	struct delivery d;
 	bool ok;
 
 	s.channel = ipc_channel_new(stream, client->settings.lmtp ? "lmtp" : "smtp", "qmgr");
 	ok = introduce(&s);
-	while (ok && next_delivery(&s, arena, &m)) {
+	while (ok && next_delivery(&s, next, &m)) {
+		last = arena;
+		arena = next;
+		next = last;
+		arena_reset(next);
 		delivery_begin(&d, client, s.channel, m.body, arena);
 		d.at_end = at_end;
+		s.unheard = &d;
 		delivery_run(&d);
 		ok = delivery_end(&d);
-		arena_reset(arena);
 	}
 	ipc_channel_free(&s.channel);
+	if (s.unheard && client->late)
+		delivery_report_late(s.unheard);
 	arena_free(&arena);
+	arena_free(&next);
 }

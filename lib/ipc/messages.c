@@ -66,6 +66,7 @@ static const struct ipc_field deliver_rcpt_fields[] = {
     IPC_FIELD(struct msg_deliver_rcpt, orig, IPC_STR, MSG_ADDRESS_MAX),
     IPC_FIELD(struct msg_deliver_rcpt, orcpt, IPC_STR, ORCPT_MAX),
     IPC_FIELD(struct msg_deliver_rcpt, notify, IPC_U64, NOTIFY_MAX),
+    IPC_FIELD(struct msg_deliver_rcpt, ticket, IPC_STR, MSG_TICKET_SIZE),
 };
 PART(deliver_rcpt, struct msg_deliver_rcpt);
 
@@ -201,6 +202,18 @@ static const struct ipc_field result_fields[] = {
     IPC_FIELD(struct msg_result, conn_use, IPC_U64, 0),
 };
 MESSAGE(result, 20);
+
+static const struct ipc_field report_fields[] = {
+    IPC_FIELD(struct msg_report, id, IPC_STR, MSG_ID_MAX),
+    IPC_FIELD(struct msg_report, index, IPC_U64, INDEX_MAX),
+    IPC_FIELD(struct msg_report, ticket, IPC_STR, MSG_TICKET_SIZE),
+    IPC_FIELD(struct msg_report, dsn, IPC_STR, DSN_MAX),
+    IPC_FIELD(struct msg_report, text, IPC_STR, MSG_TEXT_MAX),
+    IPC_FIELD(struct msg_report, relay, IPC_STR, HOST_MAX),
+    IPC_FIELD(struct msg_report, remote_mta, IPC_STR, HOST_MAX),
+    IPC_FIELD(struct msg_report, dsn_passed, IPC_BOOL, 0),
+};
+MESSAGE(report, 24);
 
 static const struct ipc_field report_ok_fields[] = {
     IPC_FIELD(struct msg_report_ok, reserved, IPC_U64, 0),
@@ -395,6 +408,7 @@ const struct ipc_schema *const msg_all[] = {
     &msg_agent_close,
     &msg_deliver,
     &msg_result,
+    &msg_report,
     &msg_report_ok,
     &msg_notice,
     &msg_notice_done,

@@ -6,7 +6,7 @@
  *   private/qmgr-net     smtpd               submit_*, flush     parsed addresses and listed attributes; ETRN
  *   private/qmgr-local   pickup              submit_*            the same, and a local submitter's uid
  *   private/qmgr-bounce  bounce              submit_*            notices: null sender, reserved slots
- *   private/qmgr-report  local, smtp, …      report              results that outlived their channel
+ *   private/qmgr-report  local, smtp         report              results that outlived their channel
  *   private/qmgr-admin   root's tools        admin_*             hold, release, delete, requeue, show
  *   public/showq         everybody           showq_*             what is theirs to see
  *   public/flush         everybody           flush               a flush, as authorized_flush_users says
@@ -34,6 +34,7 @@
 #define MSG_ATTR_MAX 1100    /* attribute values */
 #define MSG_RCPT_PER_FRAME 100
 #define MSG_ID_MAX 32
+#define MSG_TICKET_SIZE 16
 #define MSG_NOTICE_SIZE_MAX                                                                        \
 	(1 << 20) /* of the original in a notice, whatever bounce_size_limit says */
 
@@ -169,6 +170,8 @@ struct msg_deliver_rcpt {
 	struct str orig;
 	struct str orcpt;
 	uint64_t notify;
+	struct str
+	    ticket; /* bytes that only qmgr can make: shows that the agent was given this recipient */
 };
 
 struct msg_deliver {
@@ -218,7 +221,21 @@ struct msg_result {
 	    conn_use; /* how many messages the connection has carried, this one too; 0 = none */
 };
 
-/* A result whose channel was lost: the same fields, on private/qmgr-report; answered by report_ok. */
+/*
+ * A result that was DELIVERY_SENT and whose channel was lost, on private/qmgr-report; answered by report_ok,
+ * whether it was of use or not. Without the ticket of just this recipient it counts for nothing.
+ */
+struct msg_report {
+	struct str id;
+	uint64_t index;
+	struct str ticket;
+	struct str dsn; /* these as in msg_result */
+	struct str text;
+	struct str relay;
+	struct str remote_mta;
+	bool dsn_passed;
+};
+
 struct msg_report_ok {
 	uint64_t reserved;
 };
@@ -440,10 +457,10 @@ struct msg_drop_done {
 extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, msg_submit_envelope,
     msg_submit_rcpts, msg_submit_commit, msg_submit_cancel, msg_submit_ok, msg_agent_open,
     msg_agent_ready, msg_agent_no, msg_agent_connected, msg_agent_close, msg_deliver, msg_result,
-    msg_report_ok, msg_notice, msg_notice_done, msg_admin, msg_admin_done, msg_admin_cat,
-    msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end, msg_lookup,
-    msg_lookup_answer, msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer, msg_drop_begin,
-    msg_drop_commit, msg_drop_done;
+    msg_report, msg_report_ok, msg_notice, msg_notice_done, msg_admin, msg_admin_done,
+    msg_admin_cat, msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end,
+    msg_lookup, msg_lookup_answer, msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer,
+    msg_drop_begin, msg_drop_commit, msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

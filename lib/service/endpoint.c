@@ -18,7 +18,7 @@ const struct endpoint endpoint_table[] = {
     {"qmgr", "private/qmgr-net", PEER_NETWORK},
     {"qmgr", "private/qmgr-local", PEER_WORK},
     {"qmgr", "private/qmgr-bounce", PEER_WORK},
-    {"qmgr", "private/qmgr-report", PEER_USERS},
+    {"qmgr", "private/qmgr-report", PEER_NETWORK | PEER_USERS},
     {"qmgr", "private/qmgr-admin", 0},
     {"qmgr", "public/showq", PEER_ANYONE},
     {"qmgr", "public/flush", PEER_ANYONE},
@@ -35,8 +35,9 @@ static const char *const qmgr_reaches[] = {
     "private/local", "private/bounce", "private/proxymap", NULL};
 static const char *const bounce_reaches[] = {"private/qmgr-bounce", NULL};
 static const char *const local_reaches[] = {"private/qmgr-report", NULL};
-static const char *const smtp_reaches[] = {"private/proxymap-smtp", "private/mtasts", NULL};
-static const char *const lmtp_reaches[] = {"private/proxymap-smtp", NULL};
+static const char *const smtp_reaches[] = {
+    "private/proxymap-smtp", "private/mtasts", "private/qmgr-report", NULL};
+static const char *const lmtp_reaches[] = {"private/proxymap-smtp", "private/qmgr-report", NULL};
 
 const struct program program_table[] = {
     {
@@ -256,7 +257,7 @@ endpoint_admits(unsigned peers, const struct service_ids *ids, uid_t uid, gid_t 
 		return uid == ids->uid[SERVICE_USER_ROOT];
 	if (peers & PEER_ANYONE)
 		return true;
-	/* PEER_USERS: mode 0600 lets root alone connect, and root was let in above. */
+	/* PEER_USERS: root connects for them, and was let in above. */
 	return ((peers & PEER_QUEUE) && uid == ids->uid[SERVICE_USER_QUEUE]) ||
 	    ((peers & PEER_WORK) && uid == ids->uid[SERVICE_USER_WORK]) ||
 	    ((peers & PEER_NETWORK) && uid == ids->uid[SERVICE_USER_NETWORK]) ||

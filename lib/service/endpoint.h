@@ -32,8 +32,8 @@ enum endpoint_peer {
 	PEER_POSTDROP = 8, /* effective group postdrop */
 	PEER_ANYONE = 16,
 	/*
-	 * Delivery workers that have become a mailbox's user. Such a socket is root's alone (no name in the
-	 * file system can tell a worker from a stranger with the same uid): the root parent connects, and
+	 * Delivery workers that have become a mailbox's user. No name in the file system can tell a worker from a
+	 * stranger with the same uid, so such a socket lets none of them in: the root parent connects, and
 	 * a worker inherits the connection or is handed a new one.
 	 */
 	PEER_USERS = 32,

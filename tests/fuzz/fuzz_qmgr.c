@@ -13,6 +13,7 @@
 #include "qmgr/agent.h"
 #include "qmgr/dead.h"
 #include "qmgr/schedule.h"
+#include "qmgr/ticket.h"
 #include "tests/fuzz/fuzz_world.h"
 #include "tests/fuzz/qmgr_rig.h"
 
@@ -227,19 +228,28 @@ order_ask(struct program *p)
 		send_now(p, &msg_flush, &flush);
 }
 
-/* What an agent says that has lost its channel. */
+/* What an agent says that has lost its channel; or somebody who was given nothing, or something else. */
 static void
 order_report(struct program *p)
 {
 	unsigned how = next(p), index = next(p);
-	struct msg_result r = {
+	struct msg_report r = {
 	    .id = rig_id(how % 16),
 	    .index = index < 250 ? index % 8 : index * 1000,
-	    .status = how & 128 ? how / 16 % 3 : DELIVERY_SENT,
 	    .dsn = STR("2.0.0"),
+	    .text = STR("250 ok"),
+	    .relay = STR("hop.test[192.0.2.1]:25"),
+	    .remote_mta = how & 16 ? STR("dns; hop.test") : STR_EMPTY,
+	    .dsn_passed = how & 32,
 	};
+	char ticket[MSG_TICKET_SIZE];
 
-	send_now(p, &msg_result, &r);
+	/* Of the next recipient, or not whole, it changes nothing. */
+	ticket_make(r.id, how & 128 ? r.index + 1 : r.index, ticket);
+	r.ticket = str_n(ticket, how & 64 ? next(p) % MSG_TICKET_SIZE : MSG_TICKET_SIZE);
+	if (!(how & (64 | 128)))
+		rig_excuse();
+	send_now(p, &msg_report, &r);
 }
 
 static void

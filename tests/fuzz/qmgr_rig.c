@@ -38,6 +38,7 @@
 #include "qmgr/report.h"
 #include "qmgr/schedule.h"
 #include "qmgr/slots_upkeep.h"
+#include "qmgr/ticket.h"
 #include "tests/fuzz/fuzz_world.h"
 #include "tests/fuzz/qmgr_rig_agents.h"
 
@@ -155,7 +156,7 @@ rig_open(enum rig_caller who)
 	c->server.stream = stream_fd(pair[1]);
 	c->server.uid = who == RIG_SHOWQ_USER ? 12345 : 0;
 	fiber_spawn("session", session_fiber, c);
-	if (who == RIG_REPORT || who == RIG_ADMIN)
+	if (who == RIG_ADMIN)
 		rig.excused = true;
 	return c;
 }
@@ -595,6 +596,7 @@ start_fiber(void *arg)
 	(void)arg;
 	if (!slots_open(&why))
 		broken(buf_cstr(&why));
+	ticket_start();
 	slots_start();
 	receive_start();
 	flush_init();

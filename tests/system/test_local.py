@@ -172,7 +172,8 @@ class Channel:
         self.ipc.send("deliver", id="4bTESTID%04d" % self.attempt, attempt=self.attempt,
                       nexthop="example.com", sender=sender, size=len(content) if size is None else size,
                       probe=probe,
-                      rcpts=[{"index": i, "address": a, "orig": orig} for i, a in enumerate(rcpts or [address])])
+                      rcpts=[{"index": i, "address": a, "orig": orig, "ticket": "ticket %04d %04d" % (self.attempt, i)}
+                             for i, a in enumerate(rcpts or [address])])
         if content:
             self.ipc.content(content)
         return self.attempt
@@ -213,7 +214,7 @@ class Reports:
         channel = ipc.Channel(sock=sock, name="qmgr")
         got = []
         for _ in range(n):
-            got.append(channel.expect("result"))
+            got.append(channel.expect("report"))
             channel.send("report_ok")
         channel.close()
         return got
@@ -459,8 +460,10 @@ class Maildir(Case):
             wait_for(lambda: False, 0.7)
             reports = Reports(local)
             got = reports.take(n)
-            self.assertEqual(sorted(r["attempt"] for r in got), list(range(1, n + 1)))
-            self.assertEqual({(r["status"], r["id"][:8], r["index"]) for r in got}, {(SENT, "4bTESTID", 0)})
+            self.assertEqual(sorted((r["id"], r["ticket"]) for r in got),
+                             [("4bTESTID%04d" % i, "ticket %04d 0000" % i) for i in range(1, n + 1)])
+            self.assertEqual({(r["index"], r["dsn"], r["text"], r["relay"], r["remote_mta"], r["dsn_passed"]) for r in got},
+                             {(0, "2.0.0", "delivered to maildir", "local", "", False)})
             self.assertTrue(wait_for(lambda: not local.workers()))
             reports.close()
 
@@ -471,7 +474,7 @@ class Maildir(Case):
             channel = local.open(self.user)
             channel.deliver()
             channel.close()
-            self.assertEqual(reports.take(1)[0]["attempt"], 1)
+            self.assertEqual(reports.take(1)[0]["id"], "4bTESTID0001")
             channel = local.open(self.user)
             channel.deliver()
             wait_for(lambda: False, 1)

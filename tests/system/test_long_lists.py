@@ -133,7 +133,7 @@ class Lists(SchedulerRig):
         self.restart()
         report = ipc.Channel(self.path("private/qmgr-report"))
         for index in (2500, 7):
-            report.send("result", id=queue_id, attempt=1, index=index, status=SENT, dsn="2.0.0", text="delivered",
+            report.send("report", id=queue_id, index=index, ticket=self.ticket(queue_id, index), dsn="2.0.0", text="delivered",
                         relay="local")
             report.expect("report_ok")
         before = len(self.agent.deliveries)
@@ -149,7 +149,7 @@ class Lists(SchedulerRig):
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
         self.agent.wait(1)
         report = ipc.Channel(self.path("private/qmgr-report"))
-        report.send("result", id=queue_id, attempt=1, index=2999, status=SENT, dsn="2.0.0", text="delivered",
+        report.send("report", id=queue_id, index=2999, ticket=self.ticket(queue_id, 2999), dsn="2.0.0", text="delivered",
                     relay="local")
         report.expect("report_ok")
         self.assertEqual(self.state_on_disk(queue_id)[1][2999], "S")

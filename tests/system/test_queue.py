@@ -10,7 +10,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
 from queue_rig import (CONTENT, DEFERRED, DELETE, HOLD, RELEASE, REQUEUE, SENT, Rig, defer,  # noqa: E402
-                       deliver)
+                       deliver, silent)
 
 
 class Queue(Rig):
@@ -121,12 +121,85 @@ class Queue(Rig):
         queue_id = ipc.submit(self.net(), CONTENT)
         delivery, _ = self.agent.wait(1)
         self.restart()
-        report = ipc.Channel(self.path("private/qmgr-report"))
-        report.send("result", id=queue_id, attempt=delivery["attempt"], index=0, status=SENT, dsn="2.0.0",
-                    text="delivered", relay="local")
-        report.expect("report_ok")
+        self.report(queue_id, delivery["rcpts"][0]["ticket"])
         self.log(f"{queue_id}: removed")
         self.assertEqual(len(self.agent.deliveries), 1)
+
+    def test_report_without_a_ticket(self):
+        """Of nobody, of another recipient, of another message: it changes nothing, and is logged once."""
+        self.start(lambda d, c: None)
+        ids = [ipc.submit(self.net(), CONTENT, rcpts=["bob@example.com", "carol@example.com"]) for _ in range(2)]
+        self.wait_for("all deliveries", lambda: sum(len(d["rcpts"]) for d, _ in self.agent.deliveries) == 4)
+        tickets = {(d["id"], r["index"]): r["ticket"].encode("utf-8", "surrogateescape")
+                   for d, _ in self.agent.deliveries for r in d["rcpts"]}
+        self.assertEqual(tickets, {(i, n): self.ticket(i, n) for i in ids for n in (0, 1)})
+        right = tickets[ids[0], 0]
+        self.restart()
+        wrong = [b"", b"\0" * 16, right[:15], bytes([right[0] ^ 1]) + right[1:], right[:15] + bytes([right[15] ^ 128]),
+                 tickets[ids[0], 1], tickets[ids[1], 0]]
+        for ticket in wrong:
+            self.report(ids[0], ticket)
+        self.report(ids[0], right, index=1)
+        self.report(ids[0], right, index=256)
+        self.report(ids[0].lower(), right)
+        self.report(ids[1], right)
+        self.assertEqual({self.state_on_disk(i)[1] for i in ids}, {"QQ"})
+        self.log(f"has no ticket for recipient 0 of {ids[0]}: report overlooked")
+        self.assertEqual(sum("has no ticket" in line for line in self.daemons.lines), 1)
+        self.report(ids[0], right)
+        self.assertEqual([self.state_on_disk(i)[1] for i in ids], ["SQ", "QQ"])
+        self.agent.decide = deliver
+        self.agent.answer_all()
+        self.wait_empty()
+
+    def test_ticket_of_a_former_message(self):
+        """A slot is used again: what was good for the last message is not for this one."""
+        self.start(deliver)
+        first = ipc.submit(self.net(), CONTENT)
+        self.log(f"{first}: removed")
+        old = self.agent.deliveries[0][0]["rcpts"][0]["ticket"]
+        self.agent.decide = silent
+        second = ipc.submit(self.net(), CONTENT)
+        self.agent.wait(2)
+        self.assertEqual(first.split("z")[-1], second.split("z")[-1])
+        self.report(second, old)
+        self.report(first, old)
+        self.restart()
+        self.report(second, old)
+        self.report(first, old)
+        self.assertEqual(self.state_on_disk(second)[1], "Q")
+        self.log(f"has no ticket for recipient 0 of {second}")
+        self.assertFalse([line for line in self.daemons.lines if f"of {first}: report overlooked" in line])
+        self.agent.decide = deliver
+        self.agent.answer_all()
+        self.wait_empty()
+        self.assertGreaterEqual(len(self.agent.deliveries), 3)
+
+    def test_ticket_key(self):
+        """Its owner's alone, and the same after a restart; a damaged or lost one is made anew."""
+        self.start(lambda d, c: None)
+        path = self.path("slots/ticket-key")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(path, "rb") as f:
+            key = f.read()
+        self.restart()
+        with open(path, "rb") as f:
+            self.assertEqual(f.read(), key)
+        queue_id = ipc.submit(self.net(), CONTENT)
+        delivery, _ = self.agent.wait(1)
+        for spoil in (lambda: os.truncate(path, 15), lambda: os.unlink(path), lambda: os.truncate(path, 100)):
+            self.daemons.kill("qmgr")
+            spoil()
+            self.daemons.start("qmgr")
+            with open(path, "rb") as f:
+                now = f.read()
+            self.assertEqual((len(now), now == key, os.stat(path).st_mode & 0o777), (16, False, 0o600))
+            self.report(queue_id, delivery["rcpts"][0]["ticket"])
+            self.log("has no ticket")
+            self.daemons.lines.clear()
+        self.agent.decide = deliver
+        self.agent.answer_all()
+        self.wait_empty()
 
     def test_agent_lost(self):
         self.start(lambda d, c: None)

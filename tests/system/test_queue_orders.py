@@ -10,8 +10,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
-from queue_rig import (CONTENT, DEFERRED, DELETE, EXPIRE, HOLD, RELEASE, REQUEUE, RETRY, SENT, SUCCESS,  # noqa: E402
-                       Bounce, Rig, defer, deliver, refuse, silent)
+from queue_rig import (CONTENT, DEFERRED, DELETE, EXPIRE, HOLD, NOTICE_SUCCESS, RELEASE, REQUEUE, RETRY, SENT,  # noqa: E402
+                       SUCCESS, Bounce, Rig, defer, deliver, refuse, silent)
 
 
 class Orders(Rig):
@@ -322,19 +322,9 @@ class Orders(Rig):
         delivery, _ = self.agent.wait(2)
         self.restart()
         time.sleep(0.3)
-        report = ipc.Channel(self.path("private/qmgr-report"))
-        report.send("result", id=queue_id, attempt=delivery["attempt"], index=0, status=SENT, dsn="2.0.0",
-                    text="delivered", relay="local")
-        report.expect("report_ok")
+        self.report(queue_id, delivery["rcpts"][0]["ticket"])
         self.log(f"{queue_id}: removed")
         self.assertEqual(len(self.agent.deliveries), 2)
-
-    def report(self, queue_id, attempt, index=0):
-        report = ipc.Channel(self.path("private/qmgr-report"))
-        report.send("result", id=queue_id, attempt=attempt, index=index, status=SENT, dsn="2.0.0",
-                    text="delivered", relay="local")
-        report.expect("report_ok")
-        report.close()
 
     def test_late_report_while_others_are_delivered(self):
         """A delivery whose channel was lost has been put off, and the message is still in memory for another
@@ -347,7 +337,7 @@ class Orders(Rig):
         self.agent.unanswered.remove(bobs)
         bobs[0].sock.shutdown(socket.SHUT_RDWR)
         self.assertIn("status=deferred", self.log(f"{queue_id}: to=<bob@example.com>"))
-        self.report(queue_id, bobs[1]["attempt"])
+        self.report(queue_id, bobs[1]["rcpts"][0]["ticket"], bobs[1]["rcpts"][0]["index"])
         self.assertEqual(self.state_on_disk(queue_id), ("I", "SQ"))
         self.agent.answer_all(DEFERRED, "4.2.2", "mailbox is away")
         self.wait_state(queue_id, "deferred")
@@ -363,33 +353,43 @@ class Orders(Rig):
         for verdict in ((DEFERRED, "4.2.2", "mailbox is away"), (SENT, "2.0.0", "delivered")):
             self.start(silent)
             queue_id = self.active(rcpts=[{"address": "bob@example.com", "notify": SUCCESS}])
-            attempt = self.agent.deliveries[0][0]["attempt"]
+            ticket = self.agent.deliveries[0][0]["rcpts"][0]["ticket"]
             self.restart()
             self.agent.wait(2)
             self.wait_for("the second delivery", lambda: len(self.agent.unanswered) == 2)
             del self.agent.unanswered[0]  # its channel went with the first qmgr
-            self.report(queue_id, attempt)
-            self.report(queue_id, attempt)
+            self.report(queue_id, ticket, remote_mta="dns; hop.example")
+            self.report(queue_id, ticket)
             self.agent.answer_all(*verdict)
             self.log(f"{queue_id}: removed")
             self.assertEqual(len(self.agent.deliveries), 2)
             self.agent.close()
             self.agent = None
             self.daemons.kill("qmgr")
-        self.assertEqual([n["rcpts"][0]["action"] for n, _ in self.bounce.notices], ["delivered", "delivered"])
+        self.assertEqual([n["rcpts"][0]["action"] for n, _ in self.bounce.notices], ["relayed", "delivered"])
 
     def test_late_report_with_a_notice(self):
-        """NOTIFY=SUCCESS holds for a delivery that is reported late, too."""
+        """NOTIFY=SUCCESS holds for a delivery that is reported late, too, but not if the next server has taken the
+        wish over."""
         self.bounce = Bounce(self.daemons)
         self.start(silent)
-        queue_id = self.active(rcpts=[{"address": "bob@example.com", "notify": SUCCESS}])
-        self.restart()
-        report = ipc.Channel(self.path("private/qmgr-report"))
-        report.send("result", id=queue_id, attempt=1, index=0, status=SENT, dsn="2.0.0", text="delivered",
-                    relay="local")
-        report.expect("report_ok")
-        self.assertEqual(self.bounce.wait(1)[0]["rcpts"][0]["action"], "delivered")
-        self.log(f"{queue_id}: removed")
+        relayed = {"remote_mta": "dns; hop.example", "text": "250 ok", "relay": "hop.example[192.0.2.1]:25"}
+        said = []
+        for n, (more, action) in enumerate((({}, "delivered"), (relayed, "relayed"), ({"dsn_passed": True}, None)) * 2, 1):
+            queue_id = ipc.submit(self.net(), CONTENT, rcpts=[{"address": "bob@example.com", "notify": SUCCESS}])
+            delivery, _ = self.agent.wait(n)
+            if n <= 3:
+                self.restart()
+            else:
+                self.agent.hang_up()
+            self.report(queue_id, delivery["rcpts"][0]["ticket"], **more)
+            line = self.log(f"{queue_id}: to=<bob@example.com>, relay={more.get('relay', 'local')}, ")
+            self.assertIn(f"dsn=2.0.0, status=sent (told late: {more.get('text', 'delivered')})", line)
+            self.log(f"{queue_id}: removed")
+            if action:
+                said.append((action, more.get("text", "delivered")))
+        self.assertEqual([(n["rcpts"][0]["action"], n["rcpts"][0]["text"]) for n, _ in self.bounce.notices
+                          if n["kind"] == NOTICE_SUCCESS], said)
 
     def test_clock_was_ahead(self):
         """A next attempt in the far future, written by a clock that was wrong, is not believed."""

@@ -56,11 +56,11 @@ peers_in_words()
 	case $1 in
 	*PEER_ANYONE*) echo anyone ;;
 	*PEER_POSTDROP*) echo "postdrop, work" ;;
-	*PEER_USERS* | 0) echo root ;;
+	PEER_USERS | 0) echo root ;;
 	*)
-		for word in NETWORK WORK QUEUE; do
+		for word in NETWORK WORK QUEUE USERS; do
 			case $1 in *PEER_$word*) echo $word ;; esac
-		done | tr 'A-Z\n' 'a-z,' | sed 's/,$//; s/,/, /g'
+		done | tr 'A-Z\n' 'a-z,' | sed 's/,$//; s/,/, /g; s/users/root/'
 		;;
 	esac
 }

@@ -97,6 +97,8 @@ test_admits(void **state)
 	    {PEER_ANYONE, 1000, 4000, true, true},
 	    {PEER_USERS, 4000, 4000, false, false},
 	    {PEER_USERS, 0, 4000, true, true},
+	    {PEER_NETWORK | PEER_USERS, 103, 0, true, false},
+	    {PEER_NETWORK | PEER_USERS, 4000, 4000, false, false},
 	};
 
 	(void)state;
@@ -119,6 +121,7 @@ test_mode(void **state)
 	} cases[] = {
 	    {0, 0, 0, 0600},
 	    {PEER_USERS, 0, 0, 0600},
+	    {PEER_NETWORK | PEER_USERS, 103, 0, 0600},
 	    {PEER_QUEUE, 101, 0, 0600},
 	    {PEER_WORK, 102, 0, 0600},
 	    {PEER_NETWORK, 103, 0, 0600},
@@ -187,7 +190,7 @@ static const struct {
     {"private/qmgr-net", "N"},
     {"private/qmgr-local", "W"},
     {"private/qmgr-bounce", "W"},
-    {"private/qmgr-report", ""},
+    {"private/qmgr-report", "N"},
     {"private/qmgr-admin", ""},
     {"public/showq", "QWNDA"},
     {"public/flush", "QWNDA"},
