@@ -326,7 +326,11 @@ open_channel(struct agent *a)
 	else
 		fail_with(a->dest, STR("4.3.0"), STR("mail transport unavailable"));
 	arena_free(&arena);
-	if (result != OPEN_OK)
+	/* From now on an agent may have much to wait for: what it has delivered would come twice. */
+	if (result == OPEN_OK)
+		stream_timeout(
+		    ipc_stream(a->channel), conf_time(conf_get(), P_daemon_timeout) * 1000);
+	else
 		ipc_channel_free(&a->channel);
 	return result;
 }

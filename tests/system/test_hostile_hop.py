@@ -312,6 +312,19 @@ class HostileHop(unittest.TestCase):
             self.assertEqual(case.hop.copies(b"several"), {f"r{i}@{case.domain}": 1 for i in range(12)})
         case.hop.stop()
 
+    def test_slow_delivery(self):
+        """A delivery may take longer than its programs wait for each other otherwise: it does not come twice."""
+        def think(s, stage, reply):
+            s.pause(4)
+            return reply
+        case = Case("slow", at("dot", think), SENT)
+        with Relay(PREFIX, everything([case]), extra="ipc_timeout = 2s\n", run_delay="2s", backoff="2s",
+                   patience="60s") as relay:
+            relay.submit(case.rcpts, message(case.token))
+            self.assertEqual(relay.wait_status(case.rcpts[0]).word, "sent")
+            self.assertEqual(case.hop.copies(case.token), {case.rcpts[0]: 1})
+        case.hop.stop()
+
     def test_others_meanwhile(self):
         """Hops that hang at every stage and a patience that outlasts this test: others get their mail all the same."""
         cases = [Case(f"hang {stage.split()[0]} {i}", at(stage, hang), SENT) for stage in STAGES for i in range(5)]
