@@ -1,24 +1,29 @@
 #!/usr/bin/python3
 """doc/relay.md does what it says: its blocks are pasted, with the server of a provider in the place of the names there
-(Debian's Postfix, with certificates and logins)."""
+(Debian's Postfix, with certificates and logins; Dovecot's submission server, with tokens)."""
+import http.server
+import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
 from box import Missing  # noqa: E402
 from certificates import HOST, Authority  # noqa: E402
+import hostile  # noqa: E402
 from ports import free_port  # noqa: E402
 from relay import STATUS, Status  # noqa: E402
-from servers import PASSWORD, Postfix  # noqa: E402
+from servers import PASSWORD, Postfix, Submission  # noqa: E402
 from suite import Suite  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
@@ -68,6 +73,38 @@ class Names:
         self.socket.close()
 
 
+class TokenGiver:
+    """Where a provider's tokens are asked for: HTTPS on `port`. `asked`: the forms that came in; `good`: does it give any?"""
+
+    def __init__(self, authority, user):
+        giver, self.asked, self.good = self, [], True
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                giver.asked.append(dict(urllib.parse.parse_qsl(form)))
+                answer = {"token_type": "Bearer", "expires_in": 3599, "access_token": Submission.token(user), "scope": "mail"}
+                text = json.dumps(answer if giver.good else {"error": "invalid_grant"}, indent=2).encode()
+                self.send_response(200 if giver.good else 400)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.port = free_port()
+        self.server = http.server.HTTPServer(("127.0.0.1", self.port), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(authority.chain("good"))
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Guide(unittest.TestCase):
     """Each test has a suite of its own; all have one provider."""
 
@@ -75,7 +112,7 @@ class Guide(unittest.TestCase):
     def setUpClass(cls):
         cls.dir = tempfile.mkdtemp(prefix="postkeep-ca.", dir="/tmp")
         os.chmod(cls.dir, 0o755)
-        authority = Authority(cls.dir)
+        cls.authority = authority = Authority(cls.dir)
         os.chmod(authority.ca, 0o644)
         cls.names = Names()
         try:
@@ -102,10 +139,11 @@ class Guide(unittest.TestCase):
             text = text.replace(old, new)
         return text
 
-    def shell(self, suite, script):
-        env = {"PATH": f"{suite.commands}:/usr/sbin:/usr/bin:/sbin:/bin", "MAIL_CONFIG": suite.conf}
+    def shell(self, suite, script, status=0):
+        env = {"PATH": f"{suite.commands}:/usr/sbin:/usr/bin:/sbin:/bin", "MAIL_CONFIG": suite.conf,
+               "CURL_CA_BUNDLE": self.authority.ca}
         done = subprocess.run(["/bin/bash", "-e", "-c", script], env=env, capture_output=True, timeout=120, check=False)
-        self.assertEqual(done.returncode, 0, script + done.stderr.decode() + done.stdout.decode())
+        self.assertEqual(done.returncode, status, script + done.stderr.decode() + done.stdout.decode())
         return done.stdout.decode()
 
     def paste(self, suite, heading, login=LOGIN):
@@ -172,6 +210,52 @@ class Guide(unittest.TestCase):
             status = self.send(suite, "wrong@hop.example", "alice@provider.example")
             self.assertEqual(status.word, "deferred", status)
             self.assertRegex(status.why, "SASL authentication failed; server .* said: 535")
+
+    def test_token(self):
+        user, last = "relay@hop.example", hostile.Hop()
+        giver = TokenGiver(self.authority, user)
+        try:
+            with Submission(authority=self.authority, next=last.port) as hop, Suite(PREFIX, extra=self.conf) as suite:
+                self.check_token(suite, hop, giver, user)
+                self.assertEqual(sum(len(rcpts) for _, rcpts, _ in last.accepted), 2)
+        except Missing as why:
+            self.skipTest(str(why))
+        finally:
+            giver.stop()
+            last.stop()
+
+    def check_token(self, suite, hop, giver, user):
+        def ours(block):
+            for old, new in (("[mail.provider.example]:587", f"[{HOST}]:{hop.port}"), ("  user:", f"  {user}:"),
+                             ("https://login.provider.example/", f"https://127.0.0.1:{giver.port}/")):
+                block = block.replace(old, new)
+            return block.replace("/etc/postkeep", suite.conf)
+
+        self.shell(suite, ours(self.guide["On port 587: STARTTLS and a login"][0][1]))
+        blocks = self.guide["A token instead of a password"]
+        self.assertEqual(len(blocks), 5)
+        self.shell(suite, ours(blocks[0][1]))
+        for before, block in blocks[1:3]:
+            suite.write_conf(re.findall(r"`/etc/postkeep/([\w.-]+)`", before)[-1], ours(block))
+        self.shell(suite, ours(blocks[3][1]))
+        self.assertEqual(giver.asked, [{"grant_type": "refresh_token", "client_id": "ID", "client_secret": "SECRET",
+                                        "refresh_token": "REFRESH"}])
+        self.assertEqual(os.stat(suite.conf + "/sasl_passwd").st_mode & 0o777, 0o600)
+        status = self.send(suite, "token@hop.example", "alice@provider.example")
+        self.assertEqual(status.word, "sent", status)
+        self.assertRegex(hop.log(), f"Login: user=<{user}>, method=OAUTHBEARER")
+        # What cron does: with an old token, with a provider that gives none, and then with a new one.
+        renew = re.fullmatch(r"\*/20 \* \* \* \*  root  (\S+)\n", ours(blocks[4][1]))[1]
+        suite.write_conf("sasl_passwd", f"[{HOST}]:{hop.port} {user}:{Submission.token(user, seconds=-60)}\n")
+        suite.wait_log("sasl_passwd has changed")
+        self.assertEqual(self.send(suite, "stale@hop.example", "alice@provider.example").word, "deferred")
+        giver.good = False
+        self.shell(suite, renew, status=1)
+        giver.good = True
+        self.shell(suite, renew)
+        suite.wait_log("sasl_passwd has changed", count=2)
+        suite.run("postqueue", "-f")
+        suite.wait_log("to=<stale@hop.example>.*status=sent")
 
     def test_by_sender(self):
         with Suite(PREFIX, extra=self.conf) as suite:

@@ -3,7 +3,7 @@
  * with accounts in a sasldb of its own
  *
  * The lines go to and fro as in SMTP (RFC 4954). The mechanisms that Cyrus SASL has no server for (OAUTHBEARER,
- * XOAUTH2) are in test_sasl.c alone.
+ * XOAUTH2) are in test_sasl.c, and with Dovecot's server in tests/system/test_tokens.py.
  */
 #include "config.h"
 

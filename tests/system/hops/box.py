@@ -26,6 +26,7 @@ PACKAGES = {
     "exim": ("exim4-base", "exim4-daemon-light"),
     "opensmtpd": ("opensmtpd",),
     "dovecot": ("dovecot-core", "dovecot-lmtpd"),
+    "submission": ("dovecot-core", "dovecot-submissiond"),
 }
 USERS = ("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "dovecot", "dovenull", "vmail")
 FIRST_UID = 61200

@@ -1,8 +1,13 @@
 """The next hops: Debian's Postfix, Exim, OpenSMTPD, and Dovecot's LMTP server, each configured as little as possible.
 Every address at hop.example is a mailbox, but those that begin with one of the WORDS below. What arrives is in Maildirs
 below /var/mail of the box (box.py)."""
+import base64
+import hashlib
+import hmac
+import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from box import Box, Missing, free_port  # noqa: E402,F401
@@ -306,3 +311,79 @@ class Dovecot(Box):
 
     def command(self):
         return ["/usr/sbin/dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"]
+
+
+SUBMISSION = """protocols = submission
+base_dir = /run/dovecot
+log_path = /var/log/dovecot
+auth_verbose = yes
+hostname = mx.hop.example
+mail_location = maildir:~/Maildir
+first_valid_uid = 0
+ssl = required
+ssl_cert = </etc/dovecot/good.pem
+ssl_key = </etc/dovecot/good.pem
+auth_mechanisms = {mechanisms}
+auth_failure_delay = 0
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = /etc/dovecot/oauth2.conf
+}}
+userdb {{
+  driver = static
+  args = uid=vmail gid=vmail home=/var/mail/%u
+}}
+# Who has failed is not made to wait.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+submission_relay_host = {address}
+submission_relay_port = {next}
+service submission-login {{
+  inet_listener submission {{
+    address = {address}
+    port = {port}
+  }}
+}}
+"""
+# The server judges tokens by itself: JSON Web Tokens (RFC 7519) signed with a key that both sides have.
+OAUTH2 = """introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=/etc/dovecot/keys/
+username_attribute = sub
+"""
+KEY = b"a key of thirty-two bytes at least"
+
+
+class Submission(Box):
+    """Dovecot's submission server on `port`, with STARTTLS and a good certificate (authority=), where a token is what one
+    logs in with. next=: the port of a server that it hands the mail to."""
+    hop = "submission"
+
+    def configure(self):
+        self.port = free_port()
+        with open(self.options["authority"].chain("good")) as f:
+            self.write("/etc/dovecot/good.pem", f.read(), 0o600)
+        self.write("/etc/dovecot/oauth2.conf", OAUTH2)
+        self.write("/etc/dovecot/keys/default/HS256/default", base64.b64encode(KEY).decode())
+        self.write("/etc/dovecot/dovecot.conf", SUBMISSION.format(
+            address=self.address, port=self.port, next=self.options["next"],
+            mechanisms=self.options.get("mechanisms", "oauthbearer xoauth2")))
+
+    def command(self):
+        return ["/usr/sbin/dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"]
+
+    @staticmethod
+    def token(user, seconds=3600, key=KEY):
+        """For USER, good for so many SECONDS from now."""
+        now = int(time.time())
+
+        def part(data):
+            return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+        text = b".".join(part(json.dumps(x).encode()) for x in (
+            {"alg": "HS256", "typ": "JWT"},
+            {"sub": user, "iat": now - 7200, "nbf": now - 7200, "exp": now + seconds}))
+        return (text + b"." + part(hmac.new(key, text, hashlib.sha256).digest())).decode()
