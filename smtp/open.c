@@ -110,6 +110,15 @@ look_up_server(struct opening *o, struct connection *c)
 	return found != TABLE_ERROR;
 }
 
+/* In Postfix's words: an administrator looks for them, to see where TLS could be asked for. */
+static void
+note_offer(const struct opening *o, const struct connection *c)
+{
+	if (c->st->note_starttls && o->policy->level == TLS_NONE &&
+	    (c->features.bits & FEATURE_STARTTLS))
+		log_info("Host offered STARTTLS: [%.*s]", STR_ARG(o->server->name));
+}
+
 /* Is it this machine that lacks something, and not the server? */
 static bool
 is_our_own(int error)
@@ -146,6 +155,7 @@ try_once(struct opening *o, struct connection **c)
 		o->f->unreachable = !o->f->hard;
 		return SECURE_FAILED;
 	}
+	note_offer(o, *c);
 	if (wants_tls(o) && !wrapped)
 		result = start_tls(o, *c);
 	if (result == SECURE_OK && o->account && !login_run(o->d, *c, o->server, o->account, o->f))

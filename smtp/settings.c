@@ -50,6 +50,7 @@ static const struct row switches[] = {
     ROW(skip_5xx, P_smtp_skip_5xx_greeting, P_lmtp_skip_5xx_greeting),
     ROW(skip_quit, P_smtp_skip_quit_response, P_lmtp_skip_quit_response),
     ROW(wrapper, P_smtp_tls_wrappermode, P_lmtp_tls_wrappermode),
+    ROW(note_starttls, P_smtp_tls_note_starttls_offer, P_lmtp_tls_note_starttls_offer),
     ROW(force_tlsa, P_smtp_tls_force_insecure_host_tlsa_lookup,
 	P_lmtp_tls_force_insecure_host_tlsa_lookup),
     ROW(auth_soft_bounce, P_smtp_sasl_auth_soft_bounce, P_lmtp_sasl_auth_soft_bounce),

@@ -27,6 +27,7 @@ struct settings {
 	bool skip_quit;
 	bool xforward;
 	bool wrapper;          /* smtp_tls_wrappermode */
+	bool note_starttls;    /* smtp_tls_note_starttls_offer */
 	bool force_tlsa;       /* smtp_tls_force_insecure_host_tlsa_lookup */
 	bool auth_soft_bounce; /* smtp_sasl_auth_soft_bounce */
 	bool dummy_auth;       /* smtp_send_dummy_mail_auth */

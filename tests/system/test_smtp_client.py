@@ -204,6 +204,16 @@ class Sent(Case):
         self.assertEqual([r["status"] for r in results], [SENT, BOUNCED])
         self.assertEqual(hop.accepted, [])
 
+    def test_offered_tls(self):
+        """Who offers TLS that is not asked for is noted, if that is wanted."""
+        hop = self.hop(keywords=KEYWORDS + ("STARTTLS",))
+        for main, noted in (("", False), ("smtp_tls_note_starttls_offer = yes\n", True)):
+            with Client(main) as client:
+                self.result(client.one(hop), SENT, "2.0.0", "250")
+                self.result(client.one(self.hop()), SENT, "2.0.0", "250")
+                lines = [line for line in client.daemons.lines if "Host offered STARTTLS: [127.0.0.1]" in line]
+                self.assertEqual(len(lines), int(noted), client.daemons.lines)
+
 
 class Refused(Case):
     """Each stage, each kind of reply."""
