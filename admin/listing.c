@@ -13,7 +13,7 @@
 #include "admin/span.h"
 #include "lib/base/log.h"
 #include "lib/mail/date.h"
-#include "lib/mail/utf8.h"
+#include "lib/mail/json.h"
 
 #define REASON_WIDTH 76 /* reasons end at this column, without the parentheses */
 #define MARGIN 19       /* where the third column begins, and one more */
@@ -83,49 +83,28 @@ text_rcpt(struct listing *l, const struct msg_showq_rcpt *r)
 
 /* ---- For programs ---------------------------------------------------------------------------- */
 
-/* The length of the UTF-8 character at the start of S, 0 if there is none. */
-static size_t
-utf8_character(struct str s)
-{
-	for (size_t n = 1; n <= 4 && n <= s.len; n++)
-		if (utf8_valid(str_sub(s, 0, n)))
-			return n;
-	return 0;
-}
-
 static void
-json_string(FILE *out, struct str s)
+put_json(FILE *out, struct str s)
 {
-	fputc('"', out);
-	while (s.len) {
-		unsigned char c = (unsigned char)s.data[0];
-		size_t n = utf8_character(s);
+	struct buf text = {0};
 
-		if (n == 0)
-			fputs("\\ufffd", out);
-		else if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < ' ' || c == 0x7f)
-			fprintf(out, "\\u%04x", c);
-		else
-			fwrite(s.data, 1, n, out);
-		s = str_from(s, n ? n : 1);
-	}
-	fputc('"', out);
+	json_string(&text, s);
+	fwrite(text.data, 1, text.len, out);
+	buf_free(&text);
 }
 
 static void
 json_head(struct listing *l, const struct msg_showq_entry *e)
 {
 	fputs("{\"queue_name\": ", l->out);
-	json_string(l->out, e->state);
+	put_json(l->out, e->state);
 	fputs(", \"queue_id\": ", l->out);
-	json_string(l->out, e->id);
+	put_json(l->out, e->id);
 	fprintf(l->out,
 	    ", \"arrival_time\": %" PRId64 ", \"message_size\": %" PRIu64
 	    ", \"forced_expire\": %s, \"sender\": ",
 	    e->arrival, e->size, e->forced_expire ? "true" : "false");
-	json_string(l->out, e->sender);
+	put_json(l->out, e->sender);
 	if (e->next > 0)
 		fprintf(l->out, ", \"next_attempt\": %" PRId64, e->next);
 	if (e->expires > 0)
@@ -140,14 +119,14 @@ json_rcpt(struct listing *l, const struct msg_showq_rcpt *r)
 	if (l->rcpts > 0)
 		fputs(", ", l->out);
 	fputs("{\"address\": ", l->out);
-	json_string(l->out, r->address);
+	put_json(l->out, r->address);
 	if (r->reason.len) {
 		fputs(", \"delay_reason\": ", l->out);
-		json_string(l->out, r->reason);
+		put_json(l->out, r->reason);
 	}
 	if (r->dsn.len) {
 		fputs(", \"status\": ", l->out);
-		json_string(l->out, r->dsn);
+		put_json(l->out, r->dsn);
 	}
 	fputc('}', l->out);
 }

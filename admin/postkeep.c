@@ -32,7 +32,7 @@ struct command {
 	int (*run)(struct postkeep *p);
 	enum need need;
 	const char *help;
-	bool argument; /* may have one */
+	int arguments; /* it may have so many */
 };
 
 static const struct command commands[] = {
@@ -47,7 +47,9 @@ static const struct command commands[] = {
     {"set-permissions", postkeep_set_permissions, NEED_CONFIG, "make users and directories"},
     {"logrotate", postkeep_logrotate, NEED_RIGHTS, "rename maillog_file and begin a new one"},
     {"probe", postkeep_probe, NEED_CONFIG,
-	"[host[:port] | domain]: can mail go there, and if not, why not", true},
+	"[host[:port] | domain]: can mail go there, and if not, why not", 1},
+    {"tlsrpt", postkeep_tlsrpt, NEED_CONFIG,
+	"[--date YYYY-MM-DD] [--domain domain] [--all]: a day's reports on the TLS of others", 5},
     {"version", postkeep_version, NEED_NOTHING, "say the version"},
 };
 
@@ -214,15 +216,15 @@ main(int argc, char **argv)
 		else if (option != 'D')
 			usage(NULL);
 	}
-	if (argc - optind < 1 || argc - optind > 2)
+	if (argc - optind < 1)
 		usage(NULL);
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			command = &commands[i];
 	if (!command)
 		usage(argv[optind]);
-	p.argument = argv[optind + 1];
-	if (p.argument && !command->argument)
+	p.arguments = argv + optind + 1;
+	if (argc - optind - 1 > command->arguments)
 		usage(NULL);
 	if (command->need != NEED_NOTHING)
 		read_configuration(&p, dir);

@@ -18,7 +18,7 @@ struct postkeep {
 	struct conf *conf;
 	struct conf_problems problems; /* what reading main.cf found */
 	int verbose;
-	const char *argument; /* behind the command, or NULL */
+	char **arguments; /* behind the command, NULL at the end */
 };
 
 /* Commands: the result is the exit status. */
@@ -32,6 +32,7 @@ int postkeep_flush(struct postkeep *p);
 int postkeep_check(struct postkeep *p);
 int postkeep_set_permissions(struct postkeep *p);
 int postkeep_probe(struct postkeep *p);
+int postkeep_tlsrpt(struct postkeep *p);
 int postkeep_logrotate(struct postkeep *p);
 int postkeep_version(struct postkeep *p);
 

@@ -13,6 +13,7 @@
 /* Master bounds every phase of a stop; this is more than their sum. */
 #define STOP_MS 90000
 #define POLL_MS 20
+#define ARGUMENTS_MAX 5 /* as postkeep.c lets in */
 
 static bool
 running(const struct postkeep *p, struct pidfile_info *info)
@@ -90,18 +91,32 @@ postkeep_reload(struct postkeep *p)
 	return 0;
 }
 
-/* What it needs of libraries is not for a tool that starts the suite. */
-int
-postkeep_probe(struct postkeep *p)
+/* Becomes a program of its own: what it needs of libraries is not for a tool that starts the suite. */
+static int
+become(struct postkeep *p, const char *program)
 {
 	struct buf path = {0};
-	const char *argv[5] = {"probe", "-c", p->config_dir, p->argument, NULL};
+	const char *argv[ARGUMENTS_MAX + 4] = {program, "-c", p->config_dir};
 
-	buf_printf(&path, "%s/probe", conf_cstr(p->conf, P_daemon_directory));
+	for (int i = 0; i < ARGUMENTS_MAX && p->arguments[i]; i++)
+		argv[3 + i] = p->arguments[i];
+	buf_printf(&path, "%s/%s", conf_cstr(p->conf, P_daemon_directory), program);
 	execv(buf_cstr(&path), (char *const *)argv);
 	postkeep_say("error: run %s: %s", buf_cstr(&path), strerror(errno));
 	buf_free(&path);
 	return 1;
+}
+
+int
+postkeep_probe(struct postkeep *p)
+{
+	return become(p, "probe");
+}
+
+int
+postkeep_tlsrpt(struct postkeep *p)
+{
+	return become(p, "tlsreport");
 }
 
 int

@@ -75,10 +75,26 @@ look_at_sts(const struct conf *conf, const struct plan *plan, struct conf_proble
 	}
 }
 
+/* And of tlsrpt. */
+static void
+look_at_tlsrpt(const struct conf *conf, const struct plan *plan, struct conf_problems *problems)
+{
+	const char *file = NULL;
+	size_t line = 0;
+
+	if (!conf_bool(conf, P_smtp_tlsrpt_enable) || plan_provides(plan, "private/tlsrpt"))
+		return;
+	conf_is_set(conf, P_smtp_tlsrpt_enable, &file, &line);
+	conf_problem(problems, CONF_WARNING, file, line,
+	    "smtp_tlsrpt_enable: nothing would be counted, as no line of master.cf is for tlsrpt: "
+	    "add \"tlsrpt unix - - n - 1 tlsrpt\"");
+}
+
 void
 postkeep_check_tls(const struct conf *conf, const struct plan *plan, struct conf_problems *problems)
 {
 	look_at_sts(conf, plan, problems);
+	look_at_tlsrpt(conf, plan, problems);
 	look_at(conf, TLS_CLIENT_SMTP, P_smtp_tls_policy_maps, problems);
 	look_at(conf, TLS_CLIENT_LMTP, P_lmtp_tls_policy_maps, problems);
 }

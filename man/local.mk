@@ -11,4 +11,4 @@ dist_man_MANS += \
 	man/anvil.8 man/bounce.5 man/bounce.8 man/lmtp.8 man/local.8 man/mailq.1 man/master.8 man/master.cf.5 man/mtasts.8 \
 	man/newaliases.1 man/pickup.8 man/postcat.1 man/postconf.1 man/postdrop.1 man/postkeep.1 man/postkeep_table.5 \
 	man/postlog.1 man/postlogd.8 man/postmap.1 man/postqueue.1 man/postsuper.1 man/probe.8 man/proxymap.8 man/qmgr.8 \
-	man/sendmail.1 man/smtp.8 man/smtpd.8
+	man/sendmail.1 man/smtp.8 man/smtpd.8 man/tlsreport.8 man/tlsrpt.8

@@ -188,8 +188,18 @@ look_up(struct str host, struct buf *resolve, struct buf *why)
 	return n > 0;
 }
 
+/* RFC 8460 section 4.3.2.2. */
+static const char *
+failure_of(const struct transfer *t)
+{
+	return t->result == CURLE_PEER_FAILED_VERIFICATION || t->result == CURLE_SSL_ISSUER_ERROR
+	    ? "sts-webpki-invalid"
+	    : "sts-policy-fetch-error";
+}
+
 static bool
-transfer(struct str host, struct buf *resolve, struct buf *text, struct buf *why)
+transfer(
+    struct str host, struct buf *resolve, struct buf *text, struct buf *why, const char **failure)
 {
 	struct transfer t = {.text = text};
 	struct buf url = {0};
@@ -207,6 +217,7 @@ transfer(struct str host, struct buf *resolve, struct buf *text, struct buf *why
 	set_options(&t);
 	fiber_offload(FIBER_POOL_READ, run_transfer, &t);
 	ok = judge(&t, why);
+	*failure = failure_of(&t);
 	curl_slist_free_all(t.resolve);
 	buf_free(&url);
 	curl.idle[curl.n_idle++] = t.handle;
@@ -215,14 +226,15 @@ transfer(struct str host, struct buf *resolve, struct buf *text, struct buf *why
 }
 
 bool
-fetch_policy(struct str domain, struct buf *text, struct buf *why)
+fetch_policy(struct str domain, struct buf *text, struct buf *why, const char **failure)
 {
 	struct buf host = {0}, resolve = {0};
 	bool ok;
 
+	*failure = "sts-policy-fetch-error";
 	buf_printf(&host, "mta-sts.%.*s", STR_ARG(domain));
 	ok = look_up(buf_view(&host), &resolve, why) &&
-	    transfer(buf_view(&host), &resolve, text, why);
+	    transfer(buf_view(&host), &resolve, text, why, failure);
 	buf_free(&host);
 	buf_free(&resolve);
 	return ok;

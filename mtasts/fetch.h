@@ -14,8 +14,9 @@ bool fetch_prepare(const struct conf *conf, struct buf *why);
 /*
  * The text of https://mta-sts.DOMAIN/.well-known/mta-sts.txt, at most 64 KiB, in at most a minute: the
  * certificate is checked, no other place is gone to. DOMAIN is a host name in ASCII. Several fibers may
- * fetch at the same time; some wait for their turn. False: WHY. Waits.
+ * fetch at the same time; some wait for their turn. False: WHY, and FAILURE, in a
+ * word of RFC 8460 section 4.3. Waits.
  */
-bool fetch_policy(struct str domain, struct buf *text, struct buf *why);
+bool fetch_policy(struct str domain, struct buf *text, struct buf *why, const char **failure);
 
 #endif

@@ -28,8 +28,10 @@ struct entry {
 	/* The policy; known when end is not 0. */
 	enum sts_mode mode;
 	char *id, *mx;
+	int64_t max_age;      /* seconds */
 	int64_t end, fetched; /* clock_mono_ms() */
 	char *why;            /* why the last fetch failed, or NULL */
+	const char *failure;  /* the same for reports (RFC 8460) */
 	int64_t pause;        /* no fetch before */
 	bool fetching;
 	unsigned waiting; /* fibers that look at it: it must stay */
@@ -138,6 +140,7 @@ as_kept(const struct entry *e)
 	    .id = str_c(e->id),
 	    .mx = str_c(e->mx),
 	    .mode = e->mode,
+	    .max_age = e->max_age,
 	    .end = (int64_t)clock_wall() + (e->end - clock_mono_ms()) / MS};
 }
 
@@ -148,6 +151,7 @@ take(struct policies *c, struct entry *e, const struct policy *p, struct str id)
 
 	e->mode = p->mode;
 	e->fetched = clock_mono_ms();
+	e->max_age = p->max_age;
 	e->end = e->fetched + p->max_age * MS;
 	e->pause = e->fetched + PAUSE_MS;
 	replace(&e->mx, p->mx);
@@ -166,12 +170,16 @@ fetch(struct policies *c, struct entry *e, struct str id)
 {
 	struct arena *a = arena_new(0);
 	struct buf text = {0}, why = {0};
+	const char *failure = "sts-policy-fetch-error";
 	struct policy p;
+	bool ok;
 
 	e->fetching = true;
-	if (c->fetch(str_c(e->domain), &text, &why) && policy_parse(buf_view(&text), a, &p, &why)) {
+	ok = c->fetch(str_c(e->domain), &text, &why, &failure);
+	if (ok && policy_parse(buf_view(&text), a, &p, &why)) {
 		take(c, e, &p, id);
 	} else {
+		e->failure = ok ? "sts-policy-invalid" : failure;
 		e->pause = clock_mono_ms() + PAUSE_MS;
 		replace(&e->why, buf_view(&why));
 		log_warning("the policy of %s cannot be had: %.*s%s", e->domain,
@@ -204,7 +212,8 @@ policies_ask(struct policies *c, struct str domain, struct str id, struct arena 
 {
 	struct entry *e = find(c, domain, id.len > 0);
 
-	*answer = (struct msg_sts_answer){.mode = STS_NONE, .mx = STR_EMPTY, .why = STR_EMPTY};
+	*answer = (struct msg_sts_answer){
+	    .mode = STS_NONE, .mx = STR_EMPTY, .why = STR_EMPTY, .failure = STR_EMPTY};
 	if (!e)
 		return;
 	e->waiting++;
@@ -215,10 +224,13 @@ policies_ask(struct policies *c, struct str domain, struct str id, struct arena 
 	e->waiting--;
 	if (e->end > clock_mono_ms()) {
 		answer->mode = e->mode;
+		answer->max_age = (uint64_t)e->max_age;
 		answer->mx = e->mx ? arena_str(arena, str_c(e->mx)) : STR_EMPTY;
 	}
-	if (e->why)
+	if (e->why) {
 		answer->why = arena_str(arena, str_sub(str_c(e->why), 0, MSG_TEXT_MAX));
+		answer->failure = str_c(e->failure);
+	}
 }
 
 void
@@ -231,6 +243,7 @@ policies_add(struct policies *c, const struct kept_policy *policy)
 		return;
 	e = find(c, policy->domain, true);
 	e->mode = policy->mode;
+	e->max_age = policy->max_age;
 	e->fetched = clock_mono_ms();
 	e->end = left <= 0 ? 0 : e->fetched + (left < POLICY_AGE_MAX ? left : POLICY_AGE_MAX) * MS;
 	replace(&e->mx, policy->mx);

@@ -18,12 +18,14 @@ struct policies;
 struct kept_policy {
 	struct str domain, id, mx;
 	enum sts_mode mode;
-	int64_t end; /* seconds since 1970 */
+	int64_t end;     /* seconds since 1970 */
+	int64_t max_age; /* seconds, as it was in the policy */
 };
 typedef void policies_keep(const struct kept_policy *policy);
 
 /* Fetches: fetch_policy(), or what a test has in its place. */
-typedef bool policies_fetch(struct str domain, struct buf *text, struct buf *why);
+typedef bool policies_fetch(
+    struct str domain, struct buf *text, struct buf *why, const char **failure);
 
 /* KEEP (or NULL) is called with each policy that was fetched. */
 struct policies *policies_new(size_t max, policies_fetch *fetch, policies_keep *keep);

@@ -1,7 +1,8 @@
 /*
  * store - see store.h
  *
- * A line: domain, id, mode, when it ends (seconds since 1970), patterns; of a domain the last one counts.
+ * A line: domain, id, mode, when it ends (seconds since 1970), max_age, patterns; of a domain the last one
+ * counts.
  * The file is root's. A line that makes no sense, such as the half of one, is passed over. Writes are not
  * synced: what is lost is fetched again.
  */
@@ -16,6 +17,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/io.h"
 #include "lib/base/log.h"
+#include "mtasts/policy.h"
 
 #define FILE_MAX ((size_t)32 * 1024 * 1024)
 #define MODE_FILE 0600
@@ -30,25 +32,30 @@ static struct {
 static void
 add_line(const struct kept_policy *p, struct buf *out)
 {
-	buf_printf(out, "%.*s %.*s %s %lld %.*s\n", STR_ARG(p->domain), STR_ARG(p->id),
-	    sts_mode_name(p->mode), (long long)p->end, STR_ARG(p->mx));
+	buf_printf(out, "%.*s %.*s %s %lld %lld %.*s\n", STR_ARG(p->domain), STR_ARG(p->id),
+	    sts_mode_name(p->mode), (long long)p->end, (long long)p->max_age, STR_ARG(p->mx));
 }
 
 static bool
 parse_line(struct str line, struct kept_policy *p)
 {
-	struct str mode, end;
-	uint64_t seconds;
+	struct str mode, end, age, rest;
+	uint64_t seconds, max_age = 0;
 	int m = 0;
 
 	if (!str_token(&line, " ", &p->domain) || !str_token(&line, " ", &p->id) ||
 	    !str_token(&line, " ", &mode) || !str_token(&line, " ", &end) ||
 	    !str_to_u64(end, INT64_MAX, &seconds))
 		return false;
+	/* Files of an earlier version do not have it. */
+	rest = line;
+	if (str_token(&rest, " ", &age) && str_to_u64(age, POLICY_AGE_MAX, &max_age))
+		line = rest;
 	while (m < STS_MODES && !str_eq(mode, str_c(sts_mode_name((enum sts_mode)m))))
 		m++;
 	p->mode = (enum sts_mode)m;
 	p->end = (int64_t)seconds;
+	p->max_age = (int64_t)max_age;
 	p->mx = str_trim(line);
 	return m < STS_MODES && p->mx.len <= MSG_STS_MX_MAX && p->id.len <= MSG_ID_MAX &&
 	    (p->mode == STS_NONE || p->mx.len > 0);

@@ -113,12 +113,12 @@ struct demand {
 
 /* False: F; nothing is known of it, or mail must not go there. DEMAND is to be cleared in any case. */
 static bool
-find_demand(struct delivery *d, const struct way *way, const struct server *server,
-    struct demand *demand, struct failure *f)
+find_demand(struct delivery *d, struct way *way, const struct server *server, struct demand *demand,
+    struct tlsrpt *rpt, struct failure *f)
 {
 	*demand = (struct demand){.policy = way->policy};
-	if (!secure_dane(d, server, &demand->policy, f) ||
-	    !sts_apply(d, &way->sts, server, &demand->policy, f) ||
+	if (!secure_dane(d, server, &demand->policy, rpt, f) ||
+	    !sts_apply(d, &way->sts, server, &demand->policy, rpt, f) ||
 	    !login_find(d, &way->servers, server, &demand->account, &demand->login, f))
 		return false;
 	demand->endpoint = endpoint_label(
@@ -152,7 +152,7 @@ use_kept(struct delivery *d, const struct way *way, const struct server *server,
  * none, and which may be dead.
  */
 static void
-use_kept_first(struct delivery *d, const struct way *way)
+use_kept_first(struct delivery *d, struct way *way)
 {
 	const struct server *list = way->servers.list;
 
@@ -160,11 +160,14 @@ use_kept_first(struct delivery *d, const struct way *way)
 	     server_preference(&list[i]) == server_preference(&list[0]);
 	     i++) {
 		struct demand demand;
+		struct tlsrpt rpt;
 		struct failure f;
 
 		if (was_tried(d, list[i].relay))
 			continue;
-		if (find_demand(d, way, &list[i], &demand, &f))
+		/* Of what is found now, try_server() tells. */
+		tlsrpt_begin(&rpt, d, &way->servers, &list[i], &way->policy);
+		if (find_demand(d, way, &list[i], &demand, &rpt, &f))
 			use_kept(d, way, &list[i], &demand);
 		demand_clear(&demand);
 	}
@@ -172,13 +175,14 @@ use_kept_first(struct delivery *d, const struct way *way)
 
 static void
 use_new(struct delivery *d, const struct way *way, const struct server *server,
-    const struct demand *demand)
+    const struct demand *demand, struct tlsrpt *rpt)
 {
 	const struct sasl_account *account = demand->login ? &demand->account : NULL;
 	struct failure f;
 	struct connection *c =
-	    open_connection(d, &way->servers, server, &demand->policy, account, &f);
+	    open_connection(d, &way->servers, server, &demand->policy, account, rpt, &f);
 
+	tlsrpt_end(rpt);
 	if (!c) {
 		fail_all(d, &f);
 		return;
@@ -192,19 +196,22 @@ use_new(struct delivery *d, const struct way *way, const struct server *server,
 }
 
 static void
-try_server(struct delivery *d, const struct way *way, const struct server *server)
+try_server(struct delivery *d, struct way *way, const struct server *server)
 {
 	struct demand demand;
+	struct tlsrpt rpt;
 	struct failure f;
 
 	d->addresses++;
-	if (!find_demand(d, way, server, &demand, &f)) {
+	tlsrpt_begin(&rpt, d, &way->servers, server, &way->policy);
+	if (!find_demand(d, way, server, &demand, &rpt, &f)) {
+		tlsrpt_end(&rpt);
 		fail_all(d, &f);
 	} else {
 		if (way->kept)
 			use_kept(d, way, server, &demand);
 		if (may_go_on(d) && !was_tried(d, server->relay))
-			use_new(d, way, server, &demand);
+			use_new(d, way, server, &demand, &rpt);
 	}
 	demand_clear(&demand);
 }

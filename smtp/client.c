@@ -9,6 +9,7 @@
 #include "lib/route/route.h"
 #include "lib/table/each.h"
 #include "lib/table/table_db.h"
+#include "smtp/collector.h"
 #include "smtp/sts.h"
 
 static void
@@ -32,6 +33,8 @@ prepare_tls(struct client *client, const struct conf *conf, bool lmtp)
 		table_each(table, preload_policy, client->tls);
 	if (!lmtp && conf_bool(conf, P_smtp_tls_mta_sts))
 		client->sts = sts_client_new("private/mtasts");
+	if (!lmtp && conf_bool(conf, P_smtp_tlsrpt_enable))
+		client->collector = collector_new("private/tlsrpt");
 	table_maps_preload(&client->tls_policies, conf_str(conf, maps),
 	    lmtp ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps", &client->paths);
 	return true;

@@ -23,6 +23,7 @@
 
 #define REFUSALS_MAX 32
 
+struct collector;
 struct late;
 struct sts_client;
 
@@ -47,8 +48,9 @@ struct client {
 	struct match_list *own; /* addresses of this machine */
 	struct tls_client *tls; /* NULL: no TLS at all */
 	struct table_maps tls_policies;
-	struct sts_client *sts;     /* NULL: no MTA-STS */
-	struct sasl_settings *sasl; /* NULL: no logins */
+	struct sts_client *sts;      /* NULL: no MTA-STS */
+	struct collector *collector; /* NULL: nothing is told of TLS */
+	struct sasl_settings *sasl;  /* NULL: no logins */
 	struct sasl_passwords *passwords;
 	struct table_maps discard_maps; /* by the server's address: EHLO keywords to overlook */
 	struct table_maps pix_maps;     /* and what to do about faulty firewalls */

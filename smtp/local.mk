@@ -6,6 +6,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/body.c smtp/body.h \
 	smtp/client.c smtp/client.h \
 	smtp/cache.c smtp/cache.h \
+	smtp/collector.c smtp/collector.h \
 	smtp/chunking.c smtp/chunking.h \
 	smtp/connect.c smtp/connect.h \
 	smtp/connection.c smtp/connection.h \
@@ -25,6 +26,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/session.c smtp/session.h \
 	smtp/settings.c smtp/settings.h \
 	smtp/sts.c smtp/sts.h \
+	smtp/tlsrpt.c smtp/tlsrpt.h \
 	smtp/transaction.c \
 	smtp/watch.c smtp/watch.h
 libsmtpclient_la_CFLAGS = $(AM_CFLAGS)

@@ -17,6 +17,7 @@ struct opening {
 	const struct servers *servers;
 	const struct server *server;
 	const struct tls_policy *policy;
+	struct tlsrpt *rpt;
 	const struct sasl_account *account; /* NULL: none */
 	struct failure *f;
 	bool clear; /* without TLS, whatever the server offers */
@@ -31,6 +32,7 @@ wants_tls(const struct opening *o)
 static enum secure_result
 no_tls(struct opening *o, struct connection *c, const char *dsn, const char *what)
 {
+	tlsrpt_failed(o->rpt, "starttls-not-supported", str_c(what));
 	if (!tls_level_mandatory(o->policy->level))
 		return SECURE_OK;
 	failure_local(o->f, o->d->arena, c, dsn, "TLS is required, but %s by host %.*s", what,
@@ -49,12 +51,13 @@ start_tls(struct opening *o, struct connection *c)
 		return no_tls(o, c, "4.7.4", "was not offered");
 	if (!connection_ask(c, st->starttls_ms, "STARTTLS")) {
 		failure_by_loss(o->f, o->d->arena, c, "sending STARTTLS");
+		tlsrpt_failed(o->rpt, "validation-failure", o->f->text);
 		o->f->unreachable = true;
 		return tls_level_mandatory(o->policy->level) ? SECURE_FAILED : SECURE_CLEAR;
 	}
 	if (connection_class(c) != 2)
 		return no_tls(o, c, "4.7.5", "STARTTLS was refused");
-	result = secure_start(o->d, c, o->servers, o->server, o->policy, o->f);
+	result = secure_start(o->d, c, o->servers, o->server, o->policy, o->rpt, o->f);
 	/* What was said in clear does not count any more (RFC 3207 section 4.2). */
 	if (result == SECURE_OK && !connection_hello(c, o->d->arena, o->f))
 		result = SECURE_FAILED;
@@ -144,11 +147,12 @@ try_once(struct opening *o, struct connection **c)
 		o->f->unreachable = !is_our_own(error);
 		return SECURE_FAILED;
 	}
+	tlsrpt_connected(o->rpt, stream);
 	*c = connection_new(&client->settings, stream, o->server, o->servers->nexthop);
 	if (!look_up_server(o, *c))
 		return SECURE_FAILED;
 	if (wrapped)
-		result = secure_start(o->d, *c, o->servers, o->server, o->policy, o->f);
+		result = secure_start(o->d, *c, o->servers, o->server, o->policy, o->rpt, o->f);
 	if (result != SECURE_OK)
 		return result;
 	if (!connection_greet(*c, o->d->arena, o->f)) {
@@ -165,13 +169,15 @@ try_once(struct opening *o, struct connection **c)
 
 struct connection *
 open_connection(struct delivery *d, const struct servers *servers, const struct server *server,
-    const struct tls_policy *policy, const struct sasl_account *account, struct failure *f)
+    const struct tls_policy *policy, const struct sasl_account *account, struct tlsrpt *rpt,
+    struct failure *f)
 {
 	struct opening o = {.d = d,
 	    .servers = servers,
 	    .server = server,
 	    .policy = policy,
 	    .account = account,
+	    .rpt = rpt,
 	    .f = f};
 	enum secure_result result = SECURE_AGAIN;
 	struct connection *c = NULL;

@@ -86,9 +86,24 @@ secure_policy(
 	return true;
 }
 
+/* What reports say of it, beside what follows from the handshake. */
+static void
+report_dane(struct tlsrpt *rpt, const struct tls_policy *policy,
+    const struct dns_tlsa_answer *answer, bool ok, struct str why)
+{
+	if (policy->n_tlsa > 0 || answer->status == DNS_TLSA_UNUSABLE || !ok)
+		tlsrpt_dane(rpt, answer);
+	if (answer->status == DNS_TLSA_UNUSABLE)
+		tlsrpt_failed(rpt, "tlsa-invalid", answer->why);
+	else if (!ok)
+		tlsrpt_failed(rpt,
+		    answer->status == DNS_TLSA_AGAIN ? "dnssec-invalid" : "dane-required",
+		    arena_str(rpt->arena, why));
+}
+
 bool
-secure_dane(
-    struct delivery *d, const struct server *server, struct tls_policy *policy, struct failure *f)
+secure_dane(struct delivery *d, const struct server *server, struct tls_policy *policy,
+    struct tlsrpt *rpt, struct failure *f)
 {
 	static const struct tls_tlsa unusable = {.usage = UINT8_MAX};
 	struct dns_tlsa_answer answer;
@@ -118,6 +133,7 @@ secure_dane(
 	dane.why = answer.why;
 	dane.insecure_mx = server->target && !server->target->mx_authentic;
 	ok = tls_policy_dane(d->client->tls, policy, &dane, &why);
+	report_dane(rpt, policy, &answer, ok, buf_view(&why));
 	if (!ok) {
 		failure_local(f, d->arena, NULL, TLS_DSN, "%s", buf_cstr(&why));
 		f->unreachable = true;
@@ -126,9 +142,24 @@ secure_dane(
 	return ok;
 }
 
+/* One that offered an old session and failed is tried again without: that one counts. */
+static void
+report_handshake(const struct delivery *d, struct tlsrpt *rpt, const struct tls_result *r)
+{
+	bool again = r->offered && (r->outcome == TLS_HANDSHAKE_FAILED || r->outcome == TLS_LOST);
+
+	if (r->outcome == TLS_OK && r->audit)
+		tlsrpt_failed(rpt, r->audit, r->audit_why);
+	else if (r->outcome == TLS_OK && !(r->reused && d->client->settings.skip_reused))
+		tlsrpt_succeeded(rpt);
+	else if (r->outcome != TLS_OK && r->report && !again)
+		tlsrpt_failed(rpt, r->report, r->why);
+}
+
 enum secure_result
 secure_start(struct delivery *d, struct connection *c, const struct servers *servers,
-    const struct server *server, const struct tls_policy *policy, struct failure *f)
+    const struct server *server, const struct tls_policy *policy, struct tlsrpt *rpt,
+    struct failure *f)
 {
 	const struct tls_target target = {
 	    .host = server->name, .nexthop = servers->domain, .peer = server->relay};
@@ -136,6 +167,7 @@ secure_start(struct delivery *d, struct connection *c, const struct servers *ser
 	enum tls_outcome outcome =
 	    tls_client_start(c->stream, d->client->tls, policy, &target, d->arena, &r);
 
+	report_handshake(d, rpt, &r);
 	if (outcome == TLS_OK) {
 		c->tls = true;
 		c->tls_verified = r.verified;

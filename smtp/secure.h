@@ -8,6 +8,7 @@
 
 #include "lib/tls/tls.h"
 #include "smtp/delivery.h"
+#include "smtp/tlsrpt.h"
 
 /*
  * The policy for the next hop: smtp_tls_policy_maps, else what main.cf says. False: F; nothing is known
@@ -16,8 +17,8 @@
 bool secure_policy(struct delivery *d, const struct servers *servers, struct tls_policy *policy,
     struct failure *f);
 /* What TLSA records say of SERVER, when the policy's level is dane or dane-only. False: F. Waits. */
-bool secure_dane(
-    struct delivery *d, const struct server *server, struct tls_policy *policy, struct failure *f);
+bool secure_dane(struct delivery *d, const struct server *server, struct tls_policy *policy,
+    struct tlsrpt *rpt, struct failure *f);
 
 enum secure_result {
 	SECURE_OK,
@@ -31,6 +32,6 @@ enum secure_result {
  */
 enum secure_result secure_start(struct delivery *d, struct connection *c,
     const struct servers *servers, const struct server *server, const struct tls_policy *policy,
-    struct failure *f);
+    struct tlsrpt *rpt, struct failure *f);
 
 #endif

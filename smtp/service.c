@@ -14,9 +14,12 @@
 #include "lib/fiber/fiber.h"
 #include "lib/service/service.h"
 #include "smtp/client.h"
+#include "smtp/collector.h"
 #include "smtp/connect.h"
 #include "smtp/late.h"
 #include "smtp/session.h"
+
+#define LAST_NOTES_MS 2000 /* for what tlsrpt has not heard yet, at the end */
 
 static struct client client;
 
@@ -130,6 +133,8 @@ start(void)
 	client.late = late_new("private/qmgr-report", client.settings.lmtp ? "lmtp" : "smtp");
 	fiber_waitq_init(&workers.ended);
 	fiber_spawn("watch", watch_files, NULL);
+	if (client.collector)
+		collector_start(client.collector);
 	return true;
 }
 
@@ -141,6 +146,7 @@ drain(void)
 		;
 	cache_clear(client.cache);
 	late_drain(client.late, service_hurried);
+	collector_drain(client.collector, LAST_NOTES_MS);
 }
 
 int

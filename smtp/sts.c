@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/dns/dns.h"
 #include "smtp/client.h"
@@ -169,6 +168,9 @@ sts_find(struct delivery *d, const struct servers *servers, const struct tls_pol
 	}
 	sts->mode = (enum sts_mode)answer.mode;
 	sts->mx = answer.mx;
+	sts->max_age = answer.max_age;
+	sts->why = answer.why;
+	sts->failure = answer.failure;
 	return true;
 }
 
@@ -199,20 +201,30 @@ sts_match(struct str patterns, struct str host)
 	return false;
 }
 
+/* Testing: all goes on as without it, but what would be refused is told. */
+static void
+watch(struct delivery *d, struct sts *sts, struct tls_policy *policy)
+{
+	tls_policy_sts(d->client->tls, &sts->strict);
+	tls_policy_audit(policy, &sts->strict);
+}
+
 bool
-sts_apply(struct delivery *d, const struct sts *sts, const struct server *server,
-    struct tls_policy *policy, struct failure *f)
+sts_apply(struct delivery *d, struct sts *sts, const struct server *server,
+    struct tls_policy *policy, struct tlsrpt *rpt, struct failure *f)
 {
 	bool matches = sts_match(sts->mx, server->name), reuse = policy->connection_reuse;
 
 	/* With TLSA records the level is dane still: they say more. */
-	if (sts->mode == STS_NONE || (policy->level != TLS_MAY && policy->level != TLS_ENCRYPT))
+	if (policy->level != TLS_MAY && policy->level != TLS_ENCRYPT)
 		return true;
+	tlsrpt_sts(rpt, sts);
+	if (sts->mode == STS_NONE)
+		return true;
+	if (!matches)
+		tlsrpt_failed(rpt, "validation-failure", STR("the policy does not have it"));
 	if (sts->mode == STS_TESTING) {
-		if (!matches)
-			log_info("%.*s: the MTA-STS policy of %.*s, which is being tested, "
-				 "does not have the host %.*s",
-			    STR_ARG(d->m->id), STR_ARG(sts->domain), STR_ARG(server->name));
+		watch(d, sts, policy);
 		return true;
 	}
 	if (!matches) {

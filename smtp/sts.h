@@ -8,11 +8,15 @@
 
 #include "lib/tls/tls.h"
 #include "smtp/delivery.h"
+#include "smtp/tlsrpt.h"
 
 struct sts {
 	enum sts_mode mode;
 	struct str mx; /* patterns, separated by spaces */
 	struct str domain;
+	uint64_t max_age;         /* seconds, as the policy has it */
+	struct str why, failure;  /* why there is none to be had, see msg_sts_answer */
+	struct tls_policy strict; /* STS_TESTING: what would be demanded */
 };
 
 /* Channels to mtasts, which deliveries share. */
@@ -28,8 +32,8 @@ void sts_client_free(struct sts_client **s);
 bool sts_find(struct delivery *d, const struct servers *servers, const struct tls_policy *policy,
     struct sts *sts, struct failure *f);
 /* What follows for SERVER: a stricter policy, or false with F: mail must not go there. */
-bool sts_apply(struct delivery *d, const struct sts *sts, const struct server *server,
-    struct tls_policy *policy, struct failure *f);
+bool sts_apply(struct delivery *d, struct sts *sts, const struct server *server,
+    struct tls_policy *policy, struct tlsrpt *rpt, struct failure *f);
 
 /* RFC 8461 section 4.1: is HOST one of the patterns? '*' stands for one whole label, the leftmost. */
 bool sts_match(struct str patterns, struct str host);

@@ -29,6 +29,7 @@
 #define VALUE_MAX 32000 /* a right hand side */
 #define LOOKUP_ERROR 2  /* the last of enum table_status */
 #define FULL_NAME_MAX 200
+#define ADDRESS_TEXT_MAX 64 /* "2001:db8::1" */
 #define EXIT_MAX 255
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -357,9 +358,28 @@ MESSAGE(sts_ask, 68);
 static const struct ipc_field sts_answer_fields[] = {
     IPC_FIELD(struct msg_sts_answer, mode, IPC_U64, STS_MODES - 1),
     IPC_FIELD(struct msg_sts_answer, mx, IPC_STR, MSG_STS_MX_MAX),
+    IPC_FIELD(struct msg_sts_answer, max_age, IPC_U64, 0),
     IPC_FIELD(struct msg_sts_answer, why, IPC_STR, MSG_TEXT_MAX),
+    IPC_FIELD(struct msg_sts_answer, failure, IPC_STR, WORD_MAX),
 };
 MESSAGE(sts_answer, 69);
+
+static const struct ipc_field tlsrpt_note_fields[] = {
+    IPC_FIELD(struct msg_tlsrpt_note, domain, IPC_STR, HOST_MAX),
+    IPC_FIELD(struct msg_tlsrpt_note, policy, IPC_U64, TLSRPT_POLICIES - 1),
+    IPC_FIELD(struct msg_tlsrpt_note, strings, IPC_STR, MSG_TLSRPT_POLICY_MAX),
+    IPC_FIELD(struct msg_tlsrpt_note, result, IPC_STR, WORD_MAX),
+    IPC_FIELD(struct msg_tlsrpt_note, reason, IPC_STR, MSG_TLSRPT_REASON_MAX),
+    IPC_FIELD(struct msg_tlsrpt_note, host, IPC_STR, HOST_MAX),
+    IPC_FIELD(struct msg_tlsrpt_note, address, IPC_STR, ADDRESS_TEXT_MAX),
+    IPC_FIELD(struct msg_tlsrpt_note, from, IPC_STR, ADDRESS_TEXT_MAX),
+};
+MESSAGE(tlsrpt_note, 70);
+
+static const struct ipc_field tlsrpt_noted_fields[] = {
+    IPC_FIELD(struct msg_tlsrpt_noted, counted, IPC_BOOL, 0),
+};
+MESSAGE(tlsrpt_noted, 71);
 
 /* ---- Local submission ---- */
 
@@ -426,6 +446,8 @@ const struct ipc_schema *const msg_all[] = {
     &msg_anvil_count,
     &msg_sts_ask,
     &msg_sts_answer,
+    &msg_tlsrpt_note,
+    &msg_tlsrpt_noted,
     &msg_drop_begin,
     &msg_drop_commit,
     &msg_drop_done,
@@ -477,4 +499,26 @@ sts_mode_name(enum sts_mode mode)
 	static const char *const names[STS_MODES] = {"none", "testing", "enforce"};
 
 	return names[mode];
+}
+
+const char *
+tlsrpt_policy_name(enum tlsrpt_policy policy)
+{
+	static const char *const names[TLSRPT_POLICIES] = {"no-policy-found", "sts", "tlsa"};
+
+	return names[policy];
+}
+
+bool
+tlsrpt_result_known(struct str result)
+{
+	static const char *const known[] = {"starttls-not-supported", "certificate-host-mismatch",
+	    "certificate-expired", "certificate-not-trusted", "validation-failure", "tlsa-invalid",
+	    "dnssec-invalid", "dane-required", "sts-policy-fetch-error", "sts-policy-invalid",
+	    "sts-webpki-invalid"};
+
+	for (size_t i = 0; i < COUNT(known); i++)
+		if (str_eq(result, str_c(known[i])))
+			return true;
+	return false;
 }

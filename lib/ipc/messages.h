@@ -17,6 +17,7 @@
  *   private/proxymap-smtp smtp               lookup              the same, for the client's parameters
  *   private/anvil        smtpd               anvil_*             counts
  *   private/mtasts       smtp                sts_ask             answered by sts_answer
+ *   private/tlsrpt       smtp                tlsrpt_note         answered by tlsrpt_noted
  *   public/pickup        postdrop            drop_*              a local submission while the suite is up
  */
 #ifndef POSTKEEP_IPC_MESSAGES_H
@@ -412,9 +413,37 @@ struct msg_sts_ask {
 };
 
 struct msg_sts_answer {
-	uint64_t mode;  /* enum sts_mode; STS_NONE as well when there is no policy */
-	struct str mx;  /* patterns, separated by spaces */
-	struct str why; /* why the last fetch failed; empty when it did not */
+	uint64_t mode;      /* enum sts_mode; STS_NONE as well when there is no policy */
+	struct str mx;      /* patterns, separated by spaces */
+	uint64_t max_age;   /* seconds, as the policy has it */
+	struct str why;     /* why the last fetch failed; empty when it did not */
+	struct str failure; /* the same in a word of RFC 8460 section 4.3 */
+};
+
+/* ---- tlsrpt -------------------------------------------------------------------------------------- */
+#define MSG_TLSRPT_POLICY_MAX 8192 /* the lines of one policy */
+#define MSG_TLSRPT_REASON_MAX 200
+
+/* RFC 8460 section 4.4: which policy a connection was under. */
+enum tlsrpt_policy { TLSRPT_NO_POLICY, TLSRPT_STS, TLSRPT_TLSA, TLSRPT_POLICIES };
+const char *tlsrpt_policy_name(enum tlsrpt_policy policy); /* "no-policy-found" */
+/* Is it one of the result types of section 4.3 ("certificate-expired")? */
+bool tlsrpt_result_known(struct str result);
+
+/* How the TLS of one connection to a server of DOMAIN went. */
+struct msg_tlsrpt_note {
+	struct str domain;  /* that mail is for; ASCII, lower case */
+	uint64_t policy;    /* enum tlsrpt_policy */
+	struct str strings; /* the policy itself (section 4.5): lines, with LF between them */
+	struct str result;  /* section 4.3; empty: success */
+	struct str reason;  /* in words; may be empty, like all that follows */
+	struct str host;    /* the server */
+	struct str address; /* its address */
+	struct str from;    /* ours */
+};
+
+struct msg_tlsrpt_noted {
+	bool counted; /* or there was no room for it */
 };
 
 /* ---- Local submission: postdrop → pickup -----------------------------------------------------------
@@ -460,7 +489,7 @@ extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, m
     msg_report, msg_report_ok, msg_notice, msg_notice_done, msg_admin, msg_admin_done,
     msg_admin_cat, msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end,
     msg_lookup, msg_lookup_answer, msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer,
-    msg_drop_begin, msg_drop_commit, msg_drop_done;
+    msg_tlsrpt_note, msg_tlsrpt_noted, msg_drop_begin, msg_drop_commit, msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

@@ -6,6 +6,7 @@ libpostkeep_la_SOURCES += \
 	lib/mail/dsn.c lib/mail/dsn.h \
 	lib/mail/header.c lib/mail/header.h \
 	lib/mail/header_address.c \
+	lib/mail/json.c lib/mail/json.h \
 	lib/mail/lines.c lib/mail/lines.h \
 	lib/mail/mime.c lib/mail/mime.h \
 	lib/mail/mime_walk.c lib/mail/mime_walk.h \

@@ -36,7 +36,7 @@ static const char *const qmgr_reaches[] = {
 static const char *const bounce_reaches[] = {"private/qmgr-bounce", NULL};
 static const char *const local_reaches[] = {"private/qmgr-report", NULL};
 static const char *const smtp_reaches[] = {
-    "private/proxymap-smtp", "private/mtasts", "private/qmgr-report", NULL};
+    "private/proxymap-smtp", "private/mtasts", "private/tlsrpt", "private/qmgr-report", NULL};
 static const char *const lmtp_reaches[] = {"private/proxymap-smtp", "private/qmgr-report", NULL};
 
 const struct program program_table[] = {
@@ -117,6 +117,14 @@ const struct program program_table[] = {
 	.single = true,
 	.event_driven = true,
 	.forgetful = true,
+	.reaches = reaches_nothing,
+	.peers = PEER_NETWORK,
+    },
+    {
+	.name = "tlsrpt",
+	.user = SERVICE_USER_WORK,
+	.single = true,
+	.event_driven = true,
 	.reaches = reaches_nothing,
 	.peers = PEER_NETWORK,
     },

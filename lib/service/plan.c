@@ -314,8 +314,12 @@ program_before(const struct plan *plan, size_t i)
 	return false;
 }
 
-/* Asked only when smtp_tls_mta_sts says so; postkeep check looks at that. */
-#define OPTIONAL_PEER "private/mtasts"
+/* Asked only when smtp_tls_mta_sts, smtp_tlsrpt_enable say so; postkeep check looks at that. */
+static bool
+is_optional(const char *path)
+{
+	return strcmp(path, "private/mtasts") == 0 || strcmp(path, "private/tlsrpt") == 0;
+}
 
 /* A program without one of the peers it asks is no error (mail waits), but surely not meant. */
 static void
@@ -329,7 +333,7 @@ check_peers(struct planner *p)
 		if (!s->program || !s->program->reaches || program_before(plan, i))
 			continue;
 		for (const char *const *path = s->program->reaches; *path; path++)
-			if (strcmp(*path, OPTIONAL_PEER) != 0 && !plan_provides(plan, *path))
+			if (!is_optional(*path) && !plan_provides(plan, *path))
 				conf_problem(p->problems, CONF_WARNING, plan->file, s->entry->line,
 				    "service %s: %s asks %s, which no line provides",
 				    s->entry->name, s->entry->command, *path);

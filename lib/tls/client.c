@@ -22,8 +22,12 @@
 static struct str
 server_name(const struct tls_policy *p, const struct tls_target *target, struct arena *a)
 {
-	struct str name = p->servername;
+	struct str name;
 
+	/* An audit has to see what the stricter policy would see. */
+	if (p->audit)
+		p = p->audit;
+	name = p->servername;
 	/* RFC 7672 8.1: the TLSA base domain, whatever else is configured. */
 	if (p->level == TLS_DANE || p->level == TLS_DANE_ONLY)
 		name = tls_reference(p->tlsa_base, target, a);
@@ -71,8 +75,8 @@ tls_policy_key(
 	buf_printf(out, "%d ", p->level);
 	if (p->level == TLS_NONE)
 		return;
-	buf_printf(out, "%d %d %d %d %zu %zu %d ", p->tls_min, p->tls_max, p->tls_excluded,
-	    p->insecure_mx, p->n_matches, p->n_tlsa, p->anchors != NULL);
+	buf_printf(out, "%d %d %d %d %zu %zu %d %d ", p->tls_min, p->tls_max, p->tls_excluded,
+	    p->insecure_mx, p->n_matches, p->n_tlsa, p->anchors != NULL, p->audit != NULL);
 	add_part(out, server_name(p, target, a));
 	add_part(out, p->cipher_list);
 	for (size_t i = 0; i < p->n_matches; i++)
@@ -137,7 +141,8 @@ configure(struct tls_connection *t, const struct tls_policy *p, const struct tls
 		SSL_clear_options(t->ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, tls_verify_callback);
 	SSL_set_verify_depth(t->ssl, t->client->depth);
-	X509_VERIFY_PARAM_set_auth_level(SSL_get0_param(t->ssl), authenticates ? AUTH_STRENGTH : 0);
+	X509_VERIFY_PARAM_set_auth_level(
+	    SSL_get0_param(t->ssl), authenticates || p->audit ? AUTH_STRENGTH : 0);
 	if ((p->n_tlsa > 0 || p->anchors) && !tls_dane_apply(t, p, target, a))
 		return false;
 	if (sni.len > 0 && SSL_set_tlsext_host_name(t->ssl, arena_cstr(a, sni)) != 1)

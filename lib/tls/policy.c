@@ -339,6 +339,12 @@ tls_policy_sts(const struct tls_client *c, struct tls_policy *p)
 		p->tls_min = VERSION_TLS12;
 }
 
+void
+tls_policy_audit(struct tls_policy *p, const struct tls_policy *audit)
+{
+	p->audit = audit;
+}
+
 /* --- A value of a policy map ---------------------------------------------------------------------- */
 
 static bool

@@ -121,6 +121,7 @@ struct tls_policy {
 	size_t n_matches;
 	const struct tls_anchors *anchors; /* NULL: the authorities of the settings */
 	const struct tls_policy *instead;  /* dane: what it becomes, may and encrypt */
+	const struct tls_policy *audit;    /* may, encrypt: tls_policy_audit() */
 	struct str tlsa_base;
 	const struct tls_tlsa *tlsa;
 	size_t n_tlsa;
@@ -159,6 +160,12 @@ void tls_policy_key(
  * host, TLS 1.2 or later. The host was compared with the policy's patterns already.
  */
 void tls_policy_sts(const struct tls_client *c, struct tls_policy *p);
+
+/*
+ * P, of level may or encrypt, goes on to accept any certificate, and tells what AUDIT, which is
+ * tls_policy_sts()'s, would say to it: tls_result.audit. AUDIT must outlive P. MTA-STS in testing mode.
+ */
+void tls_policy_audit(struct tls_policy *p, const struct tls_policy *audit);
 
 /* What DNS had to say on _PORT._tcp.HOST TLSA. */
 enum tls_dane_answer {
@@ -205,6 +212,9 @@ struct tls_result {
 	struct str why;
 	/* RFC 8460 4.3: "certificate-expired", "validation-failure", …; NULL with TLS_OK. */
 	const char *report;
+	/* TLS_OK under a policy with an audit: what that would have refused, as REPORT and WHY are; or NULL. */
+	const char *audit;
+	struct str audit_why;
 	bool trusted;  /* the certificate's chain leads to a trust anchor */
 	bool verified; /* and the certificate has a name, or digest, that the policy asks for */
 	bool reused;   /* an earlier session was resumed */

@@ -200,6 +200,25 @@ judge_names(struct tls_connection *t, X509 *cert, const struct tls_policy *p,
 	return refuse(r, a, "not verified", "certificate-host-mismatch", &words);
 }
 
+/* What would POLICY say? */
+static void
+audit(struct tls_connection *t, X509 *cert, const struct tls_policy *policy,
+    const struct tls_target *target, struct arena *a, struct tls_result *r)
+{
+	struct tls_result would = {0};
+
+	if (SSL_version(t->ssl) < TLS1_2_VERSION) {
+		r->audit = "validation-failure";
+		r->audit_why = STR("it speaks no TLS 1.2");
+	} else if (!cert) {
+		r->audit = "certificate-not-trusted";
+		r->audit_why = STR("Server certificate not trusted: the server has shown none");
+	} else if (judge_names(t, cert, policy, target, a, &would) != TLS_OK) {
+		r->audit = would.report;
+		r->audit_why = would.why;
+	}
+}
+
 static enum tls_outcome
 judge(struct tls_connection *t, X509 *cert, const struct tls_policy *p,
     const struct tls_target *target, struct arena *a, struct tls_result *r)
@@ -209,6 +228,8 @@ judge(struct tls_connection *t, X509 *cert, const struct tls_policy *p,
 	case TLS_MAY:
 	case TLS_ENCRYPT:
 		r->trusted = t->verify_error == X509_V_OK;
+		if (p->audit)
+			audit(t, cert, p->audit, target, a, r);
 		return TLS_OK;
 	case TLS_FINGERPRINT:
 		return judge_fingerprint(t, cert, p, a, r);
@@ -254,8 +275,11 @@ tls_judge(struct tls_connection *t, const struct tls_policy *p, const struct tls
 		log_certificate(t, cert, target);
 	if (cert)
 		return judge(t, cert, p, target, a, r);
-	if (!tls_level_authenticates(p->level))
+	if (!tls_level_authenticates(p->level)) {
+		if (p->audit)
+			audit(t, NULL, p->audit, target, a, r);
 		return TLS_OK;
+	}
 	buf_puts(&words, "the server has shown none");
 	return refuse(r, a, "not trusted", "certificate-not-trusted", &words);
 }

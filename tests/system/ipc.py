@@ -65,6 +65,9 @@ MESSAGES = {
     "lookup_answer": (65, [("status", U), ("value", S), ("why", S)]),
     "anvil": (66, [("event", U), ("service", S), ("client", S)]),
     "anvil_count": (67, [("count", U), ("rate", U)]),
+    "tlsrpt_note": (70, [("domain", S), ("policy", U), ("strings", S), ("result", S), ("reason", S), ("host", S),
+                         ("address", S), ("from", S)]),
+    "tlsrpt_noted": (71, [("counted", B)]),
 }
 NAMES = {number: name for name, (number, _) in MESSAGES.items()}
 

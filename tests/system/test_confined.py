@@ -37,13 +37,14 @@ def send_out(suite):
     with smtplib.SMTP("127.0.0.1", suite.port) as smtp:
         smtp.sendmail("", ["x@out.example", "x@in.example"], b"Subject: three\r\n\r\nx\r\n")
     suite.wait_log(r"status=deferred \(connect to 127.0.0.1\[127.0.0.1\]:1: Connection refused\)", count=2)
-    # What is asked for policies of MTA-STS, too: master starts it for whoever connects.
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(f"{suite.spool}/private/mtasts")
-        deadline = time.monotonic() + 20
-        while not suite.pids("mtasts") and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
+    # What is asked for policies of MTA-STS, and told of TLS, too: master starts it for whoever connects.
+    for name in ("mtasts", "tlsrpt"):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(f"{suite.spool}/private/{name}")
+            deadline = time.monotonic() + 20
+            while not suite.pids(name) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(0.5)
 
 
 def tables():
@@ -198,6 +199,7 @@ class Documented(unittest.TestCase):
     def test_descriptors(self, pid, name, row):
         """Sockets, what waits for them, and the files of the table; of the network, only who talks to it."""
         words = {"`mtasts.policies` in `data_directory`": f"{self.suite.dir}/data/mtasts.policies",
+                 "`tlsrpt/` in `data_directory`": f"{self.suite.dir}/data/tlsrpt/",
                  "the log": self.suite.log_path, "the mailbox": self.suite.mail + "/", "tables": "/etc/"}
         allowed = [words.get(w) or f"{self.suite.spool}/{w.strip('`')}" for w in row["files it opens"].split(", ") if w]
         unix = unix_sockets()

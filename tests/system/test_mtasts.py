@@ -190,7 +190,8 @@ class MtaSts(unittest.TestCase):
                           "the policy of long.zone.example cannot be had: it is longer than 65536 bytes",
                           "the policy of html.zone.example cannot be had: it is of type \"text/html\"",
                           "the policy of rubbish.zone.example cannot be had: a line of it is no",
-                          "the MTA-STS policy of testing.zone.example, which is being tested, does not have the host"):
+                          "the MTA-STS policy of testing.zone.example, which is being tested, would refuse the host "
+                          "mx.zone.example[127.0.0.1]: the policy does not have it"):
                 self.assertIn(words, log)
             self.assertRegex(log, r"the policy of mismatch\.zone\.example cannot be had: SSL.*mta-sts\.mismatch")
             self.assertNotRegex(log, r"(killed|signal) 31|panic|SIGSYS")

@@ -203,6 +203,7 @@ static const struct {
     {"private/proxymap-smtp", "N"},
     {"private/anvil", "N"},
     {"private/mtasts", "N"},
+    {"private/tlsrpt", "N"},
     {"public/pickup", "WD"},
     {"public/postlogd", "QWNDA"},
 };

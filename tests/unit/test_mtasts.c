@@ -170,7 +170,7 @@ static struct {
 } web;
 
 static bool
-fake_fetch(struct str domain, struct buf *text, struct buf *why)
+fake_fetch(struct str domain, struct buf *text, struct buf *why, const char **failure)
 {
 	(void)domain;
 	web.fetched++;
@@ -178,6 +178,7 @@ fake_fetch(struct str domain, struct buf *text, struct buf *why)
 		fiber_sleep(web.takes_ms);
 	if (!web.text) {
 		buf_puts(why, "status 404");
+		*failure = "sts-webpki-invalid";
 		return false;
 	}
 	buf_puts(text, web.text);
@@ -198,6 +199,12 @@ ask(struct policies *c, const char *domain, const char *id)
 		assert_true(answer.mx.len > 0);
 	else if (answer.why.len > 0)
 		mode = -1;
+	/* What went wrong has a name for reports. */
+	if (answer.why.len == 0)
+		assert_int_equal(answer.failure.len, 0);
+	else
+		assert_true(str_eq(answer.failure,
+		    web.text ? STR("sts-policy-invalid") : STR("sts-webpki-invalid")));
 	arena_free(&a);
 	return mode;
 }
