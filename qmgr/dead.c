@@ -8,6 +8,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
 #include "lib/base/random.h"
 
 #define DEAD_MAX 20000  /* that nothing is parked at */
@@ -35,38 +36,45 @@ wall_of(int64_t at)
 	return clock_wall() + at - now();
 }
 
-static struct slot *
+static struct parked *
 first_parked(const struct destination *dest)
 {
 	struct list_link *l = list_first(&dest->parked);
 
-	return l ? LIST_ITEM(l, struct slot, parked) : NULL;
+	return l ? LIST_ITEM(l, struct parked, link) : NULL;
+}
+
+/* When a message in that place is read back as a probe: wall seconds; INT64_MAX when others come first. */
+static int64_t
+probe_time(const struct parked *p)
+{
+	const struct destination *dest = p->at;
+	int64_t at;
+
+	if (p != first_parked(dest) || !feedback_dead(&dest->feedback))
+		return INT64_MAX;
+	at = wall_of(dest->feedback.probe_at);
+	return dest->probing && at < clock_wall() + LOAD_SECONDS ? clock_wall() + LOAD_SECONDS : at;
 }
 
 /* The first parked message is the next probe; the others need not be looked at. */
 static void
 schedule_parked(struct slot *slot)
 {
-	const struct destination *dest = slot->parked_at;
 	int64_t at = slot->attend;
 
-	if (slot == first_parked(dest) && feedback_dead(&dest->feedback)) {
-		int64_t probe = wall_of(dest->feedback.probe_at);
-
-		if (dest->probing && probe < clock_wall() + LOAD_SECONDS)
-			probe = clock_wall() + LOAD_SECONDS;
-		at = probe < at ? probe : at;
-	}
+	for (const struct parked *p = &slot->parked; p; p = p->next)
+		at = probe_time(p) < at ? probe_time(p) : at;
 	slots_schedule(slot, at);
 }
 
 static void
 schedule_first(struct destination *dest)
 {
-	struct slot *first = first_parked(dest);
+	struct parked *first = first_parked(dest);
 
 	if (first)
-		schedule_parked(first);
+		schedule_parked(first->slot);
 }
 
 /* --- Death and life ------------------------------------------------------------------------------------ */
@@ -90,6 +98,7 @@ refusal(struct destination *dest, struct outcome *o)
 	    .relay = STR("none"),
 	    .logged_as = dest->transport->name,
 	    .unreachable = dest,
+	    .untried = true,
 	};
 }
 
@@ -198,7 +207,6 @@ dead_routed(const struct message *msg)
 		/* It goes elsewhere now, and so may the others. */
 		dest->expected = 0;
 		dead_release(dest, SIZE_MAX);
-		return;
 	}
 }
 
@@ -211,43 +219,64 @@ dead_any(void)
 /* --- Parking ------------------------------------------------------------------------------------------------ */
 
 void
-dead_park(struct slot *slot, struct destination *dest, int64_t attend)
+dead_park(struct slot *slot, struct destination *const *dests, unsigned n, int64_t attend)
 {
-	slot->parked_at = dest;
+	struct parked *p = &slot->parked;
+
 	slot->attend = attend;
-	list_append(&dest->parked, &slot->parked);
+	for (unsigned i = 0; i < n; i++) {
+		if (i > 0)
+			p = p->next = MEM_NEW(struct parked);
+		p->slot = slot;
+		p->at = dests[i];
+		p->next = NULL;
+		list_append(&dests[i]->parked, &p->link);
+	}
 	schedule_parked(slot);
 }
 
 void
 dead_unpark(struct slot *slot)
 {
-	struct destination *dest = slot->parked_at;
-	bool was_first;
+	struct parked *p = slot->parked.at ? &slot->parked : NULL, *next;
 
-	if (!dest)
-		return;
-	was_first = slot == first_parked(dest);
-	list_remove(&dest->parked, &slot->parked);
-	slot->parked_at = NULL;
-	if (was_first)
-		schedule_first(dest);
+	for (; p; p = next) {
+		struct destination *dest = p->at;
+		bool was_first = p == first_parked(dest);
+
+		list_remove(&dest->parked, &p->link);
+		next = p->next;
+		if (p != &slot->parked)
+			free(p);
+		if (was_first)
+			schedule_first(dest);
+	}
+	slot->parked.at = NULL;
+	slot->parked.next = NULL;
 }
 
 bool
 dead_keeps(struct slot *slot)
 {
-	struct destination *dest = slot->parked_at;
+	const struct parked *places = slot->parked.at ? &slot->parked : NULL;
+	bool probe = false;
 
-	if (!dest || slot->flushed || !feedback_dead(&dest->feedback) ||
-	    clock_wall() >= slot->attend)
+	if (!places || slot->flushed || clock_wall() >= slot->attend)
 		return false;
-	if (slot == first_parked(dest) && !dest->probing && dest->feedback.probe_at <= now()) {
+	for (const struct parked *p = places; p; p = p->next)
+		if (!feedback_dead(&p->at->feedback))
+			return false;
+	for (const struct parked *p = places; p; p = p->next) {
+		struct destination *dest = p->at;
+
+		if (p != first_parked(dest) || dest->probing || dest->feedback.probe_at > now())
+			continue;
 		dest->expected = slot->id_us;
 		dest->feedback.probe_at = now() + LOAD_SECONDS;
-		slot->probe = true;
-		return false;
+		slot->probe = probe = true;
 	}
+	if (probe)
+		return false;
 	schedule_parked(slot);
 	return true;
 }
@@ -255,41 +284,50 @@ dead_keeps(struct slot *slot)
 int64_t
 dead_next_try(const struct slot *slot)
 {
-	const struct destination *dest = slot->parked_at;
-	int64_t at;
+	int64_t next = slot->attend;
 
-	if (!dest)
+	if (!slot->parked.at)
 		return slot->next;
-	at = wall_of(dest->feedback.probe_at);
-	return at < slot->attend ? at : slot->attend;
+	for (const struct parked *p = &slot->parked; p; p = p->next) {
+		int64_t at = wall_of(p->at->feedback.probe_at);
+
+		next = at < next ? at : next;
+	}
+	return next;
 }
 
 void
 dead_release(struct destination *dest, size_t count)
 {
 	for (; count > 0 && !list_empty(&dest->parked); count--) {
-		struct slot *slot = first_parked(dest);
+		struct slot *slot = first_parked(dest)->slot;
 
-		list_remove(&dest->parked, &slot->parked);
-		slot->parked_at = NULL;
+		dead_unpark(slot);
 		slots_schedule(slot, clock_wall());
 	}
-	if (feedback_dead(&dest->feedback))
-		schedule_first(dest);
+}
+
+static void
+probe_now(struct destination *dest)
+{
+	dest->feedback.probe_at = now();
+	schedule_first(dest);
 }
 
 void
-dead_probe_now(struct destination *only)
+dead_probe_all(void)
 {
 	for (struct list_link *l = state.all.count > 0 ? list_first(&state.all) : NULL; l;
-	     l = list_next(&state.all, l)) {
-		struct destination *dest = LIST_ITEM(l, struct destination, dead);
+	     l = list_next(&state.all, l))
+		probe_now(LIST_ITEM(l, struct destination, dead));
+}
 
-		if (only && dest != only)
-			continue;
-		dest->feedback.probe_at = now();
-		schedule_first(dest);
-	}
+void
+dead_probe_for(struct slot *slot)
+{
+	for (const struct parked *p = &slot->parked; p; p = p->next)
+		if (feedback_dead(&p->at->feedback) && p->at->feedback.probe_at > now())
+			probe_now(p->at);
 }
 
 void

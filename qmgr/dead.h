@@ -2,8 +2,8 @@
  * dead - destinations that could not be reached, and the messages that wait for them
  *
  * Everything for a dead destination is deferred at once, with the reason of the last try. Now and then one
- * delivery is tried, the probe. A deferred message all of whose recipients wait for one dead destination
- * is parked there: until the destination lives, its slot is not even read. When it lives again, parked
+ * delivery is tried, the probe. A deferred message all of whose recipients wait for dead destinations
+ * is parked there: until one of them lives, its slot is not even read. When it lives again, parked
  * messages become due, as fast as they are delivered. doc/scheduling.md has states and bounds.
  *
  * Nothing here waits.
@@ -29,17 +29,18 @@ void dead_routed(const struct message *msg);
 /* Are there any? */
 bool dead_any(void);
 
-/* SLOT waits for DEST, which is dead, but is to be looked at when ATTEND (wall seconds) has come. */
-void dead_park(struct slot *slot, struct destination *dest, int64_t attend);
-/* SLOT does not wait for a destination any more, if it did. */
+/* SLOT waits for the N at DESTS, which are dead, but is to be looked at when ATTEND (wall seconds) has come. */
+void dead_park(struct slot *slot, struct destination *const *dests, unsigned n, int64_t attend);
+/* SLOT does not wait for destinations any more, if it did. */
 void dead_unpark(struct slot *slot);
-/* SLOT is due, but its destination is dead, and it is not the probe: it waits on. */
+/* SLOT is due, but its destinations are dead, and it is no probe: it waits on. */
 bool dead_keeps(struct slot *slot);
 /* When SLOT, which waits, is tried next: wall seconds. */
 int64_t dead_next_try(const struct slot *slot);
 
-/* Probes are due now: those of all, or that of DEST. */
-void dead_probe_now(struct destination *dest);
+/* Probes are due now: those of all, or those that SLOT waits for. */
+void dead_probe_all(void);
+void dead_probe_for(struct slot *slot);
 /* What is parked is due: routes may have changed. */
 void dead_release_all(void);
 /* Parked messages of a destination that is not used any more. */

@@ -71,7 +71,7 @@ struct destination {
 	struct list_link dead; /* in the list of those that are */
 	char *dsn, *why;       /* the reason */
 	struct list
-	    parked;       /* struct slot: messages that wait for it; the first is the next probe */
+	    parked; /* struct parked: messages that wait for it; the first is the next probe */
 	int64_t expected; /* id_us of the message that is being read back as a probe; or 0 */
 	bool probing;     /* the probe is under way */
 };

@@ -145,9 +145,8 @@ goes_to(struct slot *slot, struct str site)
 static void
 flush_slot(struct slot *slot, bool by_name)
 {
-	if (slot->parked_at && !by_name) {
-		if (dead_next_try(slot) > clock_wall())
-			dead_probe_now(slot->parked_at);
+	if (slot->parked.at && !by_name) {
+		dead_probe_for(slot);
 		return;
 	}
 	slot->flushed = true;
@@ -170,7 +169,7 @@ flush_messages(struct str id, struct str site)
 		return 1;
 	}
 	if (site.len == 0)
-		dead_probe_now(NULL);
+		dead_probe_all();
 	while ((slot = slots_next(&at))) {
 		if (slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
 			continue;

@@ -122,8 +122,10 @@ message_new(struct slot *slot, struct arena *arena, const struct spool_message *
 void
 message_free(struct message *msg)
 {
-	struct destination *blocked_by = msg->blocked_by;
-
+	for (unsigned i = 0; i < msg->n_blocked_by; i++) {
+		msg->blocked_by[i]->refs--;
+		destination_unused(msg->blocked_by[i]);
+	}
 	if (msg->has_content)
 		counts.cached -= msg->content.cap;
 	buf_free(&msg->content);
@@ -132,10 +134,6 @@ message_free(struct message *msg)
 	free(msg);
 	counts.active--;
 	counts.tokens++;
-	if (blocked_by) {
-		blocked_by->refs--;
-		destination_unused(blocked_by);
-	}
 	schedule_wake();
 }
 
@@ -641,18 +639,6 @@ soften(const struct message *msg, const struct outcome *o, struct outcome *soft,
 	return soft;
 }
 
-/* Notes who is to blame for a deferral: what waits for one dead destination is parked there. */
-static void
-note_blocked(struct message *msg, struct destination *by)
-{
-	if (!by || (msg->blocked_by && msg->blocked_by != by)) {
-		msg->blocked_otherwise = true;
-	} else if (!msg->blocked_by) {
-		msg->blocked_by = by;
-		by->refs++;
-	}
-}
-
 void
 message_result(struct message *msg, size_t index, const struct outcome *o)
 {
@@ -666,7 +652,7 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 	o = soften(msg, o, &soft, dsn);
 	state = state_after(msg, recipients_get(msg, index), o);
 	if (o->status == DELIVERY_DEFERRED)
-		note_blocked(msg, o->unreachable);
+		round_blocked(msg, o);
 	log_outcome(msg, index, o);
 	if (o->status != DELIVERY_SENT || state == SLOT_RCPT_SENT_NOTICE)
 		reason = message_reason(msg, o);

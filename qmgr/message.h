@@ -47,9 +47,12 @@ struct message {
 	uint32_t site; /* flush.c's: where recipients go that were to be done in this round */
 	bool flushed;  /* somebody wants it tried now */
 	bool probe;    /* read back to find out whether a dead destination lives */
-	/* The one destination that could not be reached, if all deferred recipients are for it. */
-	struct destination *blocked_by;
-	bool blocked_otherwise;
+	/* The destinations that could not be reached, if all deferred recipients are for them. */
+	struct destination **blocked_by;
+	unsigned n_blocked_by;
+	uint16_t refused_by; /* a bit for each that was not even tried, since it was dead */
+	bool
+	    blocked_otherwise; /* deferred for another reason, too, or for more of them than are kept */
 };
 
 /* What an agent, or qmgr itself, says of one recipient. Text is copied where it must stay. */
@@ -65,6 +68,7 @@ struct outcome {
 	int64_t transmit_us;
 	const char *logged_as;           /* "local", "error": the transport */
 	struct destination *unreachable; /* deferred since this could not be reached; or NULL */
+	bool untried;                    /* … as was known before */
 	bool dsn_passed; /* sent, to a server that answers for success notices now */
 	bool softened;   /* was "bounced" before soft_bounce made it "deferred" */
 };
@@ -136,6 +140,8 @@ void message_drop(struct message *msg, size_t count);
 
 /* --- round.c: what happens when the last result is in ---------------------------------------------- */
 void round_over(struct message *msg);
+/* Notes who is to blame for a deferral, O: what waits for dead destinations only is parked there. */
+void round_blocked(struct message *msg, const struct outcome *o);
 /* Gives MSG's memory back; its slot must have been released or scheduled. */
 void message_free(struct message *msg);
 /*

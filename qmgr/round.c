@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -15,6 +16,8 @@
 #include "qmgr/message.h"
 #include "qmgr/notice.h"
 #include "qmgr/recipients.h"
+
+#define BLOCKED_BY_MAX 16 /* destinations that one message is parked at */
 
 static size_t
 count_state(const struct message *msg, enum slot_rcpt_state state)
@@ -134,12 +137,62 @@ delay_notice_due(const struct message *msg)
 	    clock_wall() - arrival(msg) >= after;
 }
 
-/* All that is left waits for one destination that is dead. */
+/* One more destination that could not be reached. */
+static void
+add_blocked(struct message *msg, struct destination *by)
+{
+	unsigned n = msg->n_blocked_by;
+
+	/* There is mostly one; the number of places is a power of two. */
+	if ((n & (n - 1)) == 0) {
+		struct destination **grown = arena_array(msg->arena, n ? 2 * n : 1, sizeof(*grown));
+
+		if (n > 0)
+			memcpy(grown, msg->blocked_by, n * sizeof(*grown));
+		msg->blocked_by = grown;
+	}
+	msg->blocked_by[msg->n_blocked_by++] = by;
+	by->refs++;
+}
+
+void
+round_blocked(struct message *msg, const struct outcome *o)
+{
+	unsigned i = 0;
+
+	while (i < msg->n_blocked_by && msg->blocked_by[i] != o->unreachable)
+		i++;
+	if (!o->unreachable || i == BLOCKED_BY_MAX) {
+		msg->blocked_otherwise = true;
+		return;
+	}
+	if (i == msg->n_blocked_by)
+		add_blocked(msg, o->unreachable);
+	if (o->untried)
+		msg->refused_by |= (uint16_t)(1U << i);
+}
+
+/* All that is left waits for destinations that are dead. */
 static bool
 waits_for_the_dead(const struct message *msg)
 {
-	return msg->blocked_by && !msg->blocked_otherwise &&
-	    feedback_dead(&msg->blocked_by->feedback);
+	bool dead = msg->n_blocked_by > 0 && !msg->blocked_otherwise;
+
+	for (unsigned i = 0; i < msg->n_blocked_by && dead; i++)
+		dead = feedback_dead(&msg->blocked_by[i]->feedback);
+	return dead;
+}
+
+/* All that is left waits for destinations, one of which has come to life since it refused this message. */
+static bool
+has_been_overtaken(const struct message *msg)
+{
+	bool overtaken = false;
+
+	for (unsigned i = 0; i < msg->n_blocked_by; i++)
+		overtaken = overtaken ||
+		    (msg->refused_by >> i & 1 && !feedback_dead(&msg->blocked_by[i]->feedback));
+	return overtaken && !msg->blocked_otherwise;
 }
 
 /* When something else than an attempt is to be done: wall seconds of its end, or of the warning. */
@@ -169,7 +222,7 @@ put_back(struct message *msg, enum slot_state slot_state, int64_t next)
 	if (slot_state == SLOT_HOLD)
 		slots_unschedule(slot);
 	else if (waits_for_the_dead(msg))
-		dead_park(slot, msg->blocked_by, attend_at(msg));
+		dead_park(slot, msg->blocked_by, msg->n_blocked_by, attend_at(msg));
 	else
 		slots_schedule(slot, next);
 	slots_unuse(slot);
@@ -184,7 +237,7 @@ defer(struct message *msg)
 		notice_delay(msg, arrival(msg) + lifetime(msg));
 		return;
 	}
-	put_back(msg, SLOT_DEFERRED, next_attempt(msg));
+	put_back(msg, SLOT_DEFERRED, has_been_overtaken(msg) ? clock_wall() : next_attempt(msg));
 }
 
 void

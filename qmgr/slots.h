@@ -28,14 +28,22 @@ enum slot_use {
 	SLOT_USE_PUT_OFF, /* nobody's: its file could not be read, moved or removed; tried again at .next */
 };
 
+/* dead.c's: a place in the list of a destination that a deferred message waits for. */
+struct parked {
+	struct list_link link;
+	struct slot *slot;
+	struct destination *at; /* NULL: it waits for none */
+	struct parked *next;    /* it waits for this one as well */
+};
+
 struct slot {
 	struct list_link link;  /* free list */
 	struct list_link dirty; /* marks written since the last sync */
 	struct message *message;
-	struct list_link parked; /* dead.c's: with others that wait for the same destination */
-	struct destination *parked_at;
-	int64_t attend; /* … and when it is to be looked at all the same, wall seconds */
-	int64_t id_us;  /* the time part of the ID of the message it holds */
+	struct parked parked;
+	int64_t
+	    attend; /* of one that is parked: when it is to be looked at all the same, wall seconds */
+	int64_t id_us; /* the time part of the ID of the message it holds */
 	int64_t
 	    next; /* WAITING: when it is due, wall seconds; FREE: since when, PUT_OFF: until, monotonic ms */
 	uint64_t content; /* bytes of the message */

@@ -458,6 +458,112 @@ class Dead(SchedulerRig):
         self.flush()
         self.wait_empty()
 
+    def start_some_dead(self, *dead):
+        self.dead = set(dead)
+        self.start(lambda delivery, content: (unreachable if delivery["nexthop"] in self.dead else deliver)(
+            delivery, content))
+
+    def park(self, names, count=20):
+        """COUNT messages, each for all of NAMES, which are dead."""
+        for name in names:
+            self.wait_deferred(self.send_many(5, domain=name))
+        ids = [self.send(*[f"user{i}@{name}" for name in names]) for i in range(count)]
+        self.wait_deferred(ids)
+        return ids
+
+    @unittest.skipUnless(os.geteuid() == 0, "what a process has read is told to root")
+    def test_several_dead(self):
+        """A message that waits for several is not read; it goes to each of them as soon as that one lives."""
+        names = ["one.test", "two.test", "three.test"]
+        self.configure(least=2, most=3)
+        self.start_some_dead(*names)
+        ids = self.park(names)
+        large = ipc.submit(self.net(), os.urandom(3000000), rcpts=[f"large@{name}" for name in names])
+        self.wait_deferred([large])
+        self.agent.decide = silent  # probes stay under way: what is read is read for nothing
+        self.wait_for("probes", lambda: len(self.agent.unanswered) == 3)
+        before = self.bytes_read()
+        time.sleep(5)
+        self.assertLess(self.bytes_read() - before, 500000)
+        tried = {name: self.tried(name) for name in names}
+        # One of them lives: everything for it goes, and for it alone.
+        self.dead.remove("two.test")
+        self.agent.decide = lambda delivery, content: (unreachable if delivery["nexthop"] in self.dead else deliver)(
+            delivery, content)
+        for channel, delivery in self.agent.unanswered:
+            for rcpt in delivery["rcpts"]:
+                Agent.result(channel, delivery, rcpt["index"], *self.agent.decide(delivery, b""))
+        for i in range(20):
+            self.log(f"to=<user{i}@two.test>, relay=local, ", timeout=30)
+        self.wait_deferred(ids + [large])
+        for queue_id in ids:
+            self.assertEqual({rcpt["address"].partition("@")[2] for rcpt in self.mailq()[queue_id]["rcpts"]},
+                             {"one.test", "three.test"})
+        self.assertLess(self.tried("one.test"), tried["one.test"] + 15)
+        self.dead.clear()
+        self.wait_empty(timeout=40)
+
+    def flush_by_name(self, queue_id):
+        channel = ipc.Channel(self.path("public/flush"))
+        channel.send("flush", id=queue_id, site="")
+        self.assertEqual(channel.expect("admin_done")["count"], 1)
+        channel.close()
+
+    def test_dead_and_alive_meanwhile(self):
+        """A message is refused by one that is dead, which lives before another one has said no: it is not forgotten."""
+        self.configure(least=100, most=200)
+        self.start_some_dead("one.test", "two.test")
+        both, = self.park(["one.test", "two.test"], count=1)
+        other = self.send("other@one.test")
+        self.wait_deferred([other])
+        self.agent.decide = silent
+        self.flush_by_name(other)
+        self.wait_for("a probe", lambda: len(self.agent.unanswered) == 1)
+        self.flush_by_name(both)
+        self.wait_for("another one", lambda: len(self.agent.unanswered) == 2)
+        (first, at_one), (second, at_two) = self.agent.unanswered
+        self.assertEqual((at_one["id"], at_two["id"], at_two["nexthop"]), (other, both, "two.test"))
+        Agent.result(first, at_one, 0, *deliver(at_one, b""))
+        self.log(f"{other}: removed")
+        self.agent.decide = deliver
+        Agent.result(second, at_two, 1, *unreachable(at_two, b""))
+        self.log(f"{both}: to=<user0@one.test>, relay=local, ")
+        self.assertEqual([rcpt["address"] for rcpt in self.wait_state(both, "deferred")["rcpts"]], ["user0@two.test"])
+
+    def test_several_dead_orders(self):
+        """Such a message can be deleted, held, flushed, and is reached by a reload."""
+        names = ["one.test", "two.test"]
+        self.configure(least=100, most=200)
+        self.start_some_dead(*names)
+        ids = self.park(names)
+        for queue_id in ids[:5]:
+            self.assertEqual(self.admin(DELETE, queue_id), 1)
+        for queue_id in ids[5:10]:
+            self.assertEqual(self.admin(HOLD, queue_id), 1)
+        self.dead.remove("one.test")
+        self.assertGreater(self.flush(site="one.test"), 0)  # with the probe the others go before they are counted
+        for i in range(10, 20):
+            self.log(f"to=<user{i}@one.test>, relay=local, ")
+        self.wait_deferred(ids[10:])
+        self.dead.clear()
+        self.daemons.order("qmgr", "R")
+        for queue_id in ids[10:]:
+            self.log(f"{queue_id}: removed")
+        for queue_id in ids[5:10]:
+            self.assertEqual(self.admin(RELEASE, queue_id), 1)
+        self.flush()
+        self.wait_empty()
+
+    def test_more_dead_than_are_kept(self):
+        """A message for more dead destinations than it may wait at is tried at its own times, and arrives."""
+        names = [f"d{i}.test" for i in range(17)]
+        self.configure(least=2, most=3)
+        self.start_some_dead(*names)
+        queue_id = self.send(*[f"a@{name}" for name in names])
+        self.wait_state(queue_id, "deferred")
+        self.dead.clear()
+        self.wait_empty(timeout=40)
+
     def test_cohorts(self):
         self.daemons.configure("default_destination_concurrency_failed_cohort_limit = 10\n"
                                "initial_destination_concurrency = 1\n")
