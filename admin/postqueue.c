@@ -27,6 +27,7 @@
 
 #define USAGE                                                                                      \
 	"postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site | " \
+	"postqueue -f|-s site [--sender text] [--recipient text] | "                               \
 	"postqueue --by destination|reason | postqueue --why queueid [--log file]"
 
 enum mode { MODE_NONE, MODE_FLUSH, MODE_ID, MODE_JSON, MODE_TEXT, MODE_SITE, MODE_BY, MODE_WHY };
@@ -36,6 +37,7 @@ struct options {
 	const char *value; /* of -i, -s, --by, --why */
 	const char *config_dir;
 	const char *log;
+	const char *sender, *recipient; /* a part of the address, for a flush */
 	int verbose;
 };
 
@@ -51,7 +53,7 @@ set_mode(struct options *o, enum mode mode, const char *value)
 	o->value = value;
 }
 
-enum { LONG_BY = 256, LONG_WHY, LONG_LOG };
+enum { LONG_BY = 256, LONG_WHY, LONG_LOG, LONG_SENDER, LONG_RECIPIENT };
 
 static bool
 parse_long(int c, struct options *o)
@@ -62,7 +64,11 @@ parse_long(int c, struct options *o)
 		set_mode(o, MODE_WHY, optarg);
 	else if (c == LONG_LOG)
 		o->log = optarg;
-	return c >= LONG_BY && c <= LONG_LOG;
+	else if (c == LONG_SENDER)
+		o->sender = optarg;
+	else if (c == LONG_RECIPIENT)
+		o->recipient = optarg;
+	return c >= LONG_BY && c <= LONG_RECIPIENT;
 }
 
 static void
@@ -72,6 +78,8 @@ parse(int argc, char **argv, struct options *o)
 	    {"by", required_argument, NULL, LONG_BY},
 	    {"why", required_argument, NULL, LONG_WHY},
 	    {"log", required_argument, NULL, LONG_LOG},
+	    {"sender", required_argument, NULL, LONG_SENDER},
+	    {"recipient", required_argument, NULL, LONG_RECIPIENT},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -98,6 +106,10 @@ parse(int argc, char **argv, struct options *o)
 			tool_usage(USAGE);
 	}
 	if (o->mode == MODE_NONE || optind < argc || (o->log && o->mode != MODE_WHY))
+		tool_usage(USAGE);
+	if ((o->sender || o->recipient) && o->mode != MODE_FLUSH && o->mode != MODE_SITE)
+		tool_usage(USAGE);
+	if ((o->sender && !*o->sender) || (o->recipient && !*o->recipient))
 		tool_usage(USAGE);
 }
 
@@ -256,9 +268,12 @@ tell_why(const char *id, FILE *log, const char *log_name)
 /* ---- Flushing -------------------------------------------------------------------------------- */
 
 static void
-flush(const char *id, const char *site)
+flush(const char *id, const char *site, const struct options *o)
 {
-	const struct msg_flush ask = {.id = str_c(id), .site = str_c(site)};
+	const struct msg_flush ask = {.id = str_c(id),
+	    .site = str_c(site),
+	    .sender = str_c(o->sender),
+	    .recipient = str_c(o->recipient)};
 	struct arena *a = arena_new(0);
 	struct msg_admin_done done;
 	struct ipc_blocking *ipc;
@@ -312,16 +327,16 @@ main(int argc, char **argv)
 	tool_start("postqueue", o.config_dir, o.verbose);
 	switch (o.mode) {
 	case MODE_FLUSH:
-		flush(NULL, NULL);
+		flush(NULL, NULL, &o);
 		break;
 	case MODE_ID:
 		check_id(o.value);
-		flush(o.value, NULL);
+		flush(o.value, NULL, &o);
 		break;
 	case MODE_SITE:
 		if (*o.value == '\0')
 			tool_fail(EX_USAGE, "-s needs the name of a site");
-		flush(NULL, o.value);
+		flush(NULL, o.value, &o);
 		break;
 	case MODE_JSON:
 	case MODE_TEXT:

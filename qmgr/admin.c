@@ -374,7 +374,7 @@ admin_session(struct service_client *client)
 			const struct msg_flush *flush = m.body;
 
 			if (m.schema == &msg_flush)
-				done.count = flush_messages(flush->id, flush->site);
+				done.count = flush_messages(flush);
 			else
 				order(m.body, &done, &why);
 			ok = ipc_send(channel, &msg_admin_done, &done) == IPC_OK &&
@@ -397,9 +397,12 @@ admin_flush_session(struct service_client *client)
 
 	if (channel && ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
 		if (admin_user_allowed(client, P_authorized_flush_users))
-			done.count = flush_messages(flush.id, flush.site);
+			done.count = flush_messages(&flush);
 		else
 			done.why = STR("not allowed by authorized_flush_users");
+		/* How many there are from somebody, or for somebody, is not for everybody. */
+		if (client->uid != 0 && client->uid != geteuid())
+			done.count = 0;
 		if (ipc_send(channel, &msg_admin_done, &done) == IPC_OK)
 			ipc_flush(channel);
 	}

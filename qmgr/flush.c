@@ -24,6 +24,8 @@ static struct {
 	uint64_t
 	    key[2]; /* so that nobody outside can choose domains that are taken for each other */
 	bool for_stranger;
+	bool choosing;
+	struct fiber_waitq turn; /* to choose */
 } state;
 
 /* --- What is known of messages --------------------------------------------------------------------- */
@@ -57,6 +59,7 @@ void
 flush_init(void)
 {
 	random_bytes(state.key, sizeof(state.key));
+	fiber_waitq_init(&state.turn);
 }
 
 void
@@ -70,32 +73,63 @@ flush_note(uint32_t *site, struct str address)
 	*site = *site == SITE_UNKNOWN || *site == hash ? hash : SITE_SEVERAL;
 }
 
-/* --- Who goes to a site ------------------------------------------------------------------------------ */
+/* --- Which messages -------------------------------------------------------------------------------- */
 
-struct site_job {
+struct choice_job {
 	int fd;
-	struct str site;
-	bool found;
-	uint32_t known; /* what is found out on the way */
+	const struct msg_flush *wanted; /* text in lower case */
+	bool from, to_site, to;         /* what is wanted was found */
+	uint32_t known;                 /* what is found out on the way */
 };
 
-/* N recipients, the first of whom is FIRST: is there one that waits and goes there? */
 static void
-look_at(struct site_job *job, const struct spool_message *m, const struct slot_rcpt *rcpts,
+put_lower(struct buf *out, struct str text)
+{
+	buf_str(out, text);
+	for (size_t i = 0; i < out->len; i++)
+		if (out->data[i] >= 'A' && out->data[i] <= 'Z')
+			out->data[i] = (char)(out->data[i] - 'A' + 'a');
+}
+
+/* WANTED is in lower case. */
+static bool
+contains(struct str address, struct str wanted)
+{
+	struct buf lower = {0};
+	bool found = wanted.len == 0;
+
+	if (!found) {
+		put_lower(&lower, address);
+		found = str_find(buf_view(&lower), wanted) != STR_NPOS;
+	}
+	buf_free(&lower);
+	return found;
+}
+
+/* N recipients, the first of whom is FIRST: is there one that waits, goes there, is that one? */
+static void
+look_at(struct choice_job *job, const struct spool_message *m, const struct slot_rcpt *rcpts,
     uint32_t first, size_t n)
 {
+	const struct msg_flush *wanted = job->wanted;
+
 	for (size_t i = 0; i < n; i++) {
+		struct str address = rcpts[i].address;
+
 		if (m->marks[first + i].state != SLOT_RCPT_TODO)
 			continue;
-		job->found = job->found || str_eq_nocase(domain_of(rcpts[i].address), job->site);
-		flush_note(&job->known, rcpts[i].address);
+		job->to_site = job->to_site || wanted->site.len == 0 ||
+		    str_eq_nocase(domain_of(address), wanted->site);
+		job->to = job->to || contains(address, wanted->recipient) ||
+		    contains(rcpts[i].orig, wanted->recipient);
+		flush_note(&job->known, address);
 	}
 }
 
 static void
-look_for_site(void *arg)
+look_into(void *arg)
 {
-	struct site_job *job = arg;
+	struct choice_job *job = arg;
 	struct arena *a = arena_new(1024), *piece = arena_new(0);
 	struct spool_message m;
 	struct spool_cursor cursor;
@@ -103,11 +137,17 @@ look_for_site(void *arg)
 	struct buf why = {0};
 	size_t n = 1;
 
-	if (spool_load_begin(job->fd, false, a, &m, &cursor, NULL, 0, &why) != SPOOL_OK)
+	if (spool_load_begin(job->fd, false, a, &m, &cursor, NULL, 0, &why) != SPOOL_OK) {
 		n = 0;
-	else if (m.envelope.n_rcpts > 0)
+	} else {
+		/* As it is listed. */
+		job->from =
+		    contains(m.envelope.sender.len > 0 ? m.envelope.sender : STR("mailer-daemon"),
+			job->wanted->sender);
 		look_at(job, &m, m.envelope.rcpts, 0, m.envelope.n_rcpts);
-	while (n > 0 && m.envelope.n_rcpts == 0) {
+		n = m.envelope.n_rcpts == 0;
+	}
+	while (n > 0) {
 		uint32_t first = cursor.index;
 
 		arena_reset(piece);
@@ -121,24 +161,28 @@ look_for_site(void *arg)
 	arena_free(&a);
 }
 
-/* Does any recipient of the message in SLOT go to SITE, and does it still wait? Waits. */
+/* Is the message in SLOT, which waits, one of those? Waits. */
 static bool
-goes_to(struct slot *slot, struct str site)
+is_wanted(struct slot *slot, const struct msg_flush *wanted)
 {
-	struct site_job job = {.site = site};
+	struct choice_job job = {.wanted = wanted};
 	bool waits;
 
-	if (slot->site > SITE_SEVERAL)
-		return slot->site == site_hash(site);
+	if (wanted->site.len > 0 && slot->site > SITE_SEVERAL &&
+	    slot->site != site_hash(wanted->site))
+		return false;
+	if (wanted->sender.len + wanted->recipient.len == 0 &&
+	    (wanted->site.len == 0 || slot->site > SITE_SEVERAL))
+		return true;
 	if (!slots_use(slot))
 		return false;
 	job.fd = slot->fd;
-	fiber_offload(FIBER_POOL_READ, look_for_site, &job);
+	fiber_offload(FIBER_POOL_READ, look_into, &job);
 	waits = slot->use == SLOT_USE_WAITING && slot->state != SLOT_HOLD;
 	if (waits)
 		slot->site = job.known;
 	slots_unuse(slot);
-	return job.found && waits;
+	return waits && job.from && job.to_site && job.to;
 }
 
 /* What waits for a dead destination goes when a probe has succeeded, which is tried now. */
@@ -153,32 +197,70 @@ flush_slot(struct slot *slot, bool by_name)
 	slots_schedule(slot, 0);
 }
 
-size_t
-flush_messages(struct str id, struct str site)
+/* One message by its name. */
+static size_t
+flush_one(struct str id)
+{
+	struct slot *slot = slots_find(id);
+
+	if (!slot || slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
+		return 0;
+	flush_slot(slot, true);
+	return 1;
+}
+
+/* All that WANTED, whose text is in lower case, says something of. */
+static size_t
+flush_each(const struct msg_flush *wanted)
 {
 	struct slot *slot;
 	uint32_t at = 0;
 	size_t n = 0;
 
-	notice_retry();
-	if (id.len > 0) {
-		slot = slots_find(id);
-		if (!slot || slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
-			return 0;
-		flush_slot(slot, true);
-		return 1;
-	}
-	if (site.len == 0)
-		dead_probe_all();
 	while ((slot = slots_next(&at))) {
-		if (slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD)
-			continue;
-		if (site.len > 0 && !goes_to(slot, site))
+		if (slot->use != SLOT_USE_WAITING || slot->state == SLOT_HOLD ||
+		    !is_wanted(slot, wanted))
 			continue;
 		flush_slot(slot, false);
 		n++;
 	}
 	return n;
+}
+
+/* The same where messages have to be read for it: one such flush at a time, whoever asks. */
+static size_t
+flush_chosen(const struct msg_flush *wanted)
+{
+	struct buf sender = {0}, recipient = {0};
+	struct msg_flush lower = *wanted;
+	size_t n;
+
+	while (state.choosing)
+		if (fiber_wait(&state.turn, FIBER_FOREVER) == FIBER_CANCELED)
+			return 0;
+	put_lower(&sender, wanted->sender);
+	put_lower(&recipient, wanted->recipient);
+	lower.sender = buf_view(&sender);
+	lower.recipient = buf_view(&recipient);
+	state.choosing = true;
+	n = flush_each(&lower);
+	state.choosing = false;
+	fiber_wake_one(&state.turn);
+	buf_free(&sender);
+	buf_free(&recipient);
+	return n;
+}
+
+size_t
+flush_messages(const struct msg_flush *wanted)
+{
+	notice_retry();
+	if (wanted->id.len > 0)
+		return flush_one(wanted->id);
+	if (wanted->site.len + wanted->sender.len + wanted->recipient.len > 0)
+		return flush_chosen(wanted);
+	dead_probe_all();
+	return flush_each(wanted);
 }
 
 /* --- ETRN ---------------------------------------------------------------------------------------------- */
@@ -233,7 +315,7 @@ flush_for_stranger(struct str site)
 	answer = may_ask_for(site);
 	if (answer == FLUSH_STARTED)
 		log_info("flush of %.*s by ETRN: %zu messages", STR_ARG(site),
-		    flush_messages(STR_EMPTY, site));
+		    flush_messages(&(struct msg_flush){.site = site}));
 	state.for_stranger = false;
 	return answer;
 }

@@ -1,8 +1,8 @@
 /*
- * flush - deferred mail is due now: all, one message, or what goes to a site
+ * flush - deferred mail is due now: all, one message, what goes to a site, or is from or for somebody
  *
  * What goes where is known in memory for messages that were tried and whose recipients are in one domain:
- * struct slot has a hash of it. Only others are read.
+ * struct slot has a hash of it. Others are read, one after the other, and so is what is chosen by addresses.
  */
 #ifndef POSTKEEP_QMGR_FLUSH_H
 #define POSTKEEP_QMGR_FLUSH_H
@@ -15,8 +15,8 @@ void flush_init(void);
 /* A message, of which *SITE is known so far (0 at first), has a recipient ADDRESS that is to be done. */
 void flush_note(uint32_t *site, struct str address);
 
-/* Makes due what has ID, or a recipient in the domain SITE; all when both are empty. Count. Waits. */
-size_t flush_messages(struct str id, struct str site);
+/* Makes due what WANTED says, all when it says nothing. How many. Waits. */
+size_t flush_messages(const struct msg_flush *wanted);
 
 enum flush_answer {
 	FLUSH_STARTED,

@@ -123,7 +123,7 @@ qmgr_session(struct service_client *client)
 static void
 qmgr_flush(void)
 {
-	flush_messages(STR_EMPTY, STR_EMPTY);
+	flush_messages(&(struct msg_flush){.id = STR_EMPTY});
 }
 
 static void

@@ -209,6 +209,36 @@ opt_mode(struct options *o, const char *value, struct buf *why)
 	return true;
 }
 
+/*
+ * -qI, -qR, -qS: which messages. With Postfix -qR takes a site; what has an @ in it is none, and a part of
+ * an address, as with Sendmail.
+ */
+static void
+choose(struct options *o, const char *value, struct buf *why)
+{
+	const char *what = *value == 'I' ? "queue ID" : *value == 'R' ? "site" : "part of a sender";
+	const char **place = NULL;
+
+	if (*value == 'I')
+		place = &o->flush_id;
+	else if (*value == 'S')
+		place = &o->flush_sender;
+	else if (*value == 'R')
+		place = strchr(value, '@') ? &o->flush_recipient : &o->flush_site;
+	if (!place)
+		buf_printf(why,
+		    "-q%s: messages cannot be chosen like this here: try one with -qI and its"
+		    " queue ID from mailq, those to a site with -qR, those from somebody with -qS, "
+		    "or all with -q",
+		    value);
+	else if (!value[1])
+		buf_printf(why, "-q%c needs a %s behind it", *value, what);
+	else if (*place)
+		buf_printf(why, "-q%c: only one %s can be given", *value, what);
+	else
+		*place = value + 1;
+}
+
 /* VALUE is empty for -q alone. */
 static bool
 opt_queue(struct options *o, const char *value, struct buf *why)
@@ -219,18 +249,8 @@ opt_queue(struct options *o, const char *value, struct buf *why)
 		o->mode = MODE_FLUSH;
 	else if (isdigit((unsigned char)*value))
 		o->interval = true;
-	else if (*value == 'R' && value[1])
-		o->flush_site = value + 1;
-	else if (*value == 'I' && value[1])
-		o->flush_id = value + 1;
-	else if (*value == 'R' || *value == 'I')
-		buf_printf(
-		    why, "-q%c needs a %s behind it", *value, *value == 'R' ? "site" : "queue ID");
 	else
-		buf_printf(why,
-		    "-q%s: messages cannot be chosen %s here: try one with -qI and its queue ID"
-		    " from mailq, those to a site with -qR, or all with -q",
-		    value, *value == 'S' ? "by sender" : "like this");
+		choose(o, value, why);
 	return why->len == 0;
 }
 
@@ -342,6 +362,13 @@ parse_word(struct options *o, const char *word, char ***next, struct buf *why)
 	return true;
 }
 
+/* Is one message to be flushed, or some? */
+static bool
+is_choice(const struct options *o)
+{
+	return o->flush_id || o->flush_site || o->flush_sender || o->flush_recipient;
+}
+
 static bool
 check_conflicts(struct options *o, struct buf *why)
 {
@@ -353,11 +380,11 @@ check_conflicts(struct options *o, struct buf *why)
 		buf_puts(why, "-bv always reports, so -v has no place");
 	else if (o->extract && o->mode != MODE_ENQUEUE)
 		buf_puts(why, "-t is for delivering mail alone");
-	else if (o->flush_site && o->mode != MODE_ENQUEUE)
-		buf_puts(why, "-qR goes with no other mode");
-	else if (o->flush_id && o->mode != MODE_ENQUEUE)
-		buf_puts(why, "-qI goes with no other mode");
-	else if (o->n_recipients && (o->mode != MODE_ENQUEUE || o->flush_site || o->flush_id))
+	else if (is_choice(o) && o->mode != MODE_ENQUEUE)
+		buf_puts(why, "-qI, -qR and -qS go with no other mode");
+	else if (o->flush_id && (o->flush_site || o->flush_sender || o->flush_recipient))
+		buf_puts(why, "-qI is one message, so -qR and -qS have no place");
+	else if (o->n_recipients && (o->mode != MODE_ENQUEUE || is_choice(o)))
 		buf_puts(why, "this mode takes no recipients");
 	return why->len == 0;
 }

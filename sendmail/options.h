@@ -26,7 +26,8 @@ struct options {
 	const char *envid;
 	const char *
 	    verp; /* -XV: delimiters, "" for those of default_verp_delimiters; NULL = not asked for */
-	const char *flush_site, *flush_id;
+	/* -qR, -qI, -qS, and -qR with an @ in it: what is to be flushed */
+	const char *flush_site, *flush_id, *flush_sender, *flush_recipient;
 	unsigned notify; /* enum dsn_notify bits */
 	enum dsn_ret ret;
 	bool extract;     /* -t */

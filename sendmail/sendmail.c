@@ -27,6 +27,8 @@
 #include "sendmail/status.h"
 
 #define VERBOSE_MAX 4 /* more -v than this say nothing more */
+#define ARGS_MAX 6    /* of a program that this one becomes */
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void
 usage(const char *why)
@@ -81,23 +83,47 @@ load_configuration(const struct options *o)
 	log_name(conf_cstr(conf, P_syslog_name), "sendmail");
 }
 
-/* Becomes DIR/NAME [A1 [A2]] with as many -v as were given. */
+/* Becomes DIR/NAME with as many -v as were given, and ARGS, which end with NULL. */
 static void
-become(const struct options *o, const char *dir, const char *name, const char *a1, const char *a2)
+become(const struct options *o, const char *dir, const char *name, const char *const *args)
 {
-	char *argv[4 + VERBOSE_MAX];
+	char *argv[2 + VERBOSE_MAX + ARGS_MAX];
 	size_t n = 0;
 
 	argv[n++] = str_dup(str_c(name));
 	for (int i = 0; i < o->verbose && i < VERBOSE_MAX; i++)
 		argv[n++] = str_dup(STR("-v"));
-	if (a1)
-		argv[n++] = str_dup(str_c(a1));
-	if (a2)
-		argv[n++] = str_dup(str_c(a2));
+	for (; *args; args++)
+		argv[n++] = str_dup(str_c(*args));
 	argv[n] = NULL;
 	run_instead(dir, argv);
 	fail(status_run(errno), "unable to execute %s/%s: %s", dir, name, strerror(errno));
+}
+
+/* Becomes the postqueue that flushes what was chosen, if anything was. */
+static void
+flush_chosen(const struct options *o, const char *dir)
+{
+	const char *args[ARGS_MAX + 1];
+	size_t n = 0;
+
+	if (o->flush_id || o->flush_site) {
+		args[n++] = o->flush_id ? "-i" : "-s";
+		args[n++] = o->flush_id ? o->flush_id : o->flush_site;
+	} else if (o->flush_sender || o->flush_recipient) {
+		args[n++] = "-f";
+	}
+	if (o->flush_sender) {
+		args[n++] = "--sender";
+		args[n++] = o->flush_sender;
+	}
+	if (o->flush_recipient) {
+		args[n++] = "--recipient";
+		args[n++] = o->flush_recipient;
+	}
+	args[n] = NULL;
+	if (n > 0)
+		become(o, dir, "postqueue", args);
 }
 
 static void
@@ -107,24 +133,21 @@ run_mode(const struct options *o)
 
 	switch (o->mode) {
 	case MODE_ENQUEUE:
-		if (o->flush_site)
-			become(o, commands, "postqueue", "-s", o->flush_site);
-		if (o->flush_id)
-			become(o, commands, "postqueue", "-i", o->flush_id);
+		flush_chosen(o, commands);
 		enqueue(o);
 		break;
 	case MODE_MAILQ:
-		become(o, commands, "postqueue", "-p", NULL);
+		become(o, commands, "postqueue", ARGS("-p"));
 		break;
 	case MODE_FLUSH:
-		become(o, commands, "postqueue", "-f", NULL);
+		become(o, commands, "postqueue", ARGS("-f"));
 		break;
 	case MODE_DAEMON:
-		become(o, commands, "postkeep", "start", NULL);
+		become(o, commands, "postkeep", ARGS("start"));
 		break;
 	case MODE_SMTP:
 		check_submitter();
-		become(o, conf_cstr(conf_get(), P_daemon_directory), "smtpd", "-S", NULL);
+		become(o, conf_cstr(conf_get(), P_daemon_directory), "smtpd", ARGS("-S"));
 		break;
 	case MODE_NEWALIASES:
 		printf("newaliases: this version of Postkeep has no alias tables: nothing to "

@@ -290,6 +290,8 @@ MESSAGE(admin_slot, 51);
 static const struct ipc_field flush_fields[] = {
     IPC_FIELD(struct msg_flush, id, IPC_STR, MSG_ID_MAX),
     IPC_FIELD(struct msg_flush, site, IPC_STR, NEXTHOP_MAX),
+    IPC_FIELD(struct msg_flush, sender, IPC_STR, MSG_ADDRESS_MAX),
+    IPC_FIELD(struct msg_flush, recipient, IPC_STR, MSG_ADDRESS_MAX),
 };
 MESSAGE(flush, 52);
 

@@ -327,10 +327,15 @@ struct msg_admin_slot {
 	struct str why;
 };
 
-/* Make due now: all, one id, or one destination; answered by admin_done. */
+/*
+ * Make due now: one message, or all that this says of: each field that is not empty must be true of it.
+ * Answered by admin_done. A network receiver's word counts for the site only (ETRN).
+ */
 struct msg_flush {
-	struct str id;   /* empty = all */
-	struct str site; /* empty = all */
+	struct str id;        /* this message, whatever the others say */
+	struct str site;      /* it has a recipient in this domain that waits */
+	struct str sender;    /* this stands in its sender's address, in upper or lower case */
+	struct str recipient; /* … in the address of a recipient that waits */
 };
 
 struct msg_showq_ask {

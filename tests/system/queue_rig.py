@@ -233,9 +233,9 @@ class Rig(unittest.TestCase):
         self.daemons.kill("qmgr")
         self.daemons.start("qmgr")
 
-    def flush(self, site=""):
+    def flush(self, site="", **more):
         channel = ipc.Channel(self.path("public/flush"))
-        channel.send("flush", id="", site=site)
+        channel.send("flush", id="", site=site, **more)
         done = channel.expect("admin_done")
         channel.close()
         return done["count"]

@@ -130,6 +130,28 @@ class Postqueue(unittest.TestCase):
             os.chmod(self.suite.log_path, 0o644)
             self.suite.run("postsuper", "-c", self.suite.conf, "-d", own)
 
+    def test_flush_by_address(self):
+        """From a part of the sender's address: by postqueue, and by sendmail -qS, for an ordinary user too."""
+        with self.suite.smtp() as smtp:
+            for i in range(2):
+                smtp.sendmail(f"carol{i}@example.net", ["b@grey.example"], CONTENT)
+        ids = [self.suite.wait_log(rf"(\w+): from=<carol{i}@").group(1) for i in range(2)]
+        try:
+            for queue_id in ids:
+                self.suite.wait_log(f"{queue_id}: to=<b@grey.example>.*deferred")
+            self.postqueue("-f", "--sender", "CAROL0@", "--recipient", "b@grey")
+            self.suite.wait_log(f"{ids[0]}: to=<b@grey.example>.*deferred", count=2)
+            done = self.suite.run("sendmail", "-C", self.suite.conf, "-qScarol1", check=False,
+                                  **({"user": "nobody"} if self.suite.root else {}))
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+            self.suite.wait_log(f"{ids[1]}: to=<b@grey.example>.*deferred", count=2)
+            self.assertEqual(len(re.findall(f"{ids[0]}: to=<b@grey", self.suite.log())), 2)
+            for args in (["-p", "--sender", "x"], ["-i", ids[0], "--sender", "x"], ["-f", "--sender", ""],
+                         ["--recipient", "x"]):
+                self.postqueue(*args, status=64)
+        finally:
+            self.suite.run("postsuper", "-c", self.suite.conf, *[arg for i in ids for arg in ("-d", i)])
+
     def test_while_down(self):
         self.suite.stop()
         try:

@@ -641,6 +641,44 @@ class Orders(SchedulerRig):
         self.assertEqual(self.flush(site="d4.test"), 20)
         self.wait_for("their end", lambda: len(self.mailq()) == 160)
 
+    def test_addresses(self):
+        """A flush of what is from somebody, or for somebody: a part of the address, in upper or lower case."""
+        def full(delivery, content):
+            return DEFERRED, "4.2.2", "mailbox full"
+        self.start(full)
+        by_alice = [self.send(f"a@d{i}.test", sender="Alice@example.org") for i in range(3)]
+        by_bob = [self.send("alice@d1.test", "b@d2.test", sender="bob@example.org") for i in range(2)]
+        notice = self.send("owner@d3.test", sender="")
+        held = self.send("a@d1.test", sender="alice@example.org")
+        for queue_id in by_alice + by_bob + [notice, held]:
+            self.wait_state(queue_id, "deferred")
+        self.assertEqual(self.admin(HOLD, held), 1)
+        for more, ids in (({"sender": "ALICE@"}, by_alice), ({"sender": "@example"}, by_alice + by_bob),
+                          ({"sender": "mailer-daemon"}, [notice]), ({"recipient": "alice"}, by_bob),
+                          ({"recipient": "@d2.test"}, [by_alice[2]] + by_bob),
+                          ({"recipient": "@d2.test", "sender": "bob"}, by_bob),
+                          ({"site": "d1.test", "sender": "alice"}, [by_alice[1]]),
+                          ({"sender": "carol"}, [])):
+            tried = len(self.agent.deliveries)
+            self.assertEqual(self.flush(**more), len(ids), more)
+            for queue_id in ids:
+                self.wait_for("another try", lambda: queue_id in
+                              {delivery["id"] for delivery, _ in self.agent.deliveries[tried:]})
+                self.wait_state(queue_id, "deferred")
+            self.assertEqual({delivery["id"] for delivery, _ in self.agent.deliveries[tried:]}, set(ids))
+
+    def test_addresses_of_a_long_list(self):
+        """Recipients that are not in memory are found, too; one who has got it is not."""
+        def full_for_one(delivery, content):
+            return (DEFERRED, "4.2.2", "mailbox full") if delivery["nexthop"] == "waits.test" else deliver(
+                delivery, content)
+        self.start(full_for_one)
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=[
+            f"user{i}-{'x' * 100}@{'waits' if i == 1500 else 'one'}.test" for i in range(2000)])
+        self.wait_state(queue_id, "deferred")
+        self.assertEqual(self.flush(recipient="user700-"), 0)
+        self.assertEqual(self.flush(recipient="user1500-"), 1)
+
     def reads(self):
         """What qmgr has read so far; who is not root is not told."""
         if os.geteuid() != 0:

@@ -55,6 +55,10 @@ describe(const struct options *o, struct buf *out)
 		buf_printf(out, " V=%s", o->envid);
 	if (o->flush_site)
 		buf_printf(out, " R=%s", o->flush_site);
+	if (o->flush_sender)
+		buf_printf(out, " S=%s", o->flush_sender);
+	if (o->flush_recipient)
+		buf_printf(out, " to=%s", o->flush_recipient);
 	if (o->flush_id)
 		buf_printf(out, " I=%s", o->flush_id);
 	if (o->notify)
@@ -143,7 +147,15 @@ static const struct {
     {"sendmail -qIABC", "enqueue I=ABC"},
     {"sendmail -qI", NULL},
     {"sendmail -qI1 c", NULL},
-    {"sendmail -qSexample.org", NULL},
+    {"sendmail -qSexample.org", "enqueue S=example.org"},
+    {"sendmail -qRa@example.org -qSb", "enqueue S=b to=a@example.org"},
+    {"sendmail -qRexample.org -qSb", "enqueue R=example.org S=b"},
+    {"sendmail -qS", NULL},
+    {"sendmail -qSa -qSb", NULL},
+    {"sendmail -qSa -qIABC", NULL},
+    {"sendmail -qSa c", NULL},
+    {"sendmail -qSa -bp", NULL},
+    {"sendmail -q!Sa", NULL},
     {"sendmail -X /tmp/log c", NULL},
     {"sendmail -Z", NULL},
     {"sendmail --help", NULL},
