@@ -264,6 +264,7 @@ static const struct {
     {P_relay_transport, "relay_transport", false, false},
     {P_local_transport, "local_transport", false, false},
     {P_virtual_transport, "virtual_transport", false, false},
+    {P_best_mx_transport, "best_mx_transport", false, false},
     {P_sender_dependent_relayhost_maps, "sender_dependent_relayhost_maps", true, true},
     {P_sender_dependent_default_transport_maps, "sender_dependent_default_transport_maps", true,
 	false},

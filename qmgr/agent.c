@@ -17,6 +17,7 @@
 #include "lib/mail/dsn.h"
 #include "qmgr/dead.h"
 #include "qmgr/handover.h"
+#include "qmgr/schedule.h"
 
 #define CONNECT_MS 10000
 #define IDLE_MS 10000 /* a channel is kept this long without work */
@@ -216,7 +217,9 @@ take_result(struct agent *a, const struct msg_result *r)
 		if (a->dest->waiting > 0)
 			agent_start(a->dest);
 	}
-	message_result(msg, index, &o);
+	if (!r->own_mx || o.status != DELIVERY_BOUNCED || msg->want_delete ||
+	    !schedule_own_mx(msg, index, a->dest))
+		message_result(msg, index, &o);
 	return true;
 }
 

@@ -137,6 +137,36 @@ schedule_rcpt(struct message *msg, size_t index, struct arena *a)
 	buf_free(&why);
 }
 
+bool
+schedule_own_mx(struct message *msg, size_t index, const struct destination *from)
+{
+	const struct slot_rcpt *r = recipients_get(msg, index);
+	struct str via = str_trim(conf_str(conf_get(), P_best_mx_transport));
+	struct arena *a = arena_new(512);
+	struct mail_address address;
+	struct buf why = {0};
+	struct route route;
+	bool passed = false;
+
+	if (via.len > 0 &&
+	    address_parse(r->address, ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL, a,
+		&address, &why) &&
+	    route_via(conf_get(), via, str_c(from->nexthop), &address, a, &route))
+		/* Where it has been already it would come from again, for ever. */
+		passed = !str_eq(route.transport, str_c(from->transport->name)) ||
+		    !str_eq_nocase(route.nexthop, str_c(from->nexthop));
+	if (passed) {
+		log_info("%s: to=<%.*s>: the best MX host of %s is this machine: goes by "
+			 "best_mx_transport (%.*s)",
+		    msg->m.header.id, STR_ARG(r->address), from->nexthop, STR_ARG(via));
+		if (!deliver_builtin(msg, index, &route) && !put_off(msg, index, &route))
+			hand_to_destination(msg, index, &route);
+	}
+	arena_free(&a);
+	buf_free(&why);
+	return passed;
+}
+
 /* All of a message that is in memory. */
 static void
 schedule_whole(struct message *msg, struct arena *a)

@@ -22,4 +22,11 @@ void schedule_wake(void);
  */
 void schedule_message(struct message *msg);
 
+/*
+ * The best MX host for recipient INDEX of MSG is this machine, says the agent of FROM. True: it goes by
+ * best_mx_transport instead, and gets its result from there (or has it already). False: there is none, or FROM
+ * is where that leads.
+ */
+bool schedule_own_mx(struct message *msg, size_t index, const struct destination *from);
+
 #endif

@@ -122,6 +122,7 @@ send_result(const struct delivery *d, struct target *t)
 		!d->reached && !fiber_canceled(), /* this process ends, no more */
 	    .dsn_passed = t->dsn_passed,
 	    .conn_use = t->conn_use,
+	    .own_mx = t->status == DELIVERY_BOUNCED && t->failure.own_mx,
 	};
 
 	if (edit_result(d, &r.dsn, &r.text) && t->status != DELIVERY_SENT)

@@ -114,5 +114,6 @@ servers_find(const struct settings *st, struct match_list *own, struct str hop, 
 	/* What is for good is said of the domain; what is for now, of the way there. */
 	f->hard = found.status == DNS_HOP_BOUNCE || found.status == DNS_HOP_MYSELF;
 	f->unreachable = !f->hard;
+	f->own_mx = found.status == DNS_HOP_MYSELF;
 	return false;
 }

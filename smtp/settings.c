@@ -104,7 +104,6 @@ settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct bu
 	read_rows(st);
 	st->my_name = conf_str(conf, P_myhostname);
 	st->skip_reused = !lmtp && conf_bool(conf, P_smtp_tlsrpt_skip_reused_handshakes);
-	st->best_mx_transport = conf_str(conf, P_best_mx_transport);
 	st->always_ehlo = lmtp || conf_bool(conf, P_smtp_always_send_ehlo);
 	st->never_ehlo = !lmtp && conf_bool(conf, P_smtp_never_send_ehlo);
 	st->pix_threshold = conf_time(conf,

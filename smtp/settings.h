@@ -49,7 +49,6 @@ struct settings {
 	struct str fallback;                  /* list of next hops */
 	struct str bind4, bind6;
 	bool bind_enforce;
-	struct str best_mx_transport;
 
 	struct str pix_workarounds;
 	int64_t pix_delay_ms, pix_threshold;

@@ -201,6 +201,7 @@ static const struct ipc_field result_fields[] = {
     IPC_FIELD(struct msg_result, unreachable, IPC_BOOL, 0),
     IPC_FIELD(struct msg_result, dsn_passed, IPC_BOOL, 0),
     IPC_FIELD(struct msg_result, conn_use, IPC_U64, 0),
+    IPC_FIELD(struct msg_result, own_mx, IPC_BOOL, 0),
 };
 MESSAGE(result, 20);
 

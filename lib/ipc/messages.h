@@ -220,6 +220,11 @@ struct msg_result {
 	bool dsn_passed;
 	uint64_t
 	    conn_use; /* how many messages the connection has carried, this one too; 0 = none */
+	/*
+	 * With DELIVERY_BOUNCED: the best MX host of the next hop is this machine. The queue manager may
+	 * know another transport for such mail (best_mx_transport).
+	 */
+	bool own_mx;
 };
 
 /*

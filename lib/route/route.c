@@ -155,8 +155,13 @@ by_transport_maps(const struct conf *conf, const struct mail_address *recipient,
 
 /* Host names do not differ by case; paths of sockets and texts for people do. */
 static struct str
-destination_of(const struct route *r, struct arena *a)
+destination_of(const struct conf *conf, const struct route *r, const struct mail_address *recipient,
+    struct arena *a)
 {
+	if (str_eq(r->transport, STR("local")))
+		return lower(a,
+		    address_without_extension(
+			recipient->local, conf_str(conf, P_recipient_delimiter), NULL));
 	if (is_error(r->transport) || str_chr(r->nexthop, '/') != STR_NPOS)
 		return r->nexthop;
 	return lower(a, r->nexthop);
@@ -167,7 +172,7 @@ route_resolve(const struct conf *conf, struct str sender, const struct mail_addr
     struct arena *a, struct route *route, struct buf *why)
 {
 	struct route r = {.transport = STR_EMPTY, .nexthop = STR_EMPTY, .destination = STR_EMPTY};
-	struct str domain = lower(a, recipient->domain), user;
+	struct str domain = lower(a, recipient->domain);
 
 	if (address_is_null(recipient)) {
 		buf_puts(why, "5.1.3 null recipient address");
@@ -181,14 +186,24 @@ route_resolve(const struct conf *conf, struct str sender, const struct mail_addr
 	if (r.class != ROUTE_VIRTUAL_ALIAS &&
 	    by_transport_maps(conf, recipient, domain, a, &r, why) != ROUTE_OK)
 		return ROUTE_DEFER;
-	r.destination = destination_of(&r, a);
-	if (str_eq(r.transport, STR("local"))) {
-		user = address_without_extension(
-		    recipient->local, conf_str(conf, P_recipient_delimiter), NULL);
-		r.destination = lower(a, user);
-	}
+	r.destination = destination_of(conf, &r, recipient, a);
 	*route = r;
 	return ROUTE_OK;
+}
+
+bool
+route_via(const struct conf *conf, struct str value, struct str nexthop,
+    const struct mail_address *recipient, struct arena *a, struct route *route)
+{
+	struct route r = {.class = ROUTE_DEFAULT};
+
+	if (!split_transport(value, &r.transport, &r.nexthop))
+		return false;
+	if (r.nexthop.len == 0)
+		r.nexthop = nexthop;
+	r.destination = destination_of(conf, &r, recipient, a);
+	*route = r;
+	return true;
 }
 
 void

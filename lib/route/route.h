@@ -84,6 +84,14 @@ enum route_status route_resolve(const struct conf *conf, struct str sender,
     const struct mail_address *recipient, struct arena *a, struct route *route, struct buf *why);
 
 /*
+ * Where RECIPIENT goes when VALUE ("transport" or "transport:nexthop") is to decide, and not what
+ * route_resolve() says. Where VALUE has no next hop it is NEXTHOP. The class is ROUTE_DEFAULT. False: VALUE has no
+ * transport.
+ */
+bool route_via(const struct conf *conf, struct str value, struct str nexthop,
+    const struct mail_address *recipient, struct arena *a, struct route *route);
+
+/*
  * For local recipients: the names under which to look the user up, in order: the whole local part,
  * then without its extension; "postmaster" (any case) that no user has means root. In lower case.
  */

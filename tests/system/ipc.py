@@ -39,7 +39,7 @@ MESSAGES = {
                                  ("ticket", S)))]),
     "result": (20, [("id", S), ("attempt", U), ("index", U), ("status", U), ("dsn", S), ("text", S),
                     ("relay", S), ("diagnostic", S), ("remote_mta", S), ("connect_us", I),
-                    ("transmit_us", I), ("unreachable", B), ("dsn_passed", B), ("conn_use", U)]),
+                    ("transmit_us", I), ("unreachable", B), ("dsn_passed", B), ("conn_use", U), ("own_mx", B)]),
     "report": (24, [("id", S), ("index", U), ("ticket", S), ("dsn", S), ("text", S), ("relay", S), ("remote_mta", S),
                     ("dsn_passed", B)]),
     "report_ok": (21, [("reserved", U)]),

@@ -28,6 +28,9 @@ null MX 0 .
 lost MX 10 nowhere
 aliased CNAME two
 xn--bcher-kva MX 10 open
+mine MX 10 mx.example.org.
+mine-too MX 10 here
+here A 127.0.0.1
 share-1 MX 10 open
 share-2 MX 10 open
 strict MX 10 open
@@ -82,6 +85,40 @@ class ByDns(unittest.TestCase):
             self.assertEqual(relay.asked("two.zone.example", "MX"), 1)
             self.assertNotRegex(suite.log(), r"smtp.*(killed|signal)|panic|SIGSYS")
         self.assertEqual(len(self.sink.arrived()) - before, len(sent))
+
+    def test_best_mx_is_this_machine(self):
+        """Such mail comes back, or goes by best_mx_transport, and never in a circle."""
+        circle = ("bounced", "5.4.6", "mail for mine-too.zone.example loops back to myself")
+        cases = {
+            "": ("bounced", "5.4.6", "mail for mine.zone.example loops back to myself"),
+            "local": ("sent", "2.0.0", "delivered to "),
+            f"smtp:[127.0.0.1]:{self.sink.port}": ("sent", "2.0.0", "250 "),
+            "smtp": ("bounced", "5.4.6", "mail for mine.zone.example loops back to myself"),
+            "relay": ("bounced", "5.4.6", "mail for mine.zone.example loops back to myself"),
+            "smtp:mine-too.zone.example": circle,
+            "relay:mine-too.zone.example": circle,
+            "error:5.7.1 not here": ("bounced", "5.7.1", "not here"),
+            ":nowhere": ("bounced", "5.4.6", "loops back to myself"),
+        }
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay, start=False) as suite:
+            suite.add_conf("smtp_tcp_port = 25\nrecipient_delimiter = +\n")
+            suite.start()
+            for i, (transport, (word, dsn, words)) in enumerate(cases.items()):
+                with self.subTest(transport=transport):
+                    suite.set_conf(f"best_mx_transport = {transport}")
+                    suite.run("postkeep", "reload")
+                    rcpt = f"{suite.user}+{i}@mine.zone.example"
+                    suite.submit([rcpt, "nobody-at-all@mine.zone.example"], message(b"mine", b"hello %d\r\n" % i))
+                    status = suite.wait_status(rcpt)
+                    self.assertEqual((status.word, status.dsn), (word, dsn), status.why)
+                    self.assertIn(words, status.why)
+                    if transport == "local":
+                        suite.wait_mail(suite.user, b"hello %d" % i)
+                        self.assertEqual(status.relay, "local")
+                        status = suite.wait_status("nobody-at-all@mine.zone.example", count=2)
+                        self.assertEqual((status.word, status.dsn), ("bounced", "5.1.1"), status.why)
+            self.assertIn("the best MX host of mine.zone.example is this machine: goes by best_mx_transport (local)",
+                          suite.log())
 
     def test_shared_connection(self):
         """Domains with the same server share a connection, though it has another name; but one that demands TLS."""
