@@ -1,5 +1,5 @@
 """The fixed work that tests/torture/failing has a suite do while its calls fail, and what must come of it:
-a few messages by SMTP and by sendmail to an mbox and a Maildir, a look at the queue, a bounce. Python's
+a few messages by SMTP and by sendmail to an mbox, a Maildir and a next hop, a look at the queue, a bounce. Python's
 standard library only."""
 import glob
 import os
@@ -15,6 +15,7 @@ import ipc  # noqa: E402
 
 EX_TEMPFAIL = 75
 UNKNOWN = "no-such-user"
+HOP = "hop.example"  # the domain of a next hop
 LARGE = b"".join(b"%06d %s\r\n" % (i, b"all work and no play " * 4) for i in range(3200))[:300000 - 2] + b"\r\n"
 CLIENT_SECONDS = 40
 
@@ -127,6 +128,7 @@ class Work:
         self.smtp()
         self.sendmail("sendmail", f"{self.suite.user}@example.org")
         self.sendmail("bounce", f"{UNKNOWN}@example.org")
+        self.sendmail("relayed", f"{self.suite.user}@{HOP}")
         self.mailq()
 
     def one_each(self):
@@ -146,10 +148,10 @@ class Work:
 
 
 class Mail:
-    """What the two mailboxes of SUITE hold."""
+    """What the two mailboxes of SUITE hold, and what HOP has accepted."""
 
-    def __init__(self, suite):
-        self.suite = suite
+    def __init__(self, suite, hop):
+        self.suite, self.hop = suite, hop
         self.mbox = f"{suite.mail}/{suite.user}"
         self.maildir = f"{suite.dir}/maildirs/{suite.user}"
         self.messages, self.files = [], {}
@@ -165,6 +167,7 @@ class Mail:
         for name in names - set(self.files):
             with open(name, "rb") as f:
                 self.files[name] = f.read()
+        messages += [content.replace(b"\r\n", b"\n") for _, _, content in list(self.hop.accepted)]
         self.messages = [(m.partition(b"\n\n")) for m in messages + list(self.files.values())]
 
     def has(self, token, body):
@@ -190,6 +193,7 @@ class Mail:
                 os.unlink(name)
         for name in glob.glob(self.maildir + "/new/*"):
             os.unlink(name)
+        self.hop.accepted.clear()
         self.messages, self.files = [], {}
 
 
