@@ -23,12 +23,6 @@ recipients_add(size_t n)
 	in_memory += n;
 }
 
-void
-recipients_remove(size_t n)
-{
-	in_memory -= n;
-}
-
 struct piece_job {
 	int fd;
 	const struct slot_header *header;

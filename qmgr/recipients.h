@@ -34,9 +34,8 @@ void recipients_free(struct message *msg);
 
 /* Recipients of all messages in memory. */
 size_t recipients_count(void);
-/* N more, or fewer, of whole messages. */
+/* N more, of a message that is read whole; recipients_free() takes them off again. */
 void recipients_add(size_t n);
-void recipients_remove(size_t n);
 
 /*
  * All recipients of a message one after the other, whatever their state. Ready when zeroed but for .msg,

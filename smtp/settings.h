@@ -54,7 +54,6 @@ struct settings {
 	int64_t pix_delay_ms, pix_threshold;
 	bool filter_replies; /* smtp_reply_filter is set: RULES has it */
 	const struct outgoing_rules *rules;
-	bool probe_data; /* smtp_address_verify_target = data */
 };
 
 /* False with WHY: a value that makes no sense. CONF must outlive it. */

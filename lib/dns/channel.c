@@ -43,7 +43,6 @@ struct lane {
 struct dns_channel {
 	struct lane lanes[CHANNELS_REMOTE];
 	size_t n;
-	unsigned load;
 };
 
 struct lane_socket {
@@ -270,12 +269,6 @@ dns_channel_free(struct dns_channel **channel)
 	*channel = NULL;
 }
 
-unsigned
-dns_channel_load(const struct dns_channel *channel)
-{
-	return channel->load;
-}
-
 /* --- Questions -------------------------------------------------------------------------------------- */
 
 struct exchange {
@@ -396,7 +389,6 @@ dns_channel_ask(struct dns_channel *channel, struct str name, enum dns_type type
 	struct buf question = {0};
 	bool ok = false;
 
-	channel->load++;
 	for (int i = 0; i < 2; i++) {
 		if (lane->no_edns)
 			flags &= ~DNS_ASK_EDNS;
@@ -410,7 +402,6 @@ dns_channel_ask(struct dns_channel *channel, struct str name, enum dns_type type
 			break;
 		lane->no_edns = true;
 	}
-	channel->load--;
 	buf_free(&question);
 	return ok;
 }

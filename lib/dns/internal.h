@@ -156,8 +156,6 @@ struct dns_channel *dns_channel_new(
     const struct dns_server_name *server, int timeout, struct buf *why);
 /* Only when nobody asks by it. */
 void dns_channel_free(struct dns_channel **channel);
-/* How many questions it has under way. */
-unsigned dns_channel_load(const struct dns_channel *channel);
 /*
  * Sends a question and waits for the answer to it, by TCP when it was cut short, at most for the channel's
  * timeout. True: the answer is in PACKET (emptied first), whatever it says. False: *WHY is a literal

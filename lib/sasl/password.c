@@ -60,12 +60,6 @@ sasl_passwords_free(struct sasl_passwords **p)
 	*p = NULL;
 }
 
-bool
-sasl_passwords_by_sender(const struct sasl_passwords *p)
-{
-	return p->by_sender;
-}
-
 /* --- Search ---------------------------------------------------------------------------------- */
 
 static enum table_status

@@ -25,12 +25,6 @@ struct sasl_passwords *sasl_passwords_new(
 void sasl_passwords_free(struct sasl_passwords **p);
 
 /*
- * Does each sender have a login of its own, so that a connection must not be used for another one's mail?
- * (smtp_sender_dependent_authentication.)
- */
-bool sasl_passwords_by_sender(const struct sasl_passwords *p);
-
-/*
  * Searched for, in this order: SENDER (with smtp_sender_dependent_authentication, when it is not empty):
  * user+extension@domain, user@domain, @domain; HOST, the name of the server that was connected to; NEXTHOP,
  * as the transport table or relayhost has it: "[relay.example]:587".

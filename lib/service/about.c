@@ -8,13 +8,6 @@ service_name(void)
 	return service_process()->args.name;
 }
 
-char **
-service_args(size_t *n)
-{
-	*n = service_process()->args.n_rest;
-	return service_process()->args.rest;
-}
-
 const struct conf_override *
 service_overrides(size_t *n)
 {

@@ -126,8 +126,6 @@ service_parse_arguments(struct service_process *p, int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt(argc, argv, "+n:t:c:juvm:o:L:S")) != -1)
 		option(a, c, optarg);
-	a->rest = argv + optind;
-	a->n_rest = (size_t)(argc - optind);
 	if (a->standalone)
 		return;
 	if (a->n_endpoints == 0)

@@ -158,13 +158,6 @@ endpoint_of(const char *program, size_t index)
 	return NULL;
 }
 
-void
-endpoint_path(bool private_service, const char *name, struct buf *out)
-{
-	buf_puts(out, private_service ? "private/" : "public/");
-	buf_puts(out, name);
-}
-
 static bool
 user_id(const struct conf *c, enum param param, const char *param_name, uid_t *uid, gid_t *gid,
     struct buf *why)

@@ -73,10 +73,6 @@ struct program {
 const struct program *program_find(const char *name);
 extern const struct program program_table[];
 
-/*
- * The path of a master.cf line's own socket, appended to OUT: "private/" or "public/" and its name.
- */
-void endpoint_path(bool private_service, const char *name, struct buf *out);
 /* Row INDEX (1 is the first) of endpoint_table that belongs to PROGRAM; NULL behind the last. */
 const struct endpoint *endpoint_of(const char *program, size_t index);
 

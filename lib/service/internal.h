@@ -42,8 +42,6 @@ struct service_arguments {
 	size_t n_overrides;
 	struct service_endpoint *endpoints;
 	size_t n_endpoints;
-	char **rest;
-	size_t n_rest;
 };
 
 /* Work that orders ask for: at most one run at a time, and one more after it. */

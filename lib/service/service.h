@@ -89,9 +89,8 @@ unsigned service_maxproc(void);
 /* The identities of the suite, as looked up before confinement. */
 const struct service_ids *service_identities(void);
 
-/* What master said: the service's name in master.cf ("smtp", "submission"), and arguments left over. */
+/* What master said: the service's name in master.cf ("smtp", "submission"). */
 const char *service_name(void);
-char **service_args(size_t *n);
 /* The -o overrides that conf_get() was loaded with. */
 const struct conf_override *service_overrides(size_t *n);
 /* Is the suite run by an ordinary user, whole as that user? */

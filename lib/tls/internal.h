@@ -77,7 +77,7 @@ struct str tls_setting(const struct tls_client *c, enum tls_setting s);
 /* Takes note of a fault of the parameter P; the text begins with its name. */
 void tls_fault(struct tls_client *c, enum param p, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for what still works: only tls_client_check() tells. */
+/* The same for what still works: tls_client_check() tells it as a warning, else it is logged. */
 void tls_doubt(struct tls_client *c, enum param p, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Reads PATH (which P names) to the end of FILE; false after taking note of a fault. */

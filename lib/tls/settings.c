@@ -86,15 +86,22 @@ tell(struct tls_client *c, enum conf_severity severity, enum param p, const char
 	conf_problem(c->problems, severity, file, line, "%s", text);
 }
 
+/* With the name of the parameter in front. */
+static void __attribute__((format(printf, 3, 0)))
+put_text(struct buf *text, enum param p, const char *format, va_list ap)
+{
+	buf_printf(text, "%.*s: ", STR_ARG(param_name(p)));
+	buf_vprintf(text, format, ap);
+}
+
 void
 tls_fault(struct tls_client *c, enum param p, const char *format, ...)
 {
 	struct buf text = {0};
 	va_list ap;
 
-	buf_printf(&text, "%.*s: ", STR_ARG(param_name(p)));
 	va_start(ap, format);
-	buf_vprintf(&text, format, ap);
+	put_text(&text, p, format, ap);
 	va_end(ap);
 	if (c->problems)
 		tell(c, CONF_WAITS, p, buf_cstr(&text));
@@ -113,9 +120,8 @@ tls_doubt(struct tls_client *c, enum param p, const char *format, ...)
 	struct buf text = {0};
 	va_list ap;
 
-	buf_printf(&text, "%.*s: ", STR_ARG(param_name(p)));
 	va_start(ap, format);
-	buf_vprintf(&text, format, ap);
+	put_text(&text, p, format, ap);
 	va_end(ap);
 	if (c->problems)
 		tell(c, CONF_WARNING, p, buf_cstr(&text));
