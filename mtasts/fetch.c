@@ -225,6 +225,24 @@ transfer(
 	return ok;
 }
 
+/* As it goes into a URL: another host in it would be looked up by libcurl itself, which may open no file. */
+static bool
+is_domain(struct str s)
+{
+	bool label = false;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.data[i];
+
+		if (c == '.' ? !label
+			     : !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+				   c == '_'))
+			return false;
+		label = c != '.';
+	}
+	return label;
+}
+
 bool
 fetch_policy(struct str domain, struct buf *text, struct buf *why, const char **failure)
 {
@@ -232,6 +250,10 @@ fetch_policy(struct str domain, struct buf *text, struct buf *why, const char **
 	bool ok;
 
 	*failure = "sts-policy-fetch-error";
+	if (!is_domain(domain)) {
+		buf_puts(why, "it is no name of a domain");
+		return false;
+	}
 	buf_printf(&host, "mta-sts.%.*s", STR_ARG(domain));
 	ok = look_up(buf_view(&host), &resolve, why) &&
 	    transfer(buf_view(&host), &resolve, text, why, failure);

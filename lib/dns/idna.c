@@ -28,6 +28,23 @@ lower(struct str s, struct arena *arena)
 	return str_n(copy, s.len);
 }
 
+/*
+ * IDNA makes ASCII of characters that look alike or are put together: of U+FF20 '@', of U+2100 "a/c". Where such
+ * a name was to go on, in a URL say, it would be another one.
+ */
+static bool
+is_host_name(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.data[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.' &&
+		    c != '_')
+			return false;
+	}
+	return true;
+}
+
 bool
 dns_ascii(struct str domain, struct arena *arena, struct str *out, struct buf *why)
 {
@@ -55,6 +72,10 @@ dns_ascii(struct str domain, struct arena *arena, struct str *out, struct buf *w
 	}
 	*out = lower(str_c((const char *)result), arena);
 	idn2_free(result);
+	if (!is_host_name(*out)) {
+		buf_puts(why, "the domain name has characters that are not of host names");
+		return false;
+	}
 	if (dns_name_normal(*out, arena, &normal))
 		return true;
 	buf_puts(why, "the domain name has an empty label, or one that is too long");

@@ -68,6 +68,8 @@ MESSAGES = {
     "tlsrpt_note": (70, [("domain", S), ("policy", U), ("strings", S), ("result", S), ("reason", S), ("host", S),
                          ("address", S), ("from", S)]),
     "tlsrpt_noted": (71, [("counted", B)]),
+    "sts_ask": (68, [("domain", S), ("id", S)]),
+    "sts_answer": (69, [("mode", U), ("mx", S), ("max_age", U), ("why", S), ("failure", S)]),
 }
 NAMES = {number: name for name, (number, _) in MESSAGES.items()}
 

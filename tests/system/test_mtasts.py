@@ -10,6 +10,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
+import ipc  # noqa: E402
 import name_servers  # noqa: E402
 from ports import free_port  # noqa: E402
 from relay import Relay, message  # noqa: E402
@@ -38,7 +39,10 @@ mx A 127.0.0.1
 bad A 127.0.0.2
 """ + "".join(f"""{d} MX 10 {"bad" if d == "badcert" else "mx"}
 mta-sts.{d} A 127.0.0.1
-""" + (f'_mta-sts.{d} TXT "v=STSv1; id=1;"\n' if d != "none" else "") for d in DOMAINS)
+""" + (f'_mta-sts.{d} TXT "v=STSv1; id=1;"\n' if d != "none" else "") for d in DOMAINS) + r"""a\@b MX 10 mx
+mta-sts.a\@b A 127.0.0.1
+_mta-sts.a\@b TXT "v=STSv1; id=1;"
+"""
 EXTRA = """
 transport_maps =
 disable_dns_lookups = no
@@ -210,6 +214,25 @@ class MtaSts(unittest.TestCase):
             self.assertIn("does not have the host mx.zone.example",
                           suite.wait_status("later@wrongmx.zone.example").why)
             self.assertEqual([h for h, _ in self.web.asked].count("mta-sts.wrongmx.zone.example"), 1)
+
+    def test_odd_domains(self):
+        """No domain of a stranger's leads elsewhere, or ends the program, of which all mail has need."""
+        with self.suite() as suite:
+            suite.submit("you@good.zone.example", message(b"sts-good", b"hello\r\n"))
+            suite.wait_status("you@good.zone.example", "sent")
+            before = suite.pids("mtasts")
+            # IDNA makes of the first "a@b", of the second "a/c".
+            for domain in ("ａ＠b", "℀"):
+                suite.submit(f"you@{domain}.zone.example", message(b"sts-odd", b"hello\r\n"))
+                self.assertEqual(suite.wait_status(f"you@{domain}.zone.example").word, "bounced")
+            channel = ipc.Channel(os.path.join(suite.spool, "private", "mtasts"), name="smtp")
+            for domain in ("a@b.zone.example", "a/b.zone.example", "good.zone.example.", "good.zone.example:1", "a b", "",
+                           ".", "a..b", "a\r\nb", "good.zone.example#", "good%2ezone.example", "[::1]"):
+                channel.send("sts_ask", domain=domain, id="1")
+                self.assertEqual(channel.expect("sts_answer")["mode"], 0, domain)
+            channel.close()
+            self.assertEqual(suite.pids("mtasts"), before)
+            self.assertEqual({h for h, _ in self.web.asked}, {"mta-sts.good.zone.example"})
 
     def test_without_mtasts(self):
         """When the helper is not there, mail waits: what is demanded is not known."""

@@ -537,11 +537,20 @@ static const struct {
 	"xn--bcher-kva.example"},
     {"fa\xc3\x9f.de", "xn--fa-hia.de"}, /* IDNA 2008: sharp s is a letter of its own */
     {"\xe4\xbe\x8b\xe3\x81\x88.jp", "xn--r8jz45g.jp"},
-    {"xn--bcher-kva.example", "xn--bcher-kva.example"},
-    {"_dmarc.example", "_dmarc.example"},
+    {"xn--bcher-kva.example", "xn--bcher-kva.example"}, {"_dmarc.example", "_dmarc.example"},
     {"a\xff.example", NULL},
     {"\xe2\x80\xae.example", NULL}, /* a control character of writing direction */
     {"\xc3\xbc..example", NULL},
+    {"a\xef\xbc\xa0"
+     "b.example",
+	NULL},                      /* a wide "@" */
+    {"\xe2\x84\x80.example", NULL}, /* "a/c" in one character */
+    {"a\xef\xbc\x9a"
+     "25",
+	NULL}, /* a wide ":" */
+    {"a\xe3\x80\x82"
+     "b_c.example",
+	"a.b_c.example"}, /* an ideographic full stop */
 };
 
 static void
