@@ -128,6 +128,12 @@ json_rcpt(struct listing *l, const struct msg_showq_rcpt *r)
 		fputs(", \"status\": ", l->out);
 		put_json(l->out, r->dsn);
 	}
+	if (r->transport.len) {
+		fputs(", \"transport\": ", l->out);
+		put_json(l->out, r->transport);
+		fputs(", \"nexthop\": ", l->out);
+		put_json(l->out, r->nexthop);
+	}
 	fputc('}', l->out);
 }
 

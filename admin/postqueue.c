@@ -142,6 +142,7 @@ struct view {
 	void (*show)(const struct msg_showq_entry *entry, void *arg);
 	void *arg;
 	const char *id; /* one message only, or NULL */
+	bool routes;
 };
 
 static void
@@ -161,7 +162,7 @@ static void
 list_from_qmgr(struct ipc_blocking *ipc, const struct view *v)
 {
 	static const struct ipc_schema *const accept[] = {&msg_showq_entry, &msg_showq_end, NULL};
-	const struct msg_showq_ask ask = {.id = str_c(v->id)};
+	const struct msg_showq_ask ask = {.id = str_c(v->id), .routes = v->routes};
 	struct arena *a = arena_new(0);
 	struct ipc_message m;
 
@@ -229,7 +230,7 @@ list_messages(const struct options *o)
 	    .next = o->verbose > 0,
 	    .now = clock_wall()};
 
-	list(&(struct view){show_listed, &l, NULL});
+	list(&(struct view){.show = show_listed, .arg = &l, .routes = l.json});
 	listing_end(&l);
 	tool_flush();
 }
@@ -243,7 +244,7 @@ list_groups(const char *by)
 	if (!reason && strcmp(by, "destination") != 0)
 		tool_usage(USAGE);
 	g = groups_new(reason ? GROUP_REASON : GROUP_DESTINATION);
-	list(&(struct view){show_group, g, NULL});
+	list(&(struct view){.show = show_group, .arg = g});
 	groups_print(g, clock_wall(), stdout);
 	groups_free(&g);
 	tool_flush();
@@ -257,7 +258,7 @@ tell_why(const char *id, FILE *log, const char *log_name)
 	bool known;
 
 	why_log(w, log, log_name);
-	list(&(struct view){why_entry, w, id});
+	list(&(struct view){.show = why_entry, .arg = w, .id = id});
 	known = why_end(w);
 	why_free(&w);
 	tool_flush();

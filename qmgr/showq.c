@@ -28,8 +28,9 @@ struct listing {
 	struct ipc_channel *channel;
 	bool all; /* may see every message */
 	uid_t uid;
-	bool detail; /* one message was asked for: all of its recipients, and where they go */
-	struct arena *arena; /* for a frame, in detail */
+	bool detail; /* one message was asked for: all of its recipients, and who brought it */
+	bool routes; /* where recipients go, too; until a table does not answer */
+	struct arena *arena; /* for a frame with either */
 	bool piece_follows;  /* of the recipients of a long list */
 	struct msg_showq_end end;
 };
@@ -54,20 +55,23 @@ reason_of(const struct spool_message *m, const struct message *msg, unsigned n)
 	return msg ? message_reason_at(msg, n) : n ? &m->reasons[n - 1] : NULL;
 }
 
-/* Where a recipient goes next. What cannot be told now is left out. */
+/* Where a recipient goes next. What cannot be told now is left out; a table is not asked again then. */
 static void
 add_route(struct listing *l, struct str sender, struct msg_showq_rcpt *r)
 {
 	struct mail_address address;
+	enum route_status status = ROUTE_FAIL;
 	struct buf why = {0};
 	struct route route;
 
 	if (address_parse(r->address, ADDRESS_BARE_OK | ADDRESS_UTF8_OK | ADDRESS_LONG_LOCAL,
-		l->arena, &address, &why) &&
-	    route_resolve(conf_get(), sender, &address, l->arena, &route, &why) == ROUTE_OK) {
+		l->arena, &address, &why))
+		status = route_resolve(conf_get(), sender, &address, l->arena, &route, &why);
+	if (status == ROUTE_OK) {
 		r->transport = arena_str(l->arena, str_sub(route.transport, 0, SERVICE_MAX));
 		r->nexthop = arena_str(l->arena, str_sub(route.nexthop, 0, MSG_ADDRESS_MAX));
 	}
+	l->routes = l->routes && status != ROUTE_DEFER;
 	buf_free(&why);
 }
 
@@ -85,14 +89,15 @@ gather(struct listing *l, const struct spool_message *m, const struct message *m
 	return n;
 }
 
-/* The same with what is found out for one message alone. Waits; what it leaves in E and RCPTS is copied. */
+/* The same with what has to be asked for. Waits; what it leaves in E and RCPTS is copied. */
 static void
 add_detail(struct listing *l, const struct spool_message *m, struct msg_showq_entry *e,
     struct msg_showq_rcpt *rcpts)
 {
 	struct buf origin = {0};
 
-	show_origin(&m->envelope, &origin);
+	if (l->detail)
+		show_origin(&m->envelope, &origin);
 	e->origin = arena_str(l->arena, buf_view(&origin));
 	e->id = arena_str(l->arena, e->id);
 	e->sender = arena_str(l->arena, e->sender);
@@ -100,7 +105,7 @@ add_detail(struct listing *l, const struct spool_message *m, struct msg_showq_en
 		rcpts[i].address = arena_str(l->arena, rcpts[i].address);
 		rcpts[i].reason = arena_str(l->arena, rcpts[i].reason);
 		rcpts[i].dsn = arena_str(l->arena, rcpts[i].dsn);
-		if (rcpts[i].fate == SHOWQ_WAITS)
+		if (rcpts[i].fate == SHOWQ_WAITS && l->routes)
 			add_route(l, m->envelope.sender, &rcpts[i]);
 	}
 	buf_free(&origin);
@@ -124,7 +129,7 @@ send_frame(struct listing *l, struct msg_showq_entry *entry, const struct spool_
 		l->end.count++;
 		l->end.bytes += m->header.content;
 	}
-	if (l->detail) {
+	if (l->detail || l->routes) {
 		arena_reset(l->arena);
 		if (msg)
 			message_ref(msg);
@@ -296,6 +301,7 @@ admin_showq_session(struct service_client *client)
 	if (ok)
 		stream_timeout(ipc_stream(l.channel), READ_MS);
 	l.detail = ok && ask.id.len > 0;
+	l.routes = l.detail || (ok && ask.routes);
 	if (l.detail)
 		ok = !(slot = slots_find(ask.id)) || show_slot(&l, slot);
 	while (ok && !l.detail && (slot = slots_next(&at)))

@@ -298,6 +298,7 @@ MESSAGE(flush, 52);
 
 static const struct ipc_field showq_ask_fields[] = {
     IPC_FIELD(struct msg_showq_ask, id, IPC_STR, MSG_ID_MAX),
+    IPC_FIELD(struct msg_showq_ask, routes, IPC_BOOL, 0),
 };
 MESSAGE(showq_ask, 53);
 

@@ -346,6 +346,7 @@ struct msg_flush {
 struct msg_showq_ask {
 	struct str
 	    id; /* empty = all; else that message only, with recipients that are done, and routes */
+	bool routes; /* with routes in any case */
 };
 
 enum showq_fate { SHOWQ_WAITS, SHOWQ_SENT, SHOWQ_FAILED, SHOWQ_REMOVED, SHOWQ_FATES };
@@ -355,7 +356,7 @@ struct msg_showq_rcpt {
 	struct str reason; /* of the last attempt; may be empty */
 	struct str dsn;    /* the same */
 	uint64_t fate;     /* enum showq_fate */
-	/* Where it goes next, when one message was asked for and it waits; else empty. */
+	/* Where it goes next, when that was asked for, is known, and it waits; else empty. */
 	struct str transport;
 	struct str nexthop;
 };

@@ -248,7 +248,7 @@ class Start:
 
 class Queued:
     """Many messages that stay: on hold or deferred. Memory, mailq, and a start with all of them."""
-    columns = ("queue_rate", "qmgr_mb", "suite_mb", "mailq_s", "mailq_head_s", "restart_s")
+    columns = ("queue_rate", "qmgr_mb", "suite_mb", "qmgr_listed_mb", "mailq_s", "mailq_head_s", "json_s", "restart_s")
     counted = False
 
     def __init__(self, messages, hold):
@@ -266,14 +266,19 @@ class Queued:
         wait_until(there, "the deferral of all", timeout, 1)
 
     def _mailq(self, suite):
-        began = time.monotonic()
-        subprocess.run([suite.program("postqueue"), "-p"], env=suite.environment(), check=True,
-                       stdout=subprocess.DEVNULL)
-        whole = time.monotonic() - began
+        """Seconds for all of it, for its first lines, and for all of it as JSON."""
+        def whole(option):
+            began = time.monotonic()
+            subprocess.run([suite.program("postqueue"), option], env=suite.environment(), check=True,
+                           stdout=subprocess.DEVNULL)
+            return time.monotonic() - began
+
+        text = whole("-p")
+        json = whole("-j")
         began = time.monotonic()
         subprocess.run(["sh", "-c", '"$0" -p 2>/dev/null | head -n 3 >/dev/null', suite.program("postqueue")],
                        env=suite.environment(), check=True)
-        return whole, time.monotonic() - began
+        return text, time.monotonic() - began, json
 
     def _restart(self, suite):
         """From the start to a delivery: the local transport is back, and the queue is still there."""
@@ -298,11 +303,13 @@ class Queued:
             suite.run("postsuper", "-h", "ALL", check=True, stderr=subprocess.DEVNULL)
         time.sleep(2)
         m = memory(suite)
-        whole, head = self._mailq(suite)
+        whole, head, json = self._mailq(suite)
+        listed = memory(suite)
         suite.stop()
         restart = self._restart(suite)
         return {"queue_rate": self.messages / took, "qmgr_mb": m["programs"].get("qmgr", 0) / 2**20,
-                "suite_mb": m["pss"] / 2**20, "mailq_s": whole, "mailq_head_s": head, "restart_s": restart}
+                "suite_mb": m["pss"] / 2**20, "mailq_s": whole, "mailq_head_s": head, "json_s": json,
+                "qmgr_listed_mb": listed["programs"].get("qmgr", 0) / 2**20, "restart_s": restart}
 
 
 def workloads(scale):
@@ -321,6 +328,7 @@ def workloads(scale):
         found[f"idle-{sessions}"] = Idle(sessions)
     found["start"] = Start()
     found["deferred-20000"] = Queued(n(20000), hold=False)
+    found["deferred-100000"] = Queued(n(100000), hold=False)
     found["hold-100000"] = Queued(n(100000), hold=True)
     return found
 

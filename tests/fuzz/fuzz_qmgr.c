@@ -219,7 +219,7 @@ order_ask(struct program *p)
 	struct msg_flush flush = {how & 64 ? rig_id(how / 4 % 16) : STR_EMPTY,
 	    how & 128 ? STR("TEST") : STR_EMPTY, how & 4 ? STR("A") : STR_EMPTY,
 	    how & 8 ? STR("@test") : STR_EMPTY};
-	struct msg_showq_ask showq = {how & 4 ? rig_id(how / 8) : STR_EMPTY};
+	struct msg_showq_ask showq = {how & 4 ? rig_id(how / 8) : STR_EMPTY, how & 128};
 
 	if (how % 4 == 0)
 		send_now(p, &msg_admin_cat, &cat);

@@ -55,7 +55,7 @@ MESSAGES = {
     "admin_cat": (50, [("id", S)]),
     "admin_slot": (51, [("found", B), ("size", U), ("text_size", U), ("why", S)]),
     "flush": (52, [("id", S), ("site", S), ("sender", S), ("recipient", S)]),
-    "showq_ask": (53, [("id", S)]),
+    "showq_ask": (53, [("id", S), ("routes", B)]),
     "showq_entry": (54, [("id", S), ("state", S), ("arrival", I), ("size", U), ("sender", S), ("next", I),
                          ("forced_expire", B), ("expires", I), ("tries", U), ("origin", S), ("more", B),
                          ("rcpts", L(("address", S), ("reason", S), ("dsn", S), ("fate", U),

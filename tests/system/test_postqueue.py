@@ -68,6 +68,8 @@ class Postqueue(unittest.TestCase):
         rcpts = {r["address"]: r for r in m["recipients"]}
         self.assertEqual(rcpts["c@slow.example"]["status"], "4.4.1")
         self.assertIn("Connection timed out", rcpts["c@slow.example"]["delay_reason"])
+        self.assertEqual({(r["transport"], r["nexthop"]) for r in m["recipients"]},
+                         {("retry", TIMEOUT), ("retry", GREYLISTED)})
 
     def test_mailq(self):
         """As Postfix's readers expect it; with -v also when each is tried next."""

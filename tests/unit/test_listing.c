@@ -147,7 +147,11 @@ test_listing(void **state)
 static void
 test_next_attempt(void **state)
 {
-	struct msg_showq_rcpt r = {.address = STR("x"), .reason = STR("r"), .dsn = STR("4.4.1")};
+	struct msg_showq_rcpt r = {.address = STR("x"),
+	    .reason = STR("r"),
+	    .dsn = STR("4.4.1"),
+	    .transport = STR("smtp"),
+	    .nexthop = STR("[h]:25")};
 	struct msg_showq_entry e = {.id = STR("1"),
 	    .state = STR("deferred"),
 	    .sender = STR("s"),
@@ -177,7 +181,7 @@ test_next_attempt(void **state)
 	    "\"forced_expire\": false, \"sender\": \"s\", \"next_attempt\": 7500, \"expires\": "
 	    "432000, "
 	    "\"attempts\": 3, \"recipients\": [{\"address\": \"x\", \"delay_reason\": \"r\", "
-	    "\"status\": \"4.4.1\"}]}\n"));
+	    "\"status\": \"4.4.1\", \"transport\": \"smtp\", \"nexthop\": \"[h]:25\"}]}\n"));
 	for (int i = 0; i < 3; i++)
 		free(text[i]);
 }
