@@ -153,6 +153,7 @@ outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
 	    .relay = r->relay,
 	    .diagnostic = r->diagnostic,
 	    .remote_mta = final ? STR_EMPTY : r->remote_mta,
+	    .tls = r->tls,
 	    .dsn_passed = status == DELIVERY_SENT && r->dsn_passed,
 	    .connect_us = r->connect_us,
 	    .transmit_us = r->transmit_us,

@@ -524,12 +524,13 @@ log_outcome(struct message *msg, size_t index, const struct outcome *o)
 	put_delay(d[3], sizeof(d[3]), o->connect_us);
 	put_delay(d[4], sizeof(d[4]), o->transmit_us ? o->transmit_us : now - sent);
 	log_as(o->logged_as, LOG_LEVEL_INFO,
-	    "%s: to=<%.*s>,%s%.*s%s relay=%.*s, delay=%s, delays=%s/%s/%s/%s, dsn=%.*s, status=%s "
-	    "(%.*s)",
+	    "%s: to=<%.*s>,%s%.*s%s relay=%.*s, delay=%s, delays=%s/%s/%s/%s,%s%.*s%s dsn=%.*s, "
+	    "status=%s (%.*s)",
 	    msg->m.header.id, STR_ARG(r->address), orig ? " orig_to=<" : "",
 	    orig ? (int)r->orig.len : 0, r->orig.data, orig ? ">," : "", STR_ARG(o->relay), d[0],
-	    d[1], d[2], d[3], d[4], STR_ARG(o->dsn), o->softened ? "SOFTBOUNCE" : words[o->status],
-	    STR_ARG(o->text));
+	    d[1], d[2], d[3], d[4], o->tls.len > 0 ? " tls=" : "", STR_ARG(o->tls),
+	    o->tls.len > 0 ? "," : "", STR_ARG(o->dsn),
+	    o->softened ? "SOFTBOUNCE" : words[o->status], STR_ARG(o->text));
 }
 
 void

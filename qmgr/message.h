@@ -63,6 +63,7 @@ struct outcome {
 	struct str relay;
 	struct str diagnostic;
 	struct str remote_mta;
+	struct str tls;     /* as msg_result has it */
 	int64_t sent_us;    /* wall time when it was handed to the agent; 0 = never */
 	int64_t connect_us; /* durations */
 	int64_t transmit_us;

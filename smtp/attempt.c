@@ -41,6 +41,18 @@ note_tried(struct delivery *d, struct str relay)
 	d->tried = t;
 }
 
+/* "may", "!secure": what the log says of the server that is tried now. */
+static void
+note_tls(struct delivery *d, const struct tls_policy *policy, enum tls_feature feature)
+{
+	struct buf text = {0};
+
+	if (d->client->settings.log_tls)
+		tls_feature_status(policy->level, feature, &text);
+	d->tls = arena_str(d->arena, buf_view(&text));
+	buf_free(&text);
+}
+
 /* One transaction over *C, which is gone after. False: the connection was dead. */
 static bool
 use(struct delivery *d, struct connection **c)
@@ -51,6 +63,7 @@ use(struct delivery *d, struct connection **c)
 		cache_put(d->client->cache, c);
 		return true;
 	}
+	d->tls = arena_str(d->arena, (*c)->tls_status);
 	result = transaction_run(d, *c);
 	if (result != TRANSACTION_DEAD)
 		note_tried(d, (*c)->relay);
@@ -184,9 +197,12 @@ use_new(struct delivery *d, const struct way *way, const struct server *server,
 
 	tlsrpt_end(rpt);
 	if (!c) {
+		note_tls(d, &demand->policy, rpt->feature);
 		fail_all(d, &f);
 		return;
 	}
+	note_tls(d, &demand->policy, c->tls ? TLS_FEATURE_USED : TLS_FEATURE_IN_CLEAR);
+	c->tls_status = arena_str(c->arena, d->tls);
 	delivery_connected(d);
 	d->sessions++;
 	c->once = !way->kept || (c->tls && !demand->policy.connection_reuse);
@@ -206,6 +222,7 @@ try_server(struct delivery *d, struct way *way, const struct server *server)
 	tlsrpt_begin(&rpt, d, &way->servers, server, &way->policy);
 	if (!find_demand(d, way, server, &demand, &rpt, &f)) {
 		tlsrpt_end(&rpt);
+		note_tls(d, &demand.policy, rpt.feature);
 		fail_all(d, &f);
 	} else {
 		if (way->kept)
@@ -238,6 +255,7 @@ try_nexthop(struct delivery *d, struct str hop)
 	struct failure f;
 
 	d->sessions = d->addresses = 0;
+	d->tls = STR_EMPTY;
 	use_old(d, way.destination);
 	if (!may_go_on(d))
 		return;

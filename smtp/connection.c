@@ -35,6 +35,7 @@ connection_new(const struct settings *st, struct stream *stream, const struct se
 	struct connection *c = MEM_NEW(struct connection);
 
 	c->st = st;
+	c->tls_status = STR_EMPTY;
 	c->stream = stream;
 	c->arena = arena_new(512);
 	c->names = arena_new(512);

@@ -39,6 +39,7 @@ struct connection {
 	struct str pix_words; /* what is to be done about it */
 	unsigned discard;     /* enum feature bits that are overlooked */
 	bool tls;
+	struct str tls_status;   /* how TLS is used, for the log; may be empty */
 	bool tls_verified;       /* the server has proved who it is */
 	bool login_missing;      /* there is an account, and the server offers no AUTH */
 	bool once;               /* for one message only */

@@ -15,7 +15,7 @@ delivery_begin(struct delivery *d, struct client *client, struct ipc_channel *ch
 {
 	const struct msg_deliver_rcpt *rcpts = m->rcpts.items;
 
-	*d = (struct delivery){.client = client, .m = m, .arena = a};
+	*d = (struct delivery){.client = client, .m = m, .arena = a, .tls = STR_EMPTY};
 	d->begun_us = d->talked_us = clock_wall_us();
 	d->n = d->open = m->rcpts.count;
 	d->targets = arena_array(a, d->n + 1, sizeof(*d->targets));
@@ -30,6 +30,7 @@ target_fail(struct delivery *d, struct target *t, const struct failure *f)
 	if (!t->open)
 		return;
 	t->failure = *f;
+	t->tls = d->tls;
 	t->status = f->hard ? DELIVERY_BOUNCED : DELIVERY_DEFERRED;
 	t->accepted = false;
 	if (f->hard) {
@@ -65,6 +66,7 @@ target_sent(struct delivery *d, struct target *t, const struct connection *c)
 	t->status = DELIVERY_SENT;
 	t->dsn_passed = (c->features.bits & FEATURE_DSN) != 0;
 	t->conn_use = c->uses;
+	t->tls = d->tls;
 	t->open = false;
 	d->open--;
 }
@@ -123,6 +125,7 @@ send_result(const struct delivery *d, struct target *t)
 	    .dsn_passed = t->dsn_passed,
 	    .conn_use = t->conn_use,
 	    .own_mx = t->status == DELIVERY_BOUNCED && t->failure.own_mx,
+	    .tls = t->tls,
 	};
 
 	if (edit_result(d, &r.dsn, &r.text) && t->status != DELIVERY_SENT)

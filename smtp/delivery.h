@@ -33,6 +33,7 @@ struct target {
 	struct failure failure; /* the last one; of a success the words */
 	bool dsn_passed;
 	uint64_t conn_use;
+	struct str tls; /* for the log, of the server that decided last */
 };
 
 struct delivery {
@@ -48,6 +49,7 @@ struct delivery {
 	int64_t begun_us, talked_us; /* wall clock; when the last transaction began */
 	int sessions, addresses;     /* tried so far */
 	struct tried *tried;         /* servers, by old connections too */
+	struct str tls; /* how the present server uses TLS, for the log; may be empty */
 };
 
 /* A server that has said what it thinks of the message. */

@@ -38,6 +38,7 @@ no_tls(struct opening *o, struct connection *c, const char *dsn, const char *wha
 	failure_local(o->f, o->d->arena, c, dsn, "TLS is required, but %s by host %.*s", what,
 	    STR_ARG(c->peer));
 	o->f->unreachable = true;
+	o->rpt->feature = TLS_FEATURE_FAILED;
 	return SECURE_FAILED;
 }
 
@@ -53,7 +54,7 @@ start_tls(struct opening *o, struct connection *c)
 		failure_by_loss(o->f, o->d->arena, c, "sending STARTTLS");
 		tlsrpt_failed(o->rpt, "validation-failure", o->f->text);
 		o->f->unreachable = true;
-		return tls_level_mandatory(o->policy->level) ? SECURE_FAILED : SECURE_CLEAR;
+		return secure_given_up(o->policy, o->rpt);
 	}
 	if (connection_class(c) != 2)
 		return no_tls(o, c, "4.7.5", "STARTTLS was refused");
@@ -188,7 +189,7 @@ open_connection(struct delivery *d, const struct servers *servers, const struct 
 		o.clear = result == SECURE_CLEAR;
 		result = try_once(&o, &c);
 		if (result == SECURE_AGAIN && i > 0)
-			result = tls_level_mandatory(policy->level) ? SECURE_FAILED : SECURE_CLEAR;
+			result = secure_given_up(policy, rpt);
 	}
 	if (result == SECURE_OK)
 		return c;

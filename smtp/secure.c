@@ -133,6 +133,7 @@ secure_dane(struct delivery *d, const struct server *server, struct tls_policy *
 	dane.why = answer.why;
 	dane.insecure_mx = server->target && !server->target->mx_authentic;
 	ok = tls_policy_dane(d->client->tls, policy, &dane, &why);
+	rpt->feature = ok ? rpt->feature : TLS_FEATURE_FAILED;
 	report_dane(rpt, policy, &answer, ok, buf_view(&why));
 	if (!ok) {
 		failure_local(f, d->arena, NULL, TLS_DSN, "%s", buf_cstr(&why));
@@ -157,6 +158,15 @@ report_handshake(const struct delivery *d, struct tlsrpt *rpt, const struct tls_
 }
 
 enum secure_result
+secure_given_up(const struct tls_policy *policy, struct tlsrpt *rpt)
+{
+	if (!tls_level_mandatory(policy->level))
+		return SECURE_CLEAR;
+	rpt->feature = TLS_FEATURE_FAILED;
+	return SECURE_FAILED;
+}
+
+enum secure_result
 secure_start(struct delivery *d, struct connection *c, const struct servers *servers,
     const struct server *server, const struct tls_policy *policy, struct tlsrpt *rpt,
     struct failure *f)
@@ -171,14 +181,15 @@ secure_start(struct delivery *d, struct connection *c, const struct servers *ser
 	if (outcome == TLS_OK) {
 		c->tls = true;
 		c->tls_verified = r.verified;
+		rpt->feature = TLS_FEATURE_USED;
 		return SECURE_OK;
 	}
 	c->broken = STREAM_ERROR;
 	failure_local(f, d->arena, c, TLS_DSN, "%.*s", STR_ARG(r.why));
 	f->unreachable = true;
-	if (outcome != TLS_HANDSHAKE_FAILED && outcome != TLS_LOST)
+	if (outcome != TLS_HANDSHAKE_FAILED && outcome != TLS_LOST) {
+		rpt->feature = TLS_FEATURE_FAILED;
 		return SECURE_FAILED;
-	if (r.offered)
-		return SECURE_AGAIN;
-	return tls_level_mandatory(policy->level) ? SECURE_FAILED : SECURE_CLEAR;
+	}
+	return r.offered ? SECURE_AGAIN : secure_given_up(policy, rpt);
 }

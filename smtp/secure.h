@@ -26,6 +26,8 @@ enum secure_result {
 	SECURE_AGAIN, /* an old session may be to blame: another connection with TLS */
 	SECURE_FAILED,
 };
+/* No TLS with this server: SECURE_CLEAR where POLICY lets it, else SECURE_FAILED. */
+enum secure_result secure_given_up(const struct tls_policy *policy, struct tlsrpt *rpt);
 /*
  * The handshake on C (the server has agreed to it, or expects nothing else). Sets c->tls. SECURE_FAILED:
  * F. Waits.

@@ -49,6 +49,7 @@ static const struct row switches[] = {
     ROW(quote, P_smtp_quote_rfc821_envelope, P_lmtp_quote_rfc821_envelope),
     ROW(skip_5xx, P_smtp_skip_5xx_greeting, P_lmtp_skip_5xx_greeting),
     ROW(skip_quit, P_smtp_skip_quit_response, P_lmtp_skip_quit_response),
+    ROW(log_tls, P_smtp_log_tls_feature_status, P_lmtp_log_tls_feature_status),
     ROW(wrapper, P_smtp_tls_wrappermode, P_lmtp_tls_wrappermode),
     ROW(note_starttls, P_smtp_tls_note_starttls_offer, P_lmtp_tls_note_starttls_offer),
     ROW(force_tlsa, P_smtp_tls_force_insecure_host_tlsa_lookup,

@@ -30,6 +30,7 @@ struct settings {
 	bool note_starttls;    /* smtp_tls_note_starttls_offer */
 	bool force_tlsa;       /* smtp_tls_force_insecure_host_tlsa_lookup */
 	bool auth_soft_bounce; /* smtp_sasl_auth_soft_bounce */
+	bool log_tls;          /* smtp_log_tls_feature_status */
 	bool skip_reused;      /* smtp_tlsrpt_skip_reused_handshakes */
 	bool dummy_auth;       /* smtp_send_dummy_mail_auth */
 	int64_t line_max;

@@ -227,14 +227,15 @@ sts_apply(struct delivery *d, struct sts *sts, const struct server *server,
 		watch(d, sts, policy);
 		return true;
 	}
+	tls_policy_sts(d->client->tls, policy);
+	policy->connection_reuse = reuse;
 	if (!matches) {
 		failure_local(f, d->arena, NULL, "4.7.5",
 		    "the MTA-STS policy of %.*s does not have the host %.*s", STR_ARG(sts->domain),
 		    STR_ARG(server->name));
 		f->unreachable = true;
+		rpt->feature = TLS_FEATURE_FAILED;
 		return false;
 	}
-	tls_policy_sts(d->client->tls, policy);
-	policy->connection_reuse = reuse;
 	return true;
 }

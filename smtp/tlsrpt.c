@@ -16,7 +16,7 @@ tlsrpt_begin(struct tlsrpt *t, struct delivery *d, const struct servers *servers
 {
 	union dns_address address;
 
-	*t = (struct tlsrpt){.arena = d->arena, .id = d->m->id};
+	*t = (struct tlsrpt){.arena = d->arena, .id = d->m->id, .feature = TLS_FEATURE_UNTRIED};
 	t->note.domain = servers->domain;
 	t->note.host = server->name;
 	t->note.address = server->address;

@@ -23,6 +23,7 @@ struct tlsrpt {
 	struct str missing,
 	    missing_why; /* the policy of MTA-STS that could not be had: result and reason */
 	struct str id;   /* of the message, for the log */
+	enum tls_feature feature; /* how far TLS came: untried, used or failed */
 };
 
 /* Of an attempt to use SERVER, of which POLICY says what is wanted; D's arena must outlive T. */

@@ -202,6 +202,7 @@ static const struct ipc_field result_fields[] = {
     IPC_FIELD(struct msg_result, dsn_passed, IPC_BOOL, 0),
     IPC_FIELD(struct msg_result, conn_use, IPC_U64, 0),
     IPC_FIELD(struct msg_result, own_mx, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_result, tls, IPC_STR, WORD_MAX),
 };
 MESSAGE(result, 20);
 

@@ -225,6 +225,7 @@ struct msg_result {
 	 * know another transport for such mail (best_mx_transport).
 	 */
 	bool own_mx;
+	struct str tls; /* how TLS was used, for the log ("may", "!secure"); may be empty */
 };
 
 /*

@@ -155,6 +155,13 @@ class TlsRpt(unittest.TestCase):
                           "the MTA-STS policy of testcert.plain.example, which is being tested, would refuse the host "
                           "bad.plain.example[127.0.0.2]: Server certificate not trusted: self-signed certificate"):
                 self.assertEqual(log.count(words), 1)
+            # The log says of each delivery how TLS was used (smtp_log_tls_feature_status).
+            lines = dict(re.findall(r"to=<you@(\S+)\.example>.*, delays=[0-9./]+, tls=(\S+), dsn=", log))
+            self.assertEqual(lines, {
+                "good.plain": "verify", "testing.plain": "may", "testcert.plain": "may", "moved.plain": "may",
+                "rubbish.plain": "may", "mismatch.plain": "may", "none.plain": "may", "clear.plain": "may:none",
+                "right.signed": "dane", "unusable.signed": "encrypt", "wrong.signed": "!dane",
+                "badcert.plain": "!verify", "wrongmx.plain": "!verify"})
             # What was counted is on disk when the suite has ended, for nobody else.
             suite.stop()
             path = os.path.join(suite.dir, "data", "tlsrpt")
@@ -234,11 +241,12 @@ class TlsRpt(unittest.TestCase):
 
     def test_skip_reused(self):
         """smtp_tlsrpt_skip_reused_handshakes: only handshakes that were whole."""
-        with self.suite("smtp_tlsrpt_skip_reused_handshakes = yes\n") as suite:
+        with self.suite("smtp_tlsrpt_skip_reused_handshakes = yes\nsmtp_log_tls_feature_status = no\n") as suite:
             for _ in range(3):
                 self.send(suite, "sent", "good.plain.example")
             suite.stop()
             self.assertEqual(self.counted(suite, "--all"), {"good.plain": {"sts": (1, 0, [])}})
+            self.assertNotIn("tls=", suite.log())
 
     def test_without_collector(self):
         """Mail waits for no tlsrpt; the log says that something is missing."""
