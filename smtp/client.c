@@ -88,6 +88,7 @@ client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct
 	if (!settings_read(&client->settings, conf, lmtp, why) || !dns_prepare(conf, prefix, why) ||
 	    !prepare_tls(client, conf, lmtp))
 		return false;
+	dns_filter_prepare(conf, prefix, &client->paths);
 	client->own = route_own_addresses(conf, why);
 	if (!client->own)
 		return false;

@@ -8,7 +8,7 @@
  * bounded in number and bytes.
  *
  * "No" is said only when a server said it, complete and for sure: DNS_NO_NAME and DNS_NO_DATA. All else
- * that went wrong is DNS_AGAIN or DNS_BOGUS, and mail waits.
+ * that went wrong is DNS_AGAIN, DNS_BOGUS or DNS_FILTERED, and mail waits.
  *
  * Nothing that a server sends is trusted: names, counts and lengths are checked, the work is linear in the
  * size of the answer, at most DNS_RECORDS_MAX records of it are taken and ten CNAME records followed.
@@ -26,6 +26,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 #include "lib/conf/conf.h"
+#include "lib/table/table.h"
 
 #define DNS_RECORDS_MAX 1000 /* of one answer; what is beyond is not looked at */
 
@@ -35,6 +36,7 @@ enum dns_status {
 	DNS_NO_DATA, /* for sure: the name exists, without records of this type */
 	DNS_AGAIN, /* no answer, or none of use: time-outs, SERVFAIL, REFUSED, rubbish, CNAME loops */
 	DNS_BOGUS, /* DNSSEC: the resolver says that the answer is forged, or signed wrongly */
+	DNS_FILTERED, /* there are records, and dns_filter_prepare()'s tables let none of them be seen */
 };
 /* In words: "Host not found", "Host found but no data record of requested type", … */
 const char *dns_status_text(enum dns_status status);
@@ -117,6 +119,14 @@ bool dns_prepare(const struct conf *conf, const char *prefix, struct buf *why);
  * process's answers may be old, and it should be replaced. I from 0; NULL at the end.
  */
 const char *dns_file(size_t i);
+
+/*
+ * Reads PREFIX_dns_reply_filter: from now on MX, A, AAAA and TLSA records that its tables ignore are not seen, but
+ * where names are looked up the system's way. Call after dns_prepare(), before confinement, with the rights of
+ * the one who runs it; files that were read are added to PATHS (NULL: not wanted). A table that fails is told by
+ * each look-up: DNS_AGAIN.
+ */
+void dns_filter_prepare(const struct conf *conf, const char *prefix, struct table_paths *paths);
 
 /*
  * Asks for records of TYPE at NAME: as it stands, without a search list. What is in OUT lives in ARENA. NAME

@@ -13,20 +13,30 @@
 
 /* --- A name in DNS ---------------------------------------------------------------------------------- */
 
+/* How hosts are looked up. */
+struct way {
+	struct dns *dns;
+	unsigned families;
+	bool native; /* as the system does it: nothing is filtered, and its search list holds */
+};
+
 /* Both families at once. */
 static void
-ask_families(struct dns *dns, struct str name, unsigned families, struct arena *arena,
-    struct dns_answer answers[2])
+ask_families(
+    const struct way *way, struct str name, struct arena *arena, struct dns_answer answers[2])
 {
 	struct dns_asked asked[2];
 
 	for (int i = 0; i < 2; i++)
-		if (families & (i == 0 ? DNS_IPV6 : DNS_IPV4))
-			dns_ask(dns, name, i == 0 ? DNS_AAAA : DNS_A, arena, &asked[i]);
+		if (way->families & (i == 0 ? DNS_IPV6 : DNS_IPV4))
+			dns_ask(way->dns, name, i == 0 ? DNS_AAAA : DNS_A, arena, &asked[i]);
 	for (int i = 0; i < 2; i++) {
 		answers[i].status = DNS_NO_DATA;
-		if (families & (i == 0 ? DNS_IPV6 : DNS_IPV4))
-			dns_wait(&asked[i], arena, &answers[i]);
+		if (!(way->families & (i == 0 ? DNS_IPV6 : DNS_IPV4)))
+			continue;
+		dns_wait(&asked[i], arena, &answers[i]);
+		if (!way->native)
+			dns_filter(way->dns, name, i == 0 ? DNS_AAAA : DNS_A, arena, &answers[i]);
 	}
 }
 
@@ -36,8 +46,10 @@ weight(enum dns_status status)
 {
 	switch (status) {
 	case DNS_BOGUS:
-		return 4;
+		return 5;
 	case DNS_AGAIN:
+		return 4;
+	case DNS_FILTERED:
 		return 3;
 	case DNS_NO_NAME:
 		return 2;
@@ -68,13 +80,12 @@ join(const struct dns_answer answers[2], struct arena *arena, struct dns_answer 
 }
 
 static void
-lookup(struct dns *dns, struct str name, unsigned families, struct arena *arena,
-    struct dns_answer *out)
+lookup(const struct way *way, struct str name, struct arena *arena, struct dns_answer *out)
 {
 	struct dns_answer answers[2] = {0};
-	unsigned last = families & DNS_IPV4 ? 1 : 0;
+	unsigned last = way->families & DNS_IPV4 ? 1 : 0;
 
-	ask_families(dns, name, families, arena, answers);
+	ask_families(way, name, arena, answers);
 	if (answers[0].status == DNS_OK && answers[1].status == DNS_OK)
 		join(answers, arena, out);
 	else if (answers[0].status == DNS_OK || answers[1].status == DNS_OK)
@@ -99,22 +110,24 @@ count_dots(struct str name)
 
 /* Tries NAME; true when there is no need to try another one. The best failure stays in OUT. */
 static bool
-attempt(struct dns *dns, struct str name, unsigned families, struct arena *arena, bool first,
-    struct dns_answer *out)
+attempt(
+    const struct way *way, struct str name, struct arena *arena, bool first, struct dns_answer *out)
 {
 	struct dns_answer answer;
 
-	lookup(dns, name, families, arena, &answer);
+	lookup(way, name, arena, &answer);
 	if (first || answer.status == DNS_OK || weight(answer.status) > weight(out->status))
 		*out = answer;
 	return answer.status == DNS_OK || !dns_is_final(answer.status);
 }
 
 static void
-search(struct dns *dns, struct str name, unsigned families, bool defnames, bool dnsrch,
-    struct arena *arena, struct dns_answer *out)
+search(const struct way *way, struct str name, struct arena *arena, struct dns_answer *out)
 {
-	const struct dns_resolv *resolv = &dns->settings->resolv;
+	const struct dns_settings *settings = way->dns->settings;
+	const struct dns_resolv *resolv = &settings->resolv;
+	bool defnames = way->native || settings->defnames;
+	bool dnsrch = way->native || settings->dnsrch;
 	size_t dots = count_dots(name);
 	bool absolute = name.len > 0 && name.data[name.len - 1] == '.';
 	bool as_it_is = absolute || dots >= (size_t)resolv->ndots, first = true;
@@ -123,7 +136,7 @@ search(struct dns *dns, struct str name, unsigned families, bool defnames, bool 
 	if (absolute || !(dots > 0 ? dnsrch : defnames || dnsrch))
 		n = 0;
 	if (as_it_is || n == 0) {
-		if (attempt(dns, name, families, arena, first, out))
+		if (attempt(way, name, arena, first, out))
 			return;
 		first = false;
 	}
@@ -131,12 +144,12 @@ search(struct dns *dns, struct str name, unsigned families, bool defnames, bool 
 		struct str longer =
 		    arena_printf(arena, "%.*s.%.*s", STR_ARG(name), STR_ARG(resolv->search[i]));
 
-		if (attempt(dns, longer, families, arena, first, out))
+		if (attempt(way, longer, arena, first, out))
 			return;
 		first = false;
 	}
 	if (!as_it_is && n > 0)
-		attempt(dns, name, families, arena, first, out);
+		attempt(way, name, arena, first, out);
 }
 
 /* --- The system's way -------------------------------------------------------------------------------- */
@@ -191,14 +204,14 @@ native(struct dns *dns, struct str name, unsigned families, struct arena *arena,
     struct dns_answer *out)
 {
 	const struct dns_settings *settings = dns->settings;
-
+	const struct way way = {dns, families, true};
 	struct dns_answer answer;
 
 	for (int i = 0; i < DNS_WAYS && settings->native[i] != DNS_WAY_NONE; i++) {
 		if (settings->native[i] == DNS_WAY_FILES)
 			in_files(dns, name, families, arena, &answer);
 		else
-			search(dns, name, families, true, true, arena, &answer);
+			search(&way, name, arena, &answer);
 		if (i == 0 || answer.status == DNS_OK ||
 		    weight(answer.status) > weight(out->status))
 			*out = answer;
@@ -212,6 +225,7 @@ dns_host(struct str name, unsigned families, struct arena *arena, struct dns_ans
 {
 	struct dns *dns = dns_get();
 	const struct dns_settings *settings = dns->settings;
+	const struct way by_dns = {dns, families & settings->families, false};
 	struct buf why = {0};
 	struct str ascii;
 
@@ -232,8 +246,7 @@ dns_host(struct str name, unsigned families, struct arena *arena, struct dns_ans
 			this_machine(ascii, families, arena, out);
 	} else {
 		if (settings->lookup_dns)
-			search(
-			    dns, ascii, families, settings->defnames, settings->dnsrch, arena, out);
+			search(&by_dns, ascii, arena, out);
 		if (!settings->lookup_dns || (settings->lookup_native && dns_is_final(out->status)))
 			native(dns, ascii, families, arena, out);
 	}

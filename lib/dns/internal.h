@@ -9,6 +9,7 @@
  *	resolver.c   one question: servers, rounds, CNAME chains, DNSSEC
  *	question.c   questions under way, shared by all who ask the same
  *	cache.c      answers that are kept
+ *	filter.c     records that are not to be seen
  *	query.c      dns_query(), dns_reverse()
  *	host.c       dns_host()
  *	hop.c        a next hop as text
@@ -25,6 +26,7 @@
 #include "lib/dns/dns.h"
 #include "lib/dns/mx.h"
 #include "lib/fiber/fiber.h"
+#include "lib/table/maps.h"
 
 #define DNS_SERVERS_MAX 8
 #define DNS_SEARCH_MAX 16
@@ -92,6 +94,7 @@ struct dns_settings {
 	struct dns_hosts *hosts;
 	struct hash *services; /* name → port + 1, TCP */
 	struct dns_hop_settings hop;
+	struct table_maps filter; /* PREFIX_dns_reply_filter */
 };
 
 bool dns_is_loopback(const union dns_address *address);
@@ -217,6 +220,13 @@ struct dns_asked {
 void dns_ask(struct dns *dns, struct str name, enum dns_type type, struct arena *arena,
     struct dns_asked *asked);
 void dns_wait(struct dns_asked *asked, struct arena *arena, struct dns_answer *out);
+
+/*
+ * What may be seen of ANSWER, whose records are in ARENA: that of a question for NAME and TYPE. Waits, when a
+ * table is proxymap's.
+ */
+void dns_filter(const struct dns *dns, struct str name, enum dns_type type, struct arena *arena,
+    struct dns_answer *answer);
 
 /* WHY of an answer that is not DNS_OK; DETAIL ("127.0.0.1: timeout") may be empty. */
 struct str dns_why(struct arena *arena, struct str name, enum dns_type type, enum dns_status status,

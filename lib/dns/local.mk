@@ -3,6 +3,7 @@ libpostkeep_net_la_SOURCES += \
 	lib/dns/dns.h lib/dns/mx.h \
 	lib/dns/cache.c \
 	lib/dns/channel.c \
+	lib/dns/filter.c \
 	lib/dns/host.c \
 	lib/dns/hosts.c \
 	lib/dns/idna.c \

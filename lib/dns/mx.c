@@ -48,7 +48,7 @@ static void
 end_with(struct hop *h, enum dns_status status, struct str why)
 {
 	if (!dns_is_final(status))
-		end(h, DNS_HOP_DEFER, "4.4.3", why);
+		end(h, DNS_HOP_DEFER, status == DNS_FILTERED ? "4.7.0" : "4.4.3", why);
 	else if (h->options->configured)
 		end(h, DNS_HOP_DEFER, "4.4.4", why);
 	else
@@ -302,6 +302,7 @@ ask_mx(struct hop *h)
 	case DNS_NO_NAME:
 	case DNS_AGAIN:
 	case DNS_BOGUS:
+	case DNS_FILTERED:
 		end_with(h, answer.status, answer.why);
 		break;
 	}

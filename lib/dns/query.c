@@ -37,6 +37,7 @@ dns_query(struct str name, enum dns_type type, struct arena *arena, struct dns_a
 
 	dns_ask(dns_get(), name, type, arena, &asked);
 	dns_wait(&asked, arena, out);
+	dns_filter(dns_get(), name, type, arena, out);
 }
 
 static struct str

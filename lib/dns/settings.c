@@ -267,6 +267,7 @@ dns_settings_free(struct dns_settings **settings)
 	if (!*settings)
 		return;
 	dns_hosts_free(&(*settings)->hosts);
+	table_maps_close(&(*settings)->filter);
 	hash_free(&(*settings)->services, NULL);
 	arena_free(&(*settings)->arena);
 	free(*settings);

@@ -20,6 +20,8 @@ dns_status_text(enum dns_status status)
 		return "Host not found, try again";
 	case DNS_BOGUS:
 		return "DNSSEC validation failed";
+	case DNS_FILTERED:
+		return "DNS reply filter drops all results";
 	}
 	return "unknown status";
 }

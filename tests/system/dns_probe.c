@@ -106,7 +106,8 @@ put_record(const struct dns_record *r)
 static void
 put_answer(const struct dns_answer *answer)
 {
-	static const char *const words[] = {"OK", "NO_NAME", "NO_DATA", "AGAIN", "BOGUS"};
+	static const char *const words[] = {
+	    "OK", "NO_NAME", "NO_DATA", "AGAIN", "BOGUS", "FILTERED"};
 
 	buf_puts(&probe.out, "{");
 	put_text("status", str_c(words[answer->status]));
@@ -405,6 +406,7 @@ prepare(const struct conf *conf, const char *dir, const char *prefix)
 	if (!dns)
 		log_fatal("%s", buf_cstr(&why));
 	dns_set(dns);
+	dns_filter_prepare(conf, prefix, NULL);
 }
 
 int

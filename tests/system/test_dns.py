@@ -417,6 +417,71 @@ class Hosts(Zones):
             self.assertEqual([r["address"] for r in a["records"]], ["192.0.2.1"])
 
 
+class Filter(Zones):
+    """smtp_dns_reply_filter: what its tables ignore is not seen."""
+
+    def probe(self, rules, main="", prefix="smtp"):
+        table = tempfile.NamedTemporaryFile("w", prefix="postkeep-filter.", dir="/tmp")
+        self.addCleanup(table.close)
+        table.write(rules)
+        table.flush()
+        return Probe([self.unbound.port], f"{prefix}_dns_reply_filter = regexp:{table.name}\n" + main, prefix=prefix)
+
+    def test_lines(self):
+        """Each type as a line of text; case does not matter, TTL does."""
+        lines = {
+            ("plain.example", "MX"): r"plain\.example\. [0-9]+ IN MX 10 MX1B?\.plain\.example\.",
+            ("mx2.plain.example", "A"): r"mx2\.plain\.example\. [0-9]+ IN A 192\.0\.2\.2",
+            ("chain1.plain.example", "A"): r"mx2\.plain\.example\. [0-9]+ IN A 192\.0\.2\.2",
+            ("mx2.plain.example", "AAAA"): r"mx2\.plain\.example\. (29[0-9]|300) in aaaa 2001:db8::2",
+            ("_25._tcp.mx.signed.example", "TLSA"): r"_25\._tcp\.mx\.signed\.example\. [0-9]+ IN TLSA 3 1 1 [0-9A-F]{64}",
+        }
+        for (name, kind), line in lines.items():
+            with self.subTest(line), self.probe(f"/^{line}$/ ignore\n") as probe, Probe([self.unbound.port]) as plain:
+                whole, seen = plain("query", name, kind), probe("query", name, kind)
+                self.assertLess(len(seen["records"]), len(whole["records"]))
+                self.assertEqual(seen["status"], "OK" if seen["records"] else "FILTERED", seen)
+
+    def test_hosts(self):
+        with self.probe("/ AAAA / IGNORE\n/ 10 mx1[.b]/ IGNORE\n") as probe:
+            self.assertEqual([r["type"] for r in probe("host", "mx2.plain.example")["records"]], ["A"])
+            self.assertEqual(probe.hosts("plain.example"), ["mx2.plain.example[192.0.2.2]:20"])
+
+    def test_nothing_left(self):
+        """Then mail waits; the name has not ceased to exist."""
+        with self.probe("/./ IGNORE\n") as probe:
+            hop = probe("hop", "plain.example")
+            self.assertEqual((hop["status"], hop["dsn"]), ("DEFER", "4.7.0"), hop)
+            self.assertIn("DNS reply filter drops all results (smtp_dns_reply_filter)", hop["why"])
+            hop = probe("hop", "[mx2.plain.example]")
+            self.assertEqual((hop["status"], hop["dsn"]), ("DEFER", "4.7.0"), hop)
+            # What is no address of a server is not filtered, and "no" stays "no".
+            for name, kind in (("texts.plain.example", "TXT"), ("chain1.plain.example", "CNAME")):
+                self.assertEqual(probe("query", name, kind)["status"], "OK")
+            self.assertEqual(probe("query", "nowhere.plain.example", "MX")["status"], "NO_NAME")
+
+    def test_tables_that_fail(self):
+        for rules, words in (("/./ DROP\n", 'smtp_dns_reply_filter: unknown action "DROP"'), ("/(/ IGNORE\n", "regexp"),
+                             (None, "No such file")):
+            if rules:
+                context = self.probe(rules)
+            else:
+                context = Probe([self.unbound.port], "smtp_dns_reply_filter = texthash:/nowhere/table\n")
+            with self.subTest(words), context as probe:
+                hop = probe("hop", "plain.example")
+                self.assertEqual((hop["status"], hop["dsn"]), ("DEFER", "4.4.3"), hop)
+                self.assertIn(words, hop["why"])
+
+    def test_who_is_filtered(self):
+        """The system's way is not; LMTP by its own parameter."""
+        with self.probe("/./ IGNORE\n", "smtp_host_lookup = native\n") as probe:
+            self.assertEqual(probe("host", "mx2.plain.example")["status"], "OK")
+        with self.probe("/./ IGNORE\n", prefix="lmtp") as probe:
+            self.assertEqual(probe("host", "mx2.plain.example")["status"], "FILTERED")
+        with Probe([self.unbound.port], "lmtp_dns_reply_filter = regexp:/nowhere\n") as probe:
+            self.assertEqual(probe("host", "mx2.plain.example")["status"], "OK")
+
+
 class NextHops(Zones):
     def test_order(self):
         with Probe([self.nsd.port]) as probe:

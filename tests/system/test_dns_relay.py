@@ -120,6 +120,29 @@ class ByDns(unittest.TestCase):
             self.assertIn("the best MX host of mine.zone.example is this machine: goes by best_mx_transport (local)",
                           suite.log())
 
+    def test_reply_filter(self):
+        """smtp_dns_reply_filter, in a file that is root's alone; a changed file takes effect."""
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay, start=False, files={
+                "filter": "/ MX 10 closed/ IGNORE\n"}) as suite:
+            table = os.path.join(suite.conf, "filter")
+            os.chmod(table, 0o600)
+            suite.add_conf(f"smtp_dns_reply_filter = regexp:{table}\n")
+            suite.start()
+            suite.submit("one@two.zone.example", message(b"filter", b"hello\r\n"))
+            status = suite.wait_status("one@two.zone.example")
+            self.assertEqual((status.word, status.relay), ("sent", f"open.zone.example[127.0.0.1]:{self.sink.port}"))
+            self.assertNotIn("connect to closed", suite.log())
+            with open(table + ".new", "w") as f:
+                f.write("/^implicit/ IGNORE\n")
+            os.rename(table + ".new", table)
+            suite.wait_log("filter has changed: another process takes over")
+            for domain, wanted in (("implicit", ("deferred", "4.7.0")), ("two", ("sent", "2.0.0"))):
+                suite.submit(f"two@{domain}.zone.example", message(b"filter", b"hello\r\n"))
+                status = suite.wait_status(f"two@{domain}.zone.example")
+                self.assertEqual((status.word, status.dsn), wanted, status.why)
+            self.assertIn("DNS reply filter drops all results", suite.wait_status("two@implicit.zone.example").why)
+            self.assertIn("connect to closed", suite.log())
+
     def test_shared_connection(self):
         """Domains with the same server share a connection, though it has another name; but one that demands TLS."""
         hop = hostile.Hop()
