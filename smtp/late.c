@@ -19,8 +19,9 @@
 #define AT_ONCE 64 /* reports sent before the first is answered: what sockets hold both ways */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 4000
-#define LOOK_MS 100  /* whether the process is in a hurry now */
-#define LAST_MS 3000 /* when it is */
+#define LAST_MS 10000 /* for what is left at the end of the process */
+#define LOOK_MS 100   /* whether that has become shorter */
+#define SPARE_MS 1000 /* for the rest of the end */
 
 /* A report that waits, with its text behind it. */
 struct item {
@@ -195,17 +196,21 @@ late_add(struct late *late, const struct msg_report *report)
 		late->teller = fiber_spawn("late reports", tell_fiber, late);
 }
 
-void
-late_drain(struct late *late, bool (*hurry)(void))
+/* Is there no time left? */
+static bool
+is_late(fiber_deadline end)
 {
-	fiber_deadline last = FIBER_FOREVER;
+	return end != FIBER_FOREVER && fiber_after(SPARE_MS) >= end;
+}
 
-	while (late->teller && fiber_now() < last) {
-		if (last == FIBER_FOREVER && hurry())
-			last = fiber_after(LAST_MS);
+void
+late_drain(struct late *late, fiber_deadline (*end)(void))
+{
+	fiber_deadline last = fiber_after(LAST_MS);
+
+	while (late->teller && fiber_now() < last && !is_late(end()))
 		if (fiber_wait(&late->ended, fiber_after(LOOK_MS)) == FIBER_CANCELED)
 			break;
-	}
 	if (late->teller)
 		fiber_cancel(late->teller);
 	while (late->teller && fiber_wait(&late->ended, FIBER_FOREVER) == FIBER_OK)

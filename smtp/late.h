@@ -18,9 +18,9 @@ struct late *late_new(const char *path, const char *program);
 /* To be told; copied. On a fiber; does not wait. What there is no room for is logged: it may be delivered again. */
 void late_add(struct late *late, const struct msg_report *report);
 /*
- * Waits until all has been told, or given up about a minute after it was added. As soon as HURRY says that the
- * process ends at all events, for some seconds more at the most; what is left then is logged.
+ * Waits until all has been told, for ten seconds at the most, and not until END says that the process ends, which
+ * is looked at now and then. What is left then is logged.
  */
-void late_drain(struct late *late, bool (*hurry)(void));
+void late_drain(struct late *late, fiber_deadline (*end)(void));
 
 #endif

@@ -145,7 +145,7 @@ drain(void)
 	while (workers.n > 0 && fiber_wait(&workers.ended, FIBER_FOREVER) == FIBER_OK)
 		;
 	cache_clear(client.cache);
-	late_drain(client.late, service_hurried);
+	late_drain(client.late, service_end);
 	collector_drain(client.collector, LAST_NOTES_MS);
 }
 

@@ -8,6 +8,8 @@
  */
 #include "smtp/session.h"
 
+#include <poll.h>
+
 #include "lib/base/log.h"
 #include "smtp/client.h"
 
@@ -36,6 +38,18 @@ introduce(struct session *s)
 	return ok;
 }
 
+/*
+ * Is the queue manager at the other end? When it is this process that goes, it reads what was sent. Asks the
+ * descriptor, since a stream whose fiber was canceled tells nothing any more.
+ */
+static bool
+is_there(struct ipc_channel *channel)
+{
+	struct pollfd p = {.fd = stream_get_fd(ipc_stream(channel)), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 0;
+}
+
 /* The next order. False: there is none, and the channel has come to its end. */
 static bool
 next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
@@ -46,10 +60,9 @@ next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
 
 	/* In between there may be nothing to do for long; within a message qmgr must not pause. */
 	stream_timeout(ipc_stream(s->channel), 0);
-	if (s->idle && !s->idle(s->idle_arg, true))
-		return false;
-	ok = ipc_recv(s->channel, arena, accept, false, m) == IPC_OK;
-	if (ok)
+	ok = !s->idle || s->idle(s->idle_arg, true);
+	ok = ok && ipc_recv(s->channel, arena, accept, false, m) == IPC_OK;
+	if (ok || is_there(s->channel))
 		s->unheard = NULL;
 	ok = ok && m->schema == &msg_deliver;
 	if (s->idle)

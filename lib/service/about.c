@@ -45,14 +45,6 @@ service_leaving(void)
 	return service_process()->leaving;
 }
 
-bool
-service_hurried(void)
-{
-	const struct service_process *p = service_process();
-
-	return p->leaving && p->patience != FIBER_FOREVER;
-}
-
 void
 service_worker(void (*fn)(void *arg), void *arg)
 {

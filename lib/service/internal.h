@@ -70,6 +70,7 @@ struct service_process {
 	bool log_socket; /* lines go to postlogd, not to standard error or syslog */
 	bool ready, leaving, drained;
 	fiber_deadline patience; /* when leaving: sessions still open then are canceled */
+	bool canceled;           /* they were, and patience is for what that takes */
 	volatile bool term;      /* SIGTERM arrived */
 	bool master_gone;
 	struct fiber_waitq attention; /* the housekeeper waits here */

@@ -61,18 +61,26 @@ at_end(const struct service_process *p)
 	return p->leaving && p->drained && p->sessions == 0 && !service_listening(p);
 }
 
+fiber_deadline
+service_end(void)
+{
+	const struct service_process *p = service_process();
+
+	if (!p->leaving || p->patience == FIBER_FOREVER)
+		return FIBER_FOREVER;
+	return p->canceled ? p->patience : p->patience + CANCEL_GRACE_MS;
+}
+
 void
 service_wait_end(struct service_process *p)
 {
-	bool canceled = false;
-
 	while (!at_end(p)) {
 		fiber_deadline until = p->leaving ? p->patience : FIBER_FOREVER;
 
 		if (until > fiber_now()) {
 			(void)fiber_wait(&p->ended, until);
-		} else if (!canceled) {
-			canceled = true;
+		} else if (!p->canceled) {
+			p->canceled = true;
 			service_cancel_sessions(p, false);
 			p->patience = fiber_after(CANCEL_GRACE_MS);
 		} else {

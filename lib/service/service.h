@@ -101,8 +101,8 @@ bool service_unprivileged(void);
 void service_retire(const char *cause);
 /* The process is draining: new work is refused. */
 bool service_leaving(void);
-/* … and ends within seconds, whatever its sessions do: SIGTERM, or master is gone. */
-bool service_hurried(void);
+/* When the process ends whatever its sessions and drain() do; FIBER_FOREVER: it waits for them. */
+fiber_deadline service_end(void);
 /*
  * For sessions of other programs, that stay open between requests: IDLE true before waiting for the
  * next one, false when it has begun to arrive. A session that is idle when the process begins to leave

@@ -3,9 +3,11 @@
 heard, and tell the next one. First with a queue manager that is this test; then with the whole suite, whose queue manager
 is killed between the server's answer and the mark."""
 import os
+import pwd
 import re
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -15,11 +17,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
 import ipc  # noqa: E402
 from hostile import KEYWORDS, Hop, at, close, keep_and_close, say  # noqa: E402
+from queue_rig import siphash  # noqa: E402
 from relay import Relay, message  # noqa: E402
 from test_smtp_client import CONTENT, SENT, Case, Client  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
-HURRY = 8  # seconds in which a process that is told to end has ended, reports or not
+HURRY = 12  # seconds in which a process that is told to end has ended, reports or not
 
 
 class Reports:
@@ -234,21 +237,54 @@ class Ending(unittest.TestCase):
         self.hop = Hop()
         self.addCleanup(self.hop.stop)
 
-    def deliver(self):
+    def deliver(self, wait=True):
         channel = self.client.channel()
         rcpts = [{"address": "a@hop.example", "ticket": "ticket".ljust(16)}]
         self.client.order(channel, f"[127.0.0.1]:{self.hop.port}", rcpts)
-        channel.expect("result")
+        if wait:
+            channel.expect("result")
         return channel
+
+    ENDS = (lambda process, _: process.send_signal(signal.SIGTERM), lambda _, status: status.send(b"D"),
+            lambda _, status: status.shutdown(socket.SHUT_RDWR))
 
     def test_told_before_the_end(self):
         """Told to end at once, to take nothing new, or left alone by master: a moment is left for it."""
-        for end in (lambda process, _: process.send_signal(signal.SIGTERM), lambda _, status: status.send(b"D"),
-                    lambda _, status: status.shutdown(socket.SHUT_RDWR)):
+        for end in self.ENDS:
+            channel = self.deliver()
+            channel.close()
+            time.sleep(0.3)
+            end(*self.client.daemons.processes["smtp"])
+            time.sleep(0.3)
+            reports = Reports(self.client)
+            self.assertEqual(len(reports.take(1)), 1)
+            self.assertEqual(self.client.daemons.wait_end("smtp", HURRY), 0)
+            reports.close()
+            self.client.daemons.start("smtp")
+
+    def test_nothing_to_tell(self):
+        """A queue manager that is still there reads what was sent, when it is the process that goes."""
+        reports = Reports(self.client)
+        for end in self.ENDS:
+            channel = self.deliver(wait=False)
+            time.sleep(1)
+            end(*self.client.daemons.processes["smtp"])
+            self.assertEqual(self.client.daemons.wait_end("smtp", 3), 0)
+            self.assertEqual(channel.expect("result")["status"], SENT)
+            self.assertTrue(reports.quiet(0.1))
+            self.client.daemons.start("smtp")
+        reports.close()
+
+    def test_killed_while_it_is_away(self):
+        """… but not one that was killed."""
+        for end in self.ENDS[:2]:
             reports = Reports(self.client)
             channel = self.deliver()
-            end(*self.client.daemons.processes["smtp"])
+            process = self.client.daemons.processes["smtp"]
+            process[0].send_signal(signal.SIGSTOP)
+            end(*process)
             channel.close()
+            process[0].send_signal(signal.SIGCONT)
             self.assertEqual(len(reports.take(1)), 1)
             self.assertEqual(self.client.daemons.wait_end("smtp", HURRY), 0)
             reports.close()
@@ -339,6 +375,62 @@ class Killed(unittest.TestCase):
         self.relay.run("postkeep", "-c", self.relay.conf, "reload")
         self.go_on.set()
         self.once()
+
+
+class Forged(unittest.TestCase):
+    """Who may talk to private/qmgr-report, and what somebody who has taken smtp over can say there: nothing of messages
+    that were not given to it."""
+
+    def connect(self, user):
+        """A connection of USER, made by a process of that user; or the error."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                account = pwd.getpwnam(user)
+                os.setgroups([])
+                os.setgid(account.pw_gid)
+                os.setuid(account.pw_uid)
+                s = socket.socket(socket.AF_UNIX)
+                s.connect(self.relay.spool + "/private/qmgr-report")
+                socket.send_fds(theirs, [b"ok"], [s.fileno()])
+            except OSError as e:
+                theirs.send(e.strerror.encode())
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        words, fds, _, _ = socket.recv_fds(ours, 100, 1)
+        return ipc.Channel(sock=socket.socket(fileno=fds[0]), name="smtp") if fds else words.decode()
+
+    def test_reports(self):
+        self.relay = Relay(PREFIX, {"hop.example": "smtp:[127.0.0.1]:1"})
+        with self.relay as relay:
+            waiting, other = [relay.submit("a@hop.example", message(b"token-%d" % n)) for n in (1, 2)]
+            for queue_id in (waiting, other):
+                relay.wait_log(rf"{queue_id}: to=<a@hop.example>.*status=deferred")
+            if relay.root:
+                for user in ("nobody", "postwork", "postkeep", "daemon"):
+                    self.assertEqual(self.connect(user), "Permission denied", user)
+                self.assertEqual(sorted(os.listdir(relay.spool + "/jail/smtpd/private")), ["anvil", "proxymap-net", "qmgr-net"])
+            channel = self.connect("postnet") if relay.root else ipc.Channel(relay.spool + "/private/qmgr-report")
+            for ticket in (b"", b"x" * 16, bytes(16), os.urandom(16)):
+                for index in (0, 1, 10000000):
+                    channel.send("report", id=waiting, index=index, ticket=ticket, dsn="2.0.0", text="250 ok", relay="x")
+                    channel.expect("report_ok")
+            relay.wait_log(rf"has no ticket for recipient 0 of {waiting}: report overlooked")
+            self.assertEqual({q["queue_id"] for q in relay.queue()}, {waiting, other})
+            self.assertNotIn("told late", relay.log())
+            # What it was given it can lie about, as it always could.
+            with open(relay.spool + "/slots/ticket-key", "rb") as f:
+                key = struct.unpack("=QQ", f.read())
+            ticket = struct.pack("=QQ", *siphash(key, waiting.encode() + bytes(8), long=True))
+            channel.send("report", id=other, index=0, ticket=ticket)
+            channel.expect("report_ok")
+            channel.send("report", id=waiting, index=0, ticket=ticket, dsn="2.0.0", text="250 ok", relay="x")
+            channel.expect("report_ok")
+            relay.wait_log(rf"{waiting}: removed")
+            self.assertEqual({q["queue_id"] for q in relay.queue()}, {other})
+            channel.close()
 
 
 if __name__ == "__main__":
