@@ -13,7 +13,7 @@
 
 struct cache;
 
-#define CACHE_MAX 200
+#define CACHE_MAX 200 /* connections */
 
 struct cache *cache_new(void);
 /* Closes all, without a word. */

@@ -31,7 +31,7 @@ struct failure {
  */
 void failure_by_reply(
     struct failure *f, struct arena *a, const struct connection *c, const char *command);
-/* The conversation ended while WHILE: "sending RCPT TO". */
+/* The conversation ended while ACTION was done: "sending RCPT TO". */
 void failure_by_loss(
     struct failure *f, struct arena *a, const struct connection *c, const char *action);
 /* Our own words. C may be NULL. The class of DSN decides whether it is hard. */

@@ -59,7 +59,7 @@ void table_close(struct table **t);
 enum table_status table_lookup(struct table *t, struct str key, struct buf *value, struct buf *why);
 
 /*
- * Are keys matched against patterns (regexp:)? Then who searches for parts of an address or a domain asks
+ * Are keys matched against patterns (regexp:, pcre:)? Then who searches for parts of an address or a domain asks
  * for the whole only, as in Postfix.
  */
 bool table_is_pattern(const struct table *t);
