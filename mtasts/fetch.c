@@ -21,6 +21,8 @@
 #define HANDLES 8
 #define TEXT_MAX ((size_t)64 * 1024)
 #define TIME_MAX_S 60L
+/* Servers that take their time have all handles: then a policy that is not known cannot be had (RFC 8461 5). */
+#define TURN_MS 20000
 #define STORE_MAX ((size_t)16 * 1024 * 1024)
 #define ADDRESSES_MAX 8
 
@@ -165,7 +167,7 @@ judge(const struct transfer *t, struct buf *why)
 	return false;
 }
 
-/* "host:443:address,address", so that libcurl has nothing to look up. */
+/* "+host:443:address,address", so that libcurl has nothing to look up. */
 static bool
 look_up(struct str host, struct buf *resolve, struct buf *why)
 {
@@ -174,7 +176,8 @@ look_up(struct str host, struct buf *resolve, struct buf *why)
 	size_t n = 0;
 
 	dns_host(host, DNS_IPV4 | DNS_IPV6, a, &answer);
-	buf_printf(resolve, "%.*s:%ld:", STR_ARG(host), curl.port);
+	/* '+': libcurl forgets it after a while, as it does not without. */
+	buf_printf(resolve, "+%.*s:%ld:", STR_ARG(host), curl.port);
 	for (size_t i = 0; answer.status == DNS_OK && i < answer.n && n < ADDRESSES_MAX; i++) {
 		struct str text = dns_address_text(&answer.records[i].address, a);
 		bool v6 = answer.records[i].type == DNS_AAAA;
@@ -201,13 +204,14 @@ static bool
 transfer(
     struct str host, struct buf *resolve, struct buf *text, struct buf *why, const char **failure)
 {
+	fiber_deadline turn = fiber_after(TURN_MS);
 	struct transfer t = {.text = text};
 	struct buf url = {0};
 	bool ok;
 
 	while (curl.n_idle == 0)
-		if (fiber_wait(&curl.turn, FIBER_FOREVER) != FIBER_OK) {
-			buf_puts(why, "canceled");
+		if (fiber_wait(&curl.turn, turn) != FIBER_OK) {
+			buf_puts(why, "too many others are being fetched");
 			return false;
 		}
 	t.handle = curl.idle[--curl.n_idle];

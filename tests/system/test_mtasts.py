@@ -6,6 +6,7 @@ import socketserver
 import ssl
 import sys
 import threading
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,6 +30,7 @@ POLICIES = {
     "html": ENFORCE,
     "rubbish": "<html>not here</html>",
 }
+SLOW = [f"slow{i}" for i in range(8)]  # as many as are fetched at the same time
 DOMAINS = [*POLICIES, "none", "mismatch"]
 ZONE = """$ORIGIN zone.example.
 $TTL 300
@@ -39,7 +41,7 @@ mx A 127.0.0.1
 bad A 127.0.0.2
 """ + "".join(f"""{d} MX 10 {"bad" if d == "badcert" else "mx"}
 mta-sts.{d} A 127.0.0.1
-""" + (f'_mta-sts.{d} TXT "v=STSv1; id=1;"\n' if d != "none" else "") for d in DOMAINS) + r"""a\@b MX 10 mx
+""" + (f'_mta-sts.{d} TXT "v=STSv1; id=1;"\n' if d != "none" else "") for d in DOMAINS) + "".join(f"mta-sts.{d} A 127.0.0.1\n" for d in SLOW) + r"""a\@b MX 10 mx
 mta-sts.a\@b A 127.0.0.1
 _mta-sts.a\@b TXT "v=STSv1; id=1;"
 """
@@ -63,11 +65,14 @@ class Web(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def __init__(self, certs):
         web = self
         self.asked = []
+        self.over = threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 name = self.headers["Host"].split(":")[0].split(".")[1]
                 web.asked.append((self.headers["Host"].split(":")[0], self.path))
+                if name in SLOW:
+                    web.over.wait(100)
                 text = POLICIES.get(name)
                 if text is None:
                     self.send_response(301)
@@ -150,7 +155,7 @@ class MtaSts(unittest.TestCase):
             raise unittest.SkipTest("no nsd")
         cls.certs = Certificates()
         cls.addClassCleanup(shutil.rmtree, cls.certs.dir)
-        cls.certs.issue("web", "web", "root", SAN=",".join(f"DNS:mta-sts.{d}.zone.example" for d in DOMAINS))
+        cls.certs.issue("web", "web", "root", SAN=",".join(f"DNS:mta-sts.{d}.zone.example" for d in DOMAINS + SLOW))
         cls.certs.issue("mx", "mx", "root", SAN="DNS:mx.zone.example")
         cls.nsd = name_servers.Nsd({"zone.example": ZONE})
         cls.nsd.__enter__()
@@ -233,6 +238,29 @@ class MtaSts(unittest.TestCase):
             channel.close()
             self.assertEqual(suite.pids("mtasts"), before)
             self.assertEqual({h for h, _ in self.web.asked}, {"mta-sts.good.zone.example"})
+
+    def test_slow_servers(self):
+        """Servers that take their time keep policies of others from being fetched, but not the mail."""
+        def ask(suite, domain):
+            channel = ipc.Channel(os.path.join(suite.spool, "private", "mtasts"), name="smtp")
+            channel.send("sts_ask", domain=f"{domain}.zone.example", id="1")
+            return channel
+        with self.suite() as suite:
+            self.assertEqual(ask(suite, "wrongmx").expect("sts_answer")["mode"], 2)
+            channels = [ask(suite, domain) for domain in SLOW]
+            deadline = time.monotonic() + 60
+            while len(self.web.asked) < 1 + len(SLOW):
+                self.assertLess(time.monotonic(), deadline, self.web.asked)
+                time.sleep(0.05)
+            suite.submit("you@good.zone.example", message(b"sts-slow", b"hello\r\n"))
+            self.assertEqual(suite.wait_status("you@good.zone.example", timeout=100).word, "sent")
+            self.assertIn("good.zone.example cannot be had: too many others are being fetched", suite.log())
+            # What is known is known.
+            self.assertEqual(ask(suite, "wrongmx").expect("sts_answer")["mode"], 2)
+            self.assertEqual({h.split(".")[1] for h, _ in self.web.asked}, {"wrongmx", *SLOW})
+            self.web.over.set()
+            for channel in channels:
+                channel.expect("sts_answer")
 
     def test_without_mtasts(self):
         """When the helper is not there, mail waits: what is demanded is not known."""
