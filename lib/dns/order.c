@@ -49,7 +49,7 @@ after(const struct dns_target *a, const struct dns_target *b, int preference)
 	return is_six(a) != is_six(b) && is_six(a) != (preference == PREFER_IPV6);
 }
 
-/* Stable, by insertion: there are a hundred hosts at most, mostly in order. */
+/* Stable, by insertion: mx.c gives a few hundred addresses at most, mostly in order of preference. */
 static void
 sort(struct dns_target *targets, size_t n, int preference)
 {

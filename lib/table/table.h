@@ -1,11 +1,11 @@
 /*
  * table - look-up tables, "type:name"
  *
- * Built in so far: static:, inline:, texthash: (hash:, btree:, lmdb:, cdb:, dbm: read their text source
- * the same way; hash: and btree: read NAME.db where there is no text, in programs that called
- * table_register_db()), regexp:, pcre: (in the same programs), unix:passwd.byname, unix:group.byname, proxy: (asks proxymap over a
- * socket, on a fiber). Text tables are read whole, at most 64 MiB, and read again when the file has
- * changed; a file that cannot be read or parsed gives TABLE_ERROR with the cause, never "not found".
+ * There are static:, inline:, texthash: (hash:, btree:, lmdb:, cdb:, dbm: read their text source the same way; hash: and
+ * btree: read NAME.db where there is no text, in programs that called table_register_db()), regexp:, pcre: (in the same
+ * programs), unix:passwd.byname, unix:group.byname, and proxy: (asks proxymap over a socket, on a fiber). Text tables are
+ * read whole, at most 64 MiB, and read again when the file has changed; a file that cannot be read or parsed gives
+ * TABLE_ERROR with the cause, never "not found".
  */
 #ifndef POSTKEEP_TABLE_TABLE_H
 #define POSTKEEP_TABLE_TABLE_H

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from master_suite import ROOT, MasterTest, free_port, main
+from master_suite import BUILD, ROOT, MasterTest, free_port, main
 
 STOCK = """\
 smtp      inet  n       -       y       -       -       smtpd
@@ -261,6 +261,17 @@ class Check(MasterTest):
         self.suite.main("")
         self.suite.master(self.suite.lines() + f"relay unix - - n - - smtp -o smtp_sasl_password_maps=hash:{table}\n")
         self.check(0, r"master\.cf, line \d+: smtp_sasl_password_maps: .*mode 0604")
+
+    def test_older_names(self):
+        """What counts by its newer name is not said to have no effect."""
+        self.suite.main("fallback_relay = [127.0.0.1]:1\nsmtp_per_record_deadline = yes\nvirtual_maps =\n")
+        out = self.check(0)
+        for name in ("fallback_relay", "smtp_per_record_deadline", "virtual_maps"):
+            self.assertNotIn(name, out)
+        out = subprocess.run([os.path.join(BUILD, "admin/postconf"), "-c", self.suite.etc, "-hx",
+                              "smtp_fallback_relay", "smtp_per_request_deadline"],
+                             capture_output=True, text=True, timeout=60, check=True).stdout
+        self.assertEqual(out, "[127.0.0.1]:1\nyes\n")
 
     def test_types_that_there_are_not(self):
         self.suite.main("transport_maps = hash:/dev/null, proxy:mysql:/etc/mail/t.cf\n"
