@@ -10,17 +10,28 @@
 #include "smtp/sts.h"
 
 /*
- * The result names the last failure only; the log has that of each server and next hop. Connections that are not made are
- * logged as Postfix does, without the message's ID: programs that read logs count these lines.
+ * The result tells the last failure; the log those before it, once there is something after it. Connections that
+ * are not made are logged at once and as Postfix does, without the message's ID: programs that read logs count
+ * these lines.
  */
 static void
 fail_all(struct delivery *d, const struct failure *f)
 {
+	d->unsaid = STR_EMPTY;
 	if (str_starts(f->text, STR("connect to ")))
 		log_info("%.*s", STR_ARG(f->text));
 	else
-		log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(f->text));
+		d->unsaid = f->text;
 	delivery_fail(d, f, false);
+}
+
+/* Another server, or next hop, is tried. */
+static void
+say_last_failure(struct delivery *d)
+{
+	if (d->unsaid.len > 0)
+		log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(d->unsaid));
+	d->unsaid = STR_EMPTY;
 }
 
 static bool
@@ -218,6 +229,7 @@ try_server(struct delivery *d, struct way *way, const struct server *server)
 	struct tlsrpt rpt;
 	struct failure f;
 
+	say_last_failure(d);
 	d->addresses++;
 	tlsrpt_begin(&rpt, d, &way->servers, server, &way->policy);
 	if (!find_demand(d, way, server, &demand, &rpt, &f)) {
@@ -254,6 +266,7 @@ try_nexthop(struct delivery *d, struct str hop)
 	struct way way = {.destination = endpoint_destination(client, hop)};
 	struct failure f;
 
+	say_last_failure(d);
 	d->sessions = d->addresses = 0;
 	d->tls = STR_EMPTY;
 	use_old(d, way.destination);

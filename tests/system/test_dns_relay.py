@@ -78,6 +78,9 @@ class ByDns(unittest.TestCase):
                 status = suite.wait_status(f"you@{domain}.zone.example")
                 self.assertEqual((status.word, status.dsn), ("bounced", dsn), status.why)
                 self.assertIn(words, status.why)
+            # What the delivery's line says stands in the log once.
+            for words in ("does not accept mail (nullMX)", "name=nowhere.zone.example type=MX: Host not found"):
+                self.assertEqual(suite.log().count(words), 1, words)
             # smtp-sink takes addresses in UTF-8 only when it has said so, and it has not: but its host was found.
             status = suite.wait_status("you@bücher.zone.example")
             self.assertIn("open.zone.example[127.0.0.1]", status.relay)

@@ -349,6 +349,17 @@ class NextHops(Case):
         self.accepted(good)
         self.assertEqual(len(bad.sessions), 1)
 
+    def test_log(self):
+        """The log has the failures that the result does not have."""
+        refusing, good = self.hop(at("connect", say("554 5.7.1 no\r\n"))), self.hop()
+        for last, word in ((good, SENT), (refusing, DEFERRED)):
+            before = len(self.client.daemons.lines)
+            hops = f"[127.0.0.1]:{refusing.port} [127.0.0.2]:{refusing.port} [127.0.0.1]:{last.port}"
+            self.assertEqual(self.client.deliver(None, nexthop=hops)[0]["status"], word)
+            self.assertTrue(self.client.daemons.log_wait("connect to 127.0.0.2", before))
+            lines = [line for line in self.client.daemons.lines[before:] if "refused to talk to me" in line]
+            self.assertEqual(len(lines), 1, lines)
+
     def test_only_who_is_left(self):
         some = self.hop(lambda s, stage, reply: b"450 4.2.0 later\r\n" if stage == "rcpt" and s.rcpt[0] == "b" else reply)
         rest = self.hop()
