@@ -77,6 +77,8 @@ handover(struct ipc_channel *channel, const struct delivery *d, bool tell_connec
 	    .arrival_us = msg->m.header.arrival_us,
 	    .smtputf8 = e->smtputf8,
 	    .body_8bit = e->body_8bit,
+	    .header_has_8bit = msg->m.bits.header,
+	    .body_has_8bit = msg->m.bits.body,
 	    .probe = e->verify_only,
 	    .tell_connected = tell_connected,
 	    .ret = e->ret,

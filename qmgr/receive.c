@@ -317,6 +317,7 @@ take_content(struct receipt *r, struct str chunk)
 		return;
 	}
 	siphash_update(&r->sum, chunk.data, chunk.len);
+	eight_bits_add(&r->m.bits, chunk);
 	buf_append(&r->data, chunk.data, chunk.len);
 	count_gathered(r, r->data.cap);
 	if (r->data.len >= (gathered > GATHERED_MAX ? STREAM_EARLY_AT : STREAM_AT))

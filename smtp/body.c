@@ -130,7 +130,7 @@ is_fine(struct body *b, const struct outgoing *o, enum outgoing_status status, s
 static void
 feed_edited(struct body *b, bool convert, struct failure *f)
 {
-	bool sure = b->d->m->body_8bit || b->d->content.whole;
+	bool sure = b->d->m->header_has_8bit || b->d->m->body_has_8bit;
 	struct outgoing *o = outgoing_new(b->d->client->rules, b->d->m->id, convert, sure, take, b);
 	struct str piece;
 	bool ok = true;

@@ -26,22 +26,18 @@ has_8bit(struct str s)
 	return (any & 0x80) != 0;
 }
 
-/* Addresses or header with UTF-8 in them. Of a large message the sender's word must do. */
+/* Addresses or header with UTF-8 in them. */
 static bool
 needs_utf8(const struct delivery *d)
 {
-	struct str content = buf_view(&d->content.kept);
-	size_t end;
-
 	if (!d->m->smtputf8)
 		return false;
-	if (has_8bit(d->m->sender) || !d->content.whole)
+	if (has_8bit(d->m->sender) || d->m->header_has_8bit)
 		return true;
 	for (size_t i = 0; i < d->n; i++)
 		if (d->targets[i].open && has_8bit(d->targets[i].rcpt->address))
 			return true;
-	end = str_find(content, STR("\r\n\r\n"));
-	return has_8bit(str_sub(content, 0, end));
+	return false;
 }
 
 bool
@@ -64,9 +60,8 @@ envelope_fit(
 		return false;
 	}
 	e->utf8 = utf8;
-	/* Of a large message nobody has seen the end: whoever sent it may have said nothing of 8 bits. */
-	e->eight_bit =
-	    d->m->body_8bit || utf8 || !d->content.whole || has_8bit(buf_view(&d->content.kept));
+	/* Whoever sent it may have said nothing of 8 bits. */
+	e->eight_bit = d->m->body_8bit || utf8 || d->m->header_has_8bit || d->m->body_has_8bit;
 	if (e->eight_bit && !(bits & FEATURE_8BITMIME)) {
 		e->convert = d->client->rules && outgoing_converts(d->client->rules);
 		e->eight_bit = false;

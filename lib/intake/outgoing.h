@@ -80,8 +80,8 @@ typedef bool outgoing_sink(void *arg, struct str piece);
 
 /*
  * A stream for one message in wire form (lines end in CRLF, no dots doubled), in and out. QUEUE_ID is for
- * the log and must live as long. CONVERT: the server takes 7-bit alone; SURE:
- * and the content is known to be 8-bit. When it only may be, long parts that are labelled 7bit are believed.
+ * the log and must live as long. CONVERT: the server takes 7-bit alone; SURE: and the content is known to
+ * be 8-bit. When it was only said to be, long parts that are labelled 7bit are believed.
  */
 struct outgoing *outgoing_new(const struct outgoing_rules *rules, struct str queue_id, bool convert,
     bool sure, outgoing_sink *sink, void *sink_arg);

@@ -177,6 +177,8 @@ static const struct ipc_field deliver_fields[] = {
     IPC_FIELD(struct msg_deliver, arrival_us, IPC_I64, 0),
     IPC_FIELD(struct msg_deliver, smtputf8, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, body_8bit, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_deliver, header_has_8bit, IPC_BOOL, 0),
+    IPC_FIELD(struct msg_deliver, body_has_8bit, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, probe, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, tell_connected, IPC_BOOL, 0),
     IPC_FIELD(struct msg_deliver, ret, IPC_U64, DSN_RET_HDRS),

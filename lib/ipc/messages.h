@@ -183,9 +183,10 @@ struct msg_deliver {
 	uint64_t size;      /* bytes of content that follow */
 	int64_t arrival_us; /* wall time of acceptance */
 	bool smtputf8;
-	bool body_8bit;
-	bool probe;          /* deliver nothing, say whether it would be taken */
-	bool tell_connected; /* agent_connected is wanted */
+	bool body_8bit;                      /* as its sender has declared it */
+	bool header_has_8bit, body_has_8bit; /* as it is */
+	bool probe;                          /* deliver nothing, say whether it would be taken */
+	bool tell_connected;                 /* agent_connected is wanted */
 	uint64_t ret;
 	struct str envid;
 	struct ipc_list attrs; /* struct msg_attr */

@@ -4,6 +4,7 @@ libpostkeep_la_SOURCES += \
 	lib/mail/date.c lib/mail/date.h \
 	lib/mail/downgrade.c lib/mail/downgrade.h \
 	lib/mail/dsn.c lib/mail/dsn.h \
+	lib/mail/eight_bits.c lib/mail/eight_bits.h \
 	lib/mail/header.c lib/mail/header.h \
 	lib/mail/header_address.c \
 	lib/mail/json.c lib/mail/json.h \

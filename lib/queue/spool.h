@@ -15,6 +15,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
+#include "lib/mail/eight_bits.h"
 #include "lib/queue/slot.h"
 
 struct spool;
@@ -64,6 +65,7 @@ struct spool_message {
 	struct slot_envelope envelope;
 	struct slot_rcpt_mark *marks;             /* header.rcpts of them */
 	struct slot_reason reasons[SLOT_REASONS]; /* index 0 is reason 1 */
+	struct eight_bits bits;                   /* of the content, when all of it has been read */
 };
 
 /* Header and state mark only; cheap. */

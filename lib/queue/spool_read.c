@@ -221,8 +221,9 @@ load_reasons(int fd, struct arena *a, struct spool_message *m)
 
 static enum spool_status
 verify_content(
-    int fd, const struct slot_header *h, struct siphash *sum, struct buf *content, struct buf *why)
+    int fd, struct spool_message *m, struct siphash *sum, struct buf *content, struct buf *why)
 {
+	const struct slot_header *h = &m->header;
 	char *chunk = mem_alloc(CHUNK);
 	enum spool_status status = SPOOL_OK;
 	uint64_t done = 0;
@@ -237,6 +238,7 @@ verify_content(
 			break;
 		}
 		siphash_update(sum, chunk, (size_t)n);
+		eight_bits_add(&m->bits, str_n(chunk, (size_t)n));
 		if (content)
 			buf_append(content, chunk, (size_t)n);
 		done += (uint64_t)n;
@@ -281,8 +283,7 @@ load(int fd, bool verify, struct arena *a, struct spool_message *m, struct spool
 	load_reasons(fd, a, m);
 	if (!verify)
 		return SPOOL_OK;
-	return verify_content(
-	    fd, &m->header, &sum, m->header.content <= keep ? content : NULL, why);
+	return verify_content(fd, m, &sum, m->header.content <= keep ? content : NULL, why);
 }
 
 enum spool_status

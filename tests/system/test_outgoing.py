@@ -4,11 +4,12 @@ and bodies, filters of replies and results; and relay hosts by sender."""
 import email
 import os
 import sys
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "hops")]
-from hostile import Hop, at, say  # noqa: E402
+from hostile import Hop, at, once, say  # noqa: E402
 from relay import Relay, STATUS, Status  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
@@ -69,7 +70,8 @@ class Outgoing(unittest.TestCase):
     def test_nobody_said_8bit(self):
         """The same for mail whose sender said nothing of 8 bits; large mail that is 7-bit stays as it is, to the byte."""
         plain = b"Content-Type: text/plain; charset=utf-8\r\n"
-        for lines, label, last in ((5, b"", "Grüße\n"), (6000, b"Content-Transfer-Encoding: 8bit\r\n", "Grüße\n"), (6000, b"", "\n")):
+        for lines, label, last in ((5, b"", "Grüße\n"), (6000, b"Content-Transfer-Encoding: 8bit\r\n", "Grüße\n"),
+                                   (6000, b"", "Grüße\n"), (6000, b"", "\n")):
             hop = self.hop(keywords=SEVEN)
             text = "one line of text\n" * lines + last
             content = HEAD + plain + label + b"\r\n" + text.replace("\n", "\r\n").encode()
@@ -81,6 +83,25 @@ class Outgoing(unittest.TestCase):
                 got = email.message_from_bytes(body)
                 self.assertEqual(got.get_payload(decode=True).replace(b"\r\n", b"\n").decode(), text)
                 self.assertEqual(got["Content-Transfer-Encoding"], "quoted-printable" if last.strip() else None)
+
+    def test_declared_as_it_is(self):
+        """BODY=8BITMIME for what is 8-bit, whoever said so, and not for what is not; the same when it is read back from the
+        queue. SMTPUTF8 only for what needs it."""
+        for lines, last, eight in ((5, "", False), (6000, "", False), (5, "Grüße", True), (6000, "Grüße", True)):
+            hop = self.hop(once(at("rcpt", say(b"450 4.2.0 later\r\n"))), keywords=EIGHT + ("SMTPUTF8",))
+            content = HEAD + TEXT + b"one line of text\r\n" * lines + last.encode() + b"\r\n"
+            with self.subTest(lines=lines, last=last), self.relay(hop) as suite:
+                self.send(suite, content, options=["SMTPUTF8"])
+                self.assertEqual(self.status(suite).word, "deferred")
+                while not hop.accepted:
+                    suite.run("postqueue", "-c", suite.conf, "-f")
+                    time.sleep(0.2)
+                suite.wait_log("status=sent")
+                said = [line for session in hop.sessions for c in session.commands for line in c.splitlines()
+                        if line.startswith(b"MAIL")]
+                self.assertEqual(len(said), 2)
+                for line in said:
+                    self.assertEqual((b"BODY=8BITMIME" in line, b"SMTPUTF8" in line), (eight, False), line)
 
     def test_not_converted(self):
         hop = self.hop(keywords=SEVEN)

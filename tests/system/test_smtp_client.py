@@ -51,7 +51,9 @@ class Client:
     def order(self, channel, nexthop, rcpts, content=CONTENT, send=None, **more):
         self.attempt += 1
         fields = dict(id="4bTESTID%04d" % self.attempt, attempt=self.attempt, nexthop=nexthop, sender="s@example.org",
-                      size=len(content), arrival_us=int(time.time() * 1e6))
+                      size=len(content), arrival_us=int(time.time() * 1e6),
+                      header_has_8bit=not content.partition(b"\r\n\r\n")[0].isascii(),
+                      body_has_8bit=not content.partition(b"\r\n\r\n")[2].isascii())
         fields.update(more)
         rcpts = [r if isinstance(r, dict) else {"address": r, "orig": r} for r in rcpts]
         channel.send("deliver", rcpts=[{"index": i, **r} for i, r in enumerate(rcpts)], **fields)

@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/fiber/fiber.h"
 #include "lib/ipc/frame.h"
+#include "lib/mail/eight_bits.h"
 #include "smtp/session.h"
 #include "tests/unit/conf_fixture.h"
 
@@ -204,8 +205,12 @@ put_delivery(struct play *p, size_t i)
 	    .probe = d->probe,
 	    .tell_connected = d->tell_connected,
 	};
+	struct eight_bits bits = {0};
 	size_t n = 0;
 
+	eight_bits_add(&bits, d->content);
+	m.header_has_8bit = bits.header;
+	m.body_has_8bit = bits.body;
 	for (; d->rcpts[n]; n++) {
 		rcpts[n].index = n;
 		rcpts[n].address = str_c(d->rcpts[n]);

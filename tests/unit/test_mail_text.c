@@ -14,6 +14,7 @@
 
 #include "lib/mail/date.h"
 #include "lib/mail/dsn.h"
+#include "lib/mail/eight_bits.h"
 #include "lib/mail/lines.h"
 #include "lib/mail/mime.h"
 #include "lib/mail/received.h"
@@ -569,6 +570,44 @@ test_mime(void **state)
 	buf_free(&host);
 }
 
+static const struct {
+	struct str text;
+	bool header, body;
+} eight_bit_cases[] = {
+    {STR(""), false, false},
+    {STR("a: b\r\n\r\nbody\r\n"), false, false},
+    {STR("a: \xc3\xa4\r\n\r\nbody\r\n"), true, false},
+    {STR("a: b\r\n\r\nb\xc3\xa4\r\n"), false, true},
+    {STR("a: \xff\r\n\r\n\xff"), true, true},
+    {STR("\r\n\xff\r\n"), false, true},
+    {STR("\n\xff\n"), false, true},
+    {STR("a: b\r\n\r\xff\r\n\r\n"), true, false}, /* a line that only begins like the empty one */
+    {STR("x\ny: \xff\r\n"), true, false},
+    {STR("no end \xff"), true, false},
+};
+
+/* Wherever it is cut in pieces. */
+static void
+test_eight_bits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(eight_bit_cases); i++) {
+		struct str text = eight_bit_cases[i].text;
+
+		for (size_t a = 0; a <= text.len; a++)
+			for (size_t b = a; b <= text.len; b++) {
+				struct eight_bits e = {0};
+
+				eight_bits_add(&e, str_sub(text, 0, a));
+				eight_bits_add(&e, str_sub(text, a, b - a));
+				eight_bits_add(&e, str_from(text, b));
+				if (e.header != eight_bit_cases[i].header ||
+				    e.body != eight_bit_cases[i].body)
+					fail_msg("case %zu, cut at %zu and %zu", i, a, b);
+			}
+	}
+}
+
 int
 main(void)
 {
@@ -588,6 +627,7 @@ main(void)
 	    cmocka_unit_test(test_received_hostile),
 	    cmocka_unit_test(test_line_ends),
 	    cmocka_unit_test(test_mime),
+	    cmocka_unit_test(test_eight_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
