@@ -5,7 +5,7 @@
  * hash: and btree: without a text that can be read are read from NAME.db, in programs that have the means
  * (table_db.c). A key in double quotes may hold blanks. A colon at the end of a key is taken off, so that files of
  * aliases can be read too. Of two entries with one key the first counts, as in Postfix, and the log
- * says so.
+ * says so. A key without a value is an error for whoever looks it up: the line was meant to say something.
  */
 #include <stdlib.h>
 
@@ -180,10 +180,10 @@ read_entry(void *arg, size_t line, struct str key, struct str value)
 	struct reading *r = arg;
 	const char *wrong = NULL;
 
-	if (value.len == 0)
-		wrong = "a key without a value is left out";
-	else if (!table_entries_add(r->entries, key, value))
+	if (!table_entries_add(r->entries, key, value))
 		wrong = "this key stands there already, the first one counts";
+	else if (value.len == 0)
+		wrong = "a key without a value; mail that needs it waits";
 	if (wrong && ++r->warnings <= WARNINGS_MAX)
 		log_warning("%s, line %zu: %s", r->path, line, wrong);
 }
@@ -299,13 +299,27 @@ lookup_db(
 }
 
 static enum table_status
+find(const struct text_table *t, struct str key, struct buf *value, struct buf *why)
+{
+	size_t before = value->len;
+
+	if (!table_entries_get(t->entries, key, value))
+		return TABLE_NOT_FOUND;
+	if (value->len > before)
+		return TABLE_FOUND;
+	buf_printf(why, "table %.*s: \"%.*s\" has no value", STR_ARG(t->spec),
+	    STR_ARG(str_sub(key, 0, 100)));
+	return TABLE_ERROR;
+}
+
+static enum table_status
 lookup_frozen(const struct text_table *t, struct str key, struct buf *value, struct buf *why)
 {
 	if (!t->entries) {
 		buf_str(why, buf_view(&t->wrong));
 		return TABLE_ERROR;
 	}
-	return table_entries_get(t->entries, key, value) ? TABLE_FOUND : TABLE_NOT_FOUND;
+	return find(t, key, value, why);
 }
 
 static enum table_status
@@ -325,7 +339,7 @@ text_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 		tell_older(t);
 		/* fall through */
 	case TABLE_FILE_SAME:
-		status = table_entries_get(t->entries, key, value) ? TABLE_FOUND : TABLE_NOT_FOUND;
+		status = find(t, key, value, why);
 		break;
 	case TABLE_FILE_ERROR:
 		table_entries_free(&t->entries);
@@ -335,6 +349,20 @@ text_lookup(void *state, struct str key, struct buf *value, struct buf *why)
 	buf_free(&content);
 	buf_free(&cause);
 	return status;
+}
+
+struct each {
+	table_entry_fn fn;
+	void *arg;
+};
+
+static void
+pass_on(void *arg, struct str key, struct str value)
+{
+	const struct each *each = arg;
+
+	if (value.len > 0)
+		each->fn(each->arg, key, value);
 }
 
 /* All entries, of the text or else of the database. */
@@ -353,7 +381,7 @@ text_each(void *state, table_entry_fn fn, void *arg, struct buf *why)
 		t->entries = read_entries(t, buf_view(&content));
 	}
 	if (status != TABLE_FILE_ERROR && t->entries) {
-		table_entries_each(t->entries, fn, arg);
+		table_entries_each(t->entries, pass_on, &(struct each){fn, arg});
 	} else if (t->frozen) {
 		buf_str(why, buf_view(&t->wrong));
 		ok = false;
