@@ -93,8 +93,10 @@ by_sender(struct sasl_passwords *p, struct str sender, struct buf *value, struct
 	return status;
 }
 
-static void
-split(const struct sasl_passwords *p, struct str value, struct sasl_account *account)
+/* An entry without a name or a password would be a login that fails, and at some servers one that counts. */
+static bool
+split(const struct sasl_passwords *p, struct str key, struct str value,
+    struct sasl_account *account, struct buf *why)
 {
 	struct str delimiter = str_c(p->delimiter);
 	size_t end = delimiter.len > 0 ? str_find(value, delimiter) : STR_NPOS;
@@ -105,6 +107,12 @@ split(const struct sasl_passwords *p, struct str value, struct sasl_account *acc
 	buf_str(&account->user, str_sub(value, 0, end));
 	if (end != STR_NPOS)
 		buf_str(&account->password, str_from(value, end + delimiter.len));
+	if (account->user.len > 0 && account->password.len > 0)
+		return true;
+	buf_printf(why, "%s: the entry for %.*s has no %s: \"user%spassword\" is needed", p->param,
+	    STR_ARG(key), account->user.len > 0 ? "password" : "user", p->delimiter);
+	sasl_account_clear(account);
+	return false;
 }
 
 enum table_status
@@ -112,17 +120,22 @@ sasl_passwords_find(struct sasl_passwords *p, struct str sender, struct str host
     struct str nexthop, struct sasl_account *account, struct buf *why)
 {
 	enum table_status status = TABLE_NOT_FOUND;
+	struct str key = sender;
 	struct buf value = {0};
 
 	buf_reserve(&value, 1024);
 	if (p->by_sender && sender.len > 0)
 		status = by_sender(p, sender, &value, why);
-	if (status == TABLE_NOT_FOUND)
-		status = look_up(p, host, true, &value, why);
-	if (status == TABLE_NOT_FOUND)
-		status = look_up(p, nexthop, true, &value, why);
-	if (status == TABLE_FOUND)
-		split(p, buf_view(&value), account);
+	if (status == TABLE_NOT_FOUND) {
+		key = host;
+		status = look_up(p, key, true, &value, why);
+	}
+	if (status == TABLE_NOT_FOUND) {
+		key = nexthop;
+		status = look_up(p, key, true, &value, why);
+	}
+	if (status == TABLE_FOUND && !split(p, key, buf_view(&value), account, why))
+		status = TABLE_ERROR;
 	buf_wipe(&value);
 	return status;
 }

@@ -28,8 +28,8 @@ void sasl_passwords_free(struct sasl_passwords **p);
  * Searched for, in this order: SENDER (with smtp_sender_dependent_authentication, when it is not empty):
  * user+extension@domain, user@domain, @domain; HOST, the name of the server that was connected to; NEXTHOP,
  * as the transport table or relayhost has it: "[relay.example]:587".
- * TABLE_FOUND: ACCOUNT has it. TABLE_NOT_FOUND: this server gets no login. TABLE_ERROR: WHY; the message
- * waits. Waits on a fiber when a table is asked by proxymap.
+ * TABLE_FOUND: ACCOUNT has it. TABLE_NOT_FOUND: this server gets no login. TABLE_ERROR: WHY, also of an
+ * entry without a name or a password; the message waits. Waits on a fiber when a table is asked by proxymap.
  */
 enum table_status sasl_passwords_find(struct sasl_passwords *p, struct str sender, struct str host,
     struct str nexthop, struct sasl_account *account, struct buf *why);

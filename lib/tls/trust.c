@@ -54,7 +54,7 @@ load_file(struct tls_client *c, enum param p, const char *path)
 	struct buf pem = {0};
 
 	if (tls_read_file(c, p, path, &pem) && add_pem(c, buf_view(&pem)) == 0)
-		tls_fault(c, p, "there is no certificate in %s (%s)", path, tls_openssl_why());
+		tls_fault(c, p, "there is no certificate in %s", path);
 	ERR_clear_error();
 	buf_free(&pem);
 }

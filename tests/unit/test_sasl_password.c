@@ -23,7 +23,9 @@ static const char password_file[] = "[relay.example]:587 dest:pw1\n"
 				    "mx1.example host:pw2\n"
 				    "alice@home.example alice:pw:with:colons\n"
 				    "@home.example all:pw4\n"
-				    "bare onlyname\n";
+				    "bare onlyname\n"
+				    "mx3.example only:\n"
+				    "mx4.example :pw\n";
 
 static const struct {
 	bool by_sender;
@@ -40,7 +42,15 @@ static const struct {
     {true, "bob@home.example", "mx1.example", "other", "all pw4"},
     {true, "bob@else.example", "mx1.example", "other", "host pw2"},
     {true, "", "mx1.example", "other", "host pw2"},
-    {true, "bare", "mx9.example", "other", "onlyname "},
+    {true, "bare", "mx9.example", "other",
+	"!smtp_sasl_password_maps: the entry for bare has no password: \"user:password\" is "
+	"needed"},
+    {false, "", "mx3.example", "other",
+	"!smtp_sasl_password_maps: the entry for mx3.example has no password: "
+	"\"user:password\" is needed"},
+    {true, "x@y", "mx9.example", "mx4.example",
+	"!smtp_sasl_password_maps: the entry for mx4.example has no user: "
+	"\"user:password\" is needed"},
     {false, "", "", "", "-"},
 };
 
@@ -77,17 +87,20 @@ test_passwords(void **state)
 		    passwords(searches[i].by_sender, buf_cstr(&maps), &paths);
 		struct sasl_account account = {0};
 		struct buf why = {0}, got = {0};
+		enum table_status status;
 
 		assert_int_equal(paths.count, 1);
 		assert_true(str_ends_nocase(str_c(paths.list[0]), STR("/sasl_passwd")));
-		if (sasl_passwords_find(p, str_c(searches[i].sender), str_c(searches[i].host),
-			str_c(searches[i].nexthop), &account, &why) == TABLE_FOUND)
+		status = sasl_passwords_find(p, str_c(searches[i].sender), str_c(searches[i].host),
+		    str_c(searches[i].nexthop), &account, &why);
+		if (status == TABLE_FOUND)
 			buf_printf(&got, "%.*s %.*s", STR_ARG(buf_view(&account.user)),
 			    STR_ARG(buf_view(&account.password)));
 		else
-			buf_puts(&got, "-");
+			buf_printf(&got, "%s%s", status == TABLE_ERROR ? "!" : "-", buf_cstr(&why));
 		assert_string_equal(buf_cstr(&got), searches[i].found);
-		assert_int_equal(why.len, 0);
+		assert_int_equal(why.len > 0, status == TABLE_ERROR);
+		buf_free(&why);
 		sasl_account_clear(&account);
 		buf_free(&got);
 		table_paths_free(&paths);
