@@ -41,7 +41,9 @@ struct connection {
 	bool tls;
 	struct str tls_status;   /* how TLS is used, for the log; may be empty */
 	bool tls_verified;       /* the server has proved who it is */
-	bool login_missing;      /* there is an account, and the server offers no AUTH */
+	bool named;              /* by the administrator, as the way to go */
+	bool login_missing;      /* a login was wanted, and none was made */
+	struct str no_login;     /* why not; also where it was not wanted, but is to be had */
 	bool once;               /* for one message only */
 	bool takes_chunks;       /* has answered BDAT as one who knows it */
 	struct smtp_reply reply; /* the last one */

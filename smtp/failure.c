@@ -40,6 +40,22 @@ dsn_of(struct arena *a, const struct smtp_reply *r, bool hard)
 	return arena_str(a, str_c(text));
 }
 
+/*
+ * "Log in first", or "TLS first": it is not the message's fault that nobody could. After the content it is more
+ * likely that this was not liked.
+ */
+static bool
+wants_login(const struct connection *c, const char *command)
+{
+	const struct smtp_reply *r = &c->reply;
+	struct str to = str_c(command ? command : "");
+
+	if (r->code == 530)
+		return c->login_missing || c->named;
+	return c->login_missing && r->code >= 500 && r->dsn.subject == 7 && to.len > 0 &&
+	    !str_starts(to, STR("end of ")) && !str_starts(to, STR("BDAT"));
+}
+
 void
 failure_by_reply(
     struct failure *f, struct arena *a, const struct connection *c, const char *command)
@@ -50,8 +66,7 @@ failure_by_reply(
 
 	*f = (struct failure){.hard = r->code >= 500 && r->code <= 599};
 	name_server(f, a, c);
-	/* "Log in first": it is not the message's fault that nobody could. */
-	if (c->login_missing && f->hard && (r->code == 530 || r->dsn.subject == 7))
+	if (wants_login(c, command))
 		f->hard = false;
 	f->dsn = no ? dsn_of(a, r, f->hard) : STR("4.5.0");
 	smtp_reply_join(r, &said);
@@ -63,8 +78,8 @@ failure_by_reply(
 	buf_str(&text, buf_view(&said));
 	if (command)
 		buf_printf(&text, " (in reply to %s)", command);
-	if (c->login_missing && command)
-		buf_puts(&text, " (no login was made: the server does not offer AUTH)");
+	if (c->no_login.len > 0 && wants_login(c, command))
+		buf_printf(&text, " (no login was made: %.*s)", STR_ARG(c->no_login));
 	buf_free(&said);
 	f->text = keep(a, &text);
 }

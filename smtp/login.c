@@ -192,6 +192,24 @@ login_find(struct delivery *d, const struct servers *servers, const struct serve
 	return status != TABLE_ERROR;
 }
 
+void
+login_none(const struct delivery *d, struct connection *c, const struct servers *servers,
+    const struct server *server)
+{
+	const char *prefix = c->st->lmtp ? "lmtp" : "smtp";
+
+	c->named = servers->configured;
+	if (!c->named || !(c->features.bits & FEATURE_AUTH))
+		return;
+	c->login_missing = d->client->sasl && sasl_settings_enabled(d->client->sasl);
+	if (!c->login_missing)
+		c->no_login = arena_printf(c->arena, "%s_sasl_auth_enable = no", prefix);
+	else
+		c->no_login = arena_printf(c->arena,
+		    "%s_sasl_password_maps has no entry for %.*s, nor for %.*s", prefix,
+		    STR_ARG(server->name), STR_ARG(servers->nexthop));
+}
+
 bool
 login_run(struct delivery *d, struct connection *c, const struct server *server,
     const struct sasl_account *account, struct failure *f)
@@ -199,10 +217,12 @@ login_run(struct delivery *d, struct connection *c, const struct server *server,
 	struct exchange x = {.d = d, .c = c, .f = f};
 	bool ok = true;
 
-	if (c->features.bits & FEATURE_AUTH)
+	if (c->features.bits & FEATURE_AUTH) {
 		ok = log_in(&x, server, account);
-	else
+	} else {
 		c->login_missing = true;
+		c->no_login = STR("the server does not offer AUTH");
+	}
 	if (!ok)
 		f->unreachable = !f->hard;
 	buf_free(&x.line);

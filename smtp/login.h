@@ -14,6 +14,9 @@ struct sasl_account;
  */
 bool login_find(struct delivery *d, const struct servers *servers, const struct server *server,
     struct sasl_account *account, bool *wanted, struct failure *f);
+/* Nobody logs in on C: notes why, for refusals that may come of it. */
+void login_none(const struct delivery *d, struct connection *c, const struct servers *servers,
+    const struct server *server);
 /* Logs in on C as ACCOUNT. False: F says why mail waits. Waits. */
 bool login_run(struct delivery *d, struct connection *c, const struct server *server,
     const struct sasl_account *account, struct failure *f);

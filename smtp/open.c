@@ -163,7 +163,11 @@ try_once(struct opening *o, struct connection **c)
 	note_offer(o, *c);
 	if (wants_tls(o) && !wrapped)
 		result = start_tls(o, *c);
-	if (result == SECURE_OK && o->account && !login_run(o->d, *c, o->server, o->account, o->f))
+	if (result != SECURE_OK)
+		return result;
+	if (!o->account)
+		login_none(o->d, *c, o->servers, o->server);
+	else if (!login_run(o->d, *c, o->server, o->account, o->f))
 		result = SECURE_FAILED;
 	return result;
 }

@@ -99,7 +99,7 @@ servers_find(const struct settings *st, struct match_list *own, struct str hop, 
 	};
 	struct dns_next_hop found;
 
-	*servers = (struct servers){.nexthop = hop};
+	*servers = (struct servers){.nexthop = hop, .configured = configured};
 	if (st->lmtp && str_starts(hop, STR("unix:")))
 		return unix_server(st, str_from(hop, 5), a, servers, f);
 	if (st->lmtp && str_starts(hop, STR("inet:")))

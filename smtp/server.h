@@ -32,6 +32,7 @@ struct server {
 struct servers {
 	struct str nexthop; /* as it was given */
 	struct str domain;  /* of the next hop, without brackets and port */
+	bool configured;    /* the administrator has named it */
 	struct server *list;
 	size_t n;
 };
