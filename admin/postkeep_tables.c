@@ -70,6 +70,11 @@ check_type(struct str item, const struct named *t)
 	while (str_starts(item, STR("proxy:")))
 		item = str_from(item, 6);
 	type = str_sub(item, 0, str_chr(item, ':'));
+	if (tables_only && type.len == item.len)
+		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
+		    "%.*s: \"%.*s\" is no table: mail that needs it would be put off; write it as "
+		    "type:name, for example texthash:%.*s",
+		    STR_ARG(t->param), STR_ARG(item), STR_ARG(item));
 	if (type.len == item.len || is_one_of(type, table_types()) ||
 	    !(tables_only || is_one_of(type, others)))
 		return;
@@ -132,28 +137,47 @@ check_patterns(const struct named *t)
 
 struct lines {
 	const struct named *table;
+	const char *delimiter; /* between user and password, in tables of those; else NULL */
 	size_t bad;
 };
+
+/* Is there a name before the delimiter, and a password behind it? */
+static bool
+is_login(struct str value, struct str delimiter)
+{
+	size_t at = delimiter.len > 0 ? str_find(value, delimiter) : STR_NPOS;
+
+	return at != STR_NPOS && at > 0 && at + delimiter.len < value.len;
+}
 
 static void
 look_at_line(void *arg, size_t line, struct str key, struct str value)
 {
 	struct lines *l = arg;
+	bool login = !l->delimiter || is_login(value, str_c(l->delimiter));
 
-	if (value.len > 0 || l->bad++ > 0)
+	if ((value.len > 0 && login) || l->bad++ > 0)
 		return;
-	conf_problem(l->table->problems, CONF_WARNING, l->table->file, l->table->line,
-	    "%.*s: %s, line %zu: \"%.*s\" has no value and is left out; write a value, or remove "
-	    "the line",
+	if (value.len > 0) {
+		conf_problem(l->table->problems, CONF_WAITS, l->table->file, l->table->line,
+		    "%.*s: %s, line %zu: the entry for %.*s is not \"user%spassword\": mail that "
+		    "needs it would be put off",
+		    STR_ARG(l->table->param), l->table->path, line, STR_ARG(str_sub(key, 0, 100)),
+		    l->delimiter);
+		return;
+	}
+	conf_problem(l->table->problems, CONF_WAITS, l->table->file, l->table->line,
+	    "%.*s: %s, line %zu: \"%.*s\" has no value: mail that needs it would be put off; write "
+	    "a value, or remove the line",
 	    STR_ARG(l->table->param), l->table->path, line, STR_ARG(str_sub(key, 0, 100)));
 }
 
 static void
-check_text(const struct named *t)
+check_text(const struct named *t, const char *delimiter)
 {
 	static const char *const types[] = {
 	    "hash", "btree", "lmdb", "cdb", "dbm", "texthash", NULL};
-	struct lines l = {t, 0};
+	struct lines l = {t, delimiter, 0};
 	struct buf text = {0};
 
 	if (!is_one_of(t->type, types))
@@ -186,23 +210,51 @@ static void
 check_param(const struct conf *c, enum param p, struct named *t)
 {
 	struct str rest = conf_str(c, p), item;
+	const char *delimiter = NULL;
 
 	t->param = param_name(p);
+	if (p == P_smtp_sasl_password_maps)
+		delimiter = conf_cstr(c, P_smtp_sasl_password_result_delimiter);
+	else if (p == P_lmtp_sasl_password_maps)
+		delimiter = conf_cstr(c, P_lmtp_sasl_password_result_delimiter);
 	while (conf_list_next(&rest, &item)) {
 		/* What proxymap may be asked for need not be there. */
 		if (p != P_proxy_read_maps)
 			check_type(item, t);
 		if (!take_table(item, t))
 			continue;
-		if (p == P_smtp_sasl_password_maps || p == P_lmtp_sasl_password_maps) {
+		if (delimiter) {
 			check_mode(t, "");
 			check_mode(t, ".db");
 		}
 		if (check_readable(t)) {
 			check_patterns(t);
-			check_text(t);
+			check_text(t, delimiter);
 		}
 		free(t->path);
+	}
+}
+
+/* Logins without anybody to log in as. */
+static void
+check_logins(const struct conf *c, const char *file, size_t line, struct conf_problems *problems)
+{
+	static const struct {
+		enum param enable, maps;
+	} clients[] = {{P_smtp_sasl_auth_enable, P_smtp_sasl_password_maps},
+	    {P_lmtp_sasl_auth_enable, P_lmtp_sasl_password_maps}};
+
+	for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+		const char *where = NULL;
+		size_t at = 0;
+
+		if (!conf_is_set(c, clients[i].enable, &where, &at) ||
+		    !conf_bool(c, clients[i].enable) || conf_str(c, clients[i].maps).len > 0 ||
+		    (file && at != 0))
+			continue;
+		conf_problem(problems, CONF_WARNING, file ? file : where, file ? line : at,
+		    "%.*s = yes, and %.*s is empty: nobody logs in anywhere",
+		    STR_ARG(param_name(clients[i].enable)), STR_ARG(param_name(clients[i].maps)));
 	}
 }
 
@@ -211,6 +263,7 @@ postkeep_check_tables(
     const struct conf *c, const char *file, size_t line, struct conf_problems *problems)
 {
 	table_register_db();
+	check_logins(c, file, line, problems);
 	for (enum param p = 0; p < PARAM_COUNT; p++) {
 		struct named t = {.problems = problems};
 

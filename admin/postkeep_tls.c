@@ -90,6 +90,47 @@ look_at_tlsrpt(const struct conf *conf, const struct plan *plan, struct conf_pro
 	    "add \"tlsrpt unix - - n - 1 tlsrpt\"");
 }
 
+static bool
+is_told(const struct conf_problems *problems, const char *text)
+{
+	for (size_t i = 0; i < problems->count; i++)
+		if (strcmp(problems->list[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+/* What is wrong with the settings that a line of master.cf gives its client, and was not told of main.cf's. */
+static void
+look_at_service(const struct conf *conf, const struct plan *plan, const struct master_entry *e,
+    struct conf_problems *problems)
+{
+	bool lmtp = strcmp(e->command, "lmtp") == 0;
+	struct conf_problems found = {0}, other = {0};
+	struct conf *own;
+
+	if (e->n_overrides == 0 || (!lmtp && strcmp(e->command, "smtp") != 0))
+		return;
+	own = conf_load(conf_dir(conf), e->overrides, e->n_overrides, &other);
+	if (lmtp)
+		look_at(own, TLS_CLIENT_LMTP, P_lmtp_tls_policy_maps, &found);
+	else
+		look_at(own, TLS_CLIENT_SMTP, P_smtp_tls_policy_maps, &found);
+	for (size_t i = 0; i < found.count; i++) {
+		const struct conf_problem *p = &found.list[i];
+
+		if (is_told(problems, p->text))
+			continue;
+		if (p->line > 0)
+			conf_problem(problems, p->severity, p->file, p->line, "%s", p->text);
+		else
+			conf_problem(problems, p->severity, plan->file, e->line, "service %s: %s",
+			    e->name, p->text);
+	}
+	conf_problems_free(&found);
+	conf_problems_free(&other);
+	conf_free(&own);
+}
+
 void
 postkeep_check_tls(const struct conf *conf, const struct plan *plan, struct conf_problems *problems)
 {
@@ -97,4 +138,6 @@ postkeep_check_tls(const struct conf *conf, const struct plan *plan, struct conf
 	look_at_tlsrpt(conf, plan, problems);
 	look_at(conf, TLS_CLIENT_SMTP, P_smtp_tls_policy_maps, problems);
 	look_at(conf, TLS_CLIENT_LMTP, P_lmtp_tls_policy_maps, problems);
+	for (size_t i = 0; i < plan->cf->count; i++)
+		look_at_service(conf, plan, &plan->cf->entries[i], problems);
 }

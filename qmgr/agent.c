@@ -307,6 +307,19 @@ hear_ready(struct agent *a, struct arena *arena)
 	return OPEN_FAILED;
 }
 
+/* The socket of the agent cannot be had, for the reason ERROR. */
+static void
+no_agent(struct agent *a, const char *path, int error)
+{
+	struct buf text = {0};
+
+	log_warning("connect to transport %s: %s", path, strerror(error));
+	buf_printf(&text, "mail transport unavailable: %s: %s%s", path, strerror(error),
+	    error == ENOENT ? " (has master.cf a line for it?)" : "");
+	fail_with(a->dest, STR("4.3.0"), buf_view(&text));
+	buf_free(&text);
+}
+
 static enum open_result
 open_channel(struct agent *a)
 {
@@ -318,8 +331,7 @@ open_channel(struct agent *a)
 	snprintf(path, sizeof(path), "private/%s", a->dest->transport->name);
 	a->channel = ipc_connect(path, "qmgr", fiber_after(CONNECT_MS));
 	if (!a->channel) {
-		log_warning("connect to transport %s: %s", path, strerror(errno));
-		fail_with(a->dest, STR("4.3.0"), STR("mail transport unavailable"));
+		no_agent(a, path, errno);
 		return OPEN_FAILED;
 	}
 	stream_timeout(ipc_stream(a->channel), conf_time(conf_get(), P_ipc_timeout) * 1000);

@@ -298,7 +298,7 @@ class Check(MasterTest):
         with open(patterns, "w") as f:
             f.write("key value\nkey:\nother\n")
         self.suite.main(f"transport_maps = hash:{patterns}\n")
-        self.check(0, r'line 11: transport_maps: .*patterns, line 2: "key" has no value')
+        self.check(1, r'line 11: transport_maps: .*patterns, line 2: "key" has no value')
         os.unlink(patterns)
         self.check(1, r"error: .*line 11: transport_maps: cannot read .*patterns \(No such file")
         # Mail that needs it waits; all the rest goes on.
