@@ -164,10 +164,9 @@ put_dsn(const struct envelope *e, const struct msg_deliver_rcpt *rcpt, struct bu
 }
 
 bool
-envelope_rcpt(const struct delivery *d, const struct connection *c, const struct envelope *e,
+envelope_rcpt(const struct delivery *d, const struct envelope *e,
     const struct msg_deliver_rcpt *rcpt, struct buf *out, struct failure *f)
 {
-	(void)c;
 	buf_puts(out, "RCPT TO:");
 	if (!put_path(d, rcpt->address, out, f))
 		return false;

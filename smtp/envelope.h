@@ -24,7 +24,7 @@ bool envelope_fit(
  */
 bool envelope_mail(const struct delivery *d, const struct connection *c, const struct envelope *e,
     struct buf *out, struct failure *f);
-bool envelope_rcpt(const struct delivery *d, const struct connection *c, const struct envelope *e,
+bool envelope_rcpt(const struct delivery *d, const struct envelope *e,
     const struct msg_deliver_rcpt *rcpt, struct buf *out, struct failure *f);
 /* False: there is nothing to tell. */
 bool envelope_xforward(const struct delivery *d, const struct connection *c, struct buf *out);

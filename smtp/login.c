@@ -13,7 +13,6 @@
 #include "smtp/client.h"
 
 #define REMEMBER_MS 300000
-#define AUTH_COMMAND "AUTH command"
 
 /* --- Refusals that are remembered ----------------------------------------------------------------- */
 

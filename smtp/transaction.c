@@ -307,7 +307,7 @@ say_rcpts(struct transaction *t, struct buf *line)
 		if (t->answered && !t->mail_ok)
 			return catch_up(t);
 		buf_reset(line);
-		if (!envelope_rcpt(t->d, t->c, &t->envelope, target->rcpt, line, &f)) {
+		if (!envelope_rcpt(t->d, &t->envelope, target->rcpt, line, &f)) {
 			target_fail(t->d, target, &f);
 			continue;
 		}

@@ -164,13 +164,12 @@ judge_fingerprint(struct tls_connection *t, X509 *cert, const struct tls_policy 
 }
 
 static enum tls_outcome
-judge_dane(struct tls_connection *t, X509 *cert, const struct tls_policy *p,
-    const struct tls_target *target, struct arena *a, struct tls_result *r)
+judge_dane(struct tls_connection *t, X509 *cert, const struct tls_policy *p, struct arena *a,
+    struct tls_result *r)
 {
 	const struct str names[] = {p->tlsa_base};
 	struct buf words = {0};
 
-	(void)target;
 	r->trusted = t->verify_error == X509_V_OK;
 	r->verified = r->trusted && !p->insecure_mx;
 	if (r->trusted)
@@ -235,7 +234,7 @@ judge(struct tls_connection *t, X509 *cert, const struct tls_policy *p,
 		return judge_fingerprint(t, cert, p, a, r);
 	case TLS_DANE:
 	case TLS_DANE_ONLY:
-		return judge_dane(t, cert, p, target, a, r);
+		return judge_dane(t, cert, p, a, r);
 	case TLS_VERIFY:
 	case TLS_SECURE:
 		return judge_names(t, cert, p, target, a, r);
