@@ -10,9 +10,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include "lib/base/io.h"
 #include "lib/base/log.h"
 
 /* The address to come from, for this family. False: none is set, or it makes no sense. */
@@ -57,19 +55,23 @@ come_from(const struct settings *st, int fd, int family)
 	return st->bind_enforce ? -1 : 0;
 }
 
-/* After connect() said "in progress". 0, or -1 with errno. */
+/*
+ * After connect() said "in progress". The stream waits, which will wait for replies on the same descriptor: each
+ * one who waits is five system calls. 0, or -1 with errno.
+ */
 static int
-wait_connected(int fd, fiber_deadline deadline)
+wait_connected(struct stream *s, int fd, fiber_deadline deadline)
 {
-	struct fiber_fd *wait = fiber_fd_new(fd);
-	enum fiber_result result = fiber_fd_wait(wait, FIBER_WRITE, deadline);
+	enum stream_status status;
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	fiber_fd_free(&wait);
-	if (result == FIBER_TIMEOUT)
+	stream_deadline(s, deadline);
+	status = stream_wait(s, FIBER_WRITE);
+	stream_deadline(s, FIBER_FOREVER);
+	if (status == STREAM_TIMEOUT)
 		error = ETIMEDOUT;
-	else if (result == FIBER_CANCELED)
+	else if (status == STREAM_CANCELED)
 		error = ECANCELED;
 	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		error = errno;
@@ -78,26 +80,26 @@ wait_connected(int fd, fiber_deadline deadline)
 }
 
 static int
-connect_fd(const struct settings *st, const struct server *server, fiber_deadline deadline, int fd)
+connect_stream(const struct settings *st, const struct server *server, fiber_deadline deadline,
+    struct stream *s)
 {
-	int family = server->sa.ss_family, on = 1;
+	int fd = stream_get_fd(s), on = 1;
 
-	if (family != AF_UNIX) {
-		if (come_from(st, fd, family) != 0)
-			return -1;
-		/* Commands leave in whole packets anyway; what waits for a reply must not wait. */
-		if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-			log_debug("TCP_NODELAY: %s", strerror(errno));
-	}
+	if (come_from(st, fd, server->sa.ss_family) != 0)
+		return -1;
+	/* Commands leave in whole packets anyway; what waits for a reply must not wait. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+		log_debug("TCP_NODELAY: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)&server->sa, server->sa_len) == 0)
 		return 0;
-	return errno == EINPROGRESS ? wait_connected(fd, deadline) : -1;
+	return errno == EINPROGRESS ? wait_connected(s, fd, deadline) : -1;
 }
 
 struct stream *
 connect_to(const struct settings *st, const struct server *server)
 {
 	fiber_deadline deadline = st->connect_ms > 0 ? fiber_after(st->connect_ms) : FIBER_FOREVER;
+	struct stream *s;
 	int fd, error;
 
 	if (server->sa.ss_family == AF_UNIX)
@@ -106,10 +108,11 @@ connect_to(const struct settings *st, const struct server *server)
 	fd = socket(server->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return NULL;
-	if (connect_fd(st, server, deadline, fd) == 0)
-		return stream_fd(fd);
+	s = stream_fd(fd);
+	if (connect_stream(st, server, deadline, s) == 0)
+		return s;
 	error = errno;
-	(void)io_close(&fd);
+	stream_close(&s);
 	errno = error;
 	return NULL;
 }
