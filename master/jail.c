@@ -90,7 +90,7 @@ jail_link(const struct plan *plan)
 	if (plan->unprivileged)
 		return;
 	for (const struct program *p = program_table; p->name; p++) {
-		if (!p->jail)
+		if (!program_has_jail(p))
 			continue;
 		remove_others(plan, p, "private");
 		remove_others(plan, p, "public");

@@ -131,6 +131,7 @@ const struct program program_table[] = {
     {
 	.name = "lmtp",
 	.user = SERVICE_USER_NETWORK,
+	.jail_if_asked = true,
 	.event_driven = true,
 	.reaches = lmtp_reaches,
 	.peers = PEER_QUEUE,

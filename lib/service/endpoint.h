@@ -55,19 +55,26 @@ extern const struct endpoint endpoint_table[];
 
 /*
  * What a program needs around it: as whom it runs, whether it lives in a chroot of its own
- * (queue_directory/jail/<program>) when its chroot column says "-" or "y", and the sockets that are
- * linked into it.
+ * (queue_directory/jail/<program>) when its chroot column says "-" or "y" (if_asked: "y" alone), and the
+ * sockets that are linked into it.
  */
 struct program {
 	const char *name;
 	enum service_user user;
-	bool jail;
+	bool jail, jail_if_asked;
 	bool single;       /* never two of them: qmgr, postlogd, anvil, pickup; reloads in place */
 	bool event_driven; /* one process carries many sessions */
 	bool forgetful;    /* a new process does not know what the old one had counted */
 	const char *const *reaches; /* paths like "private/qmgr-net", NULL at the end */
 	unsigned peers; /* who may connect to the master.cf line's own socket (not inet) */
 };
+
+/* Does a program have a chroot, if only by the column's "y"? */
+static inline bool
+program_has_jail(const struct program *p)
+{
+	return p->jail || p->jail_if_asked;
+}
 
 /* NULL when the program is not one of the suite's. */
 const struct program *program_find(const char *name);

@@ -195,6 +195,14 @@ process_limit(struct planner *p, const struct plan_service *s)
 	return e->maxproc < 0 ? (int)conf_int(p->conf, P_default_process_limit) : e->maxproc;
 }
 
+static bool
+jailed(const struct program *program, enum master_flag chroot)
+{
+	return program &&
+	    ((program->jail && chroot != MASTER_FLAG_NO) ||
+		(program->jail_if_asked && chroot == MASTER_FLAG_YES));
+}
+
 static void
 fill_service(struct planner *p, struct plan_service *s)
 {
@@ -203,8 +211,7 @@ fill_service(struct planner *p, struct plan_service *s)
 	s->program = program_find(e->command);
 	s->single = s->program && s->program->single;
 	s->event_driven = s->program && s->program->event_driven;
-	s->jail =
-	    s->program && s->program->jail && e->chroot != MASTER_FLAG_NO && !p->plan->unprivileged;
+	s->jail = jailed(s->program, e->chroot) && !p->plan->unprivileged;
 	s->lower = e->unprivileged != MASTER_FLAG_NO && !p->plan->unprivileged;
 	s->maxproc = process_limit(p, s);
 	if (!s->program && e->chroot == MASTER_FLAG_YES)

@@ -219,7 +219,7 @@ walk_jails(struct tree_walk *w)
 		struct tree_entry e = {"", SERVICE_USER_ROOT, false, true, 0755};
 		struct buf path = {0};
 
-		if (!p->jail)
+		if (!program_has_jail(p))
 			continue;
 		buf_printf(&path, "jail/%s", p->name);
 		e.path = buf_cstr(&path);

@@ -13,7 +13,9 @@ import sys
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
+from hostile import Hop  # noqa: E402
 from suite import Suite  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
@@ -326,6 +328,27 @@ class Confined(unittest.TestCase):
         self.assertEqual(now["Groups"].split(), [str(os.stat(self.suite.mail).st_gid)])
         self.assertEqual(capabilities(now), [0] * 5)
         self.assertEqual([f for f in descriptors(workers[0]).values() if f.startswith("/") and f != "/dev/null"], [])
+
+
+@unittest.skipUnless(ROOT, "needs root")
+class Asked(unittest.TestCase):
+    """lmtp has a chroot if its line says so: next hops by TCP are as before, sockets are out of reach."""
+
+    def test_lmtp(self):
+        hop = Hop(lmtp=True)
+        self.addCleanup(hop.stop)
+        routes = f"in.example=lmtp:inet:127.0.0.1:{hop.port}, un.example=lmtp:unix:/tmp/nobody-{os.getpid()}"
+        extra = f"transport_maps = inline:{{ {routes} }}\nmta_sts_CAfile = /dev/null\n"
+        with Suite(PREFIX, extra, lambda text: re.sub(r"(?m)^(lmtp +unix +- +- +)n", r"\1y", text)) as suite:
+            with smtplib.SMTP("127.0.0.1", suite.port) as smtp:
+                smtp.sendmail("", ["x@in.example", "x@un.example"], b"Subject: two\r\n\r\nx\r\n")
+            suite.wait_log(r"to=<x@in.example>.* status=sent")
+            suite.wait_log(r"to=<x@un.example>.* status=deferred .*No such file")
+            jail = f"{suite.spool}/jail/lmtp"
+            for pid in suite.pids("lmtp"):
+                self.assertEqual((os.readlink(f"/proc/{pid}/root"), os.readlink(f"/proc/{pid}/cwd")), (jail, jail))
+            found = [os.path.relpath(os.path.join(top, f), jail) for top, _, files in os.walk(jail) for f in files]
+            self.assertEqual(sorted(found), tables()["lmtp"]["reaches"])
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ list_programs()
 		/\.name = / { gsub(/[",]/, ""); name = $3; jail = "" }
 		/\.user = / { sub(/.*SERVICE_USER_/, ""); sub(/,.*/, ""); user = tolower($0) }
 		/\.jail = true/ { jail = "yes" }
+		/\.jail_if_asked = true/ { jail = "if-asked" }
 		/^    }/ && name != "" { print name, user, jail; name = "" }'
 }
 

@@ -171,7 +171,7 @@ test_tables_agree(void **state)
 			assert_true(endpoint_admits(
 			    peers_of(p->reaches[i]), &ids, ids.uid[p->user], ids.gid[p->user]));
 		/* Root in a chroot is no prisoner. */
-		assert_false(p->jail && p->user == SERVICE_USER_ROOT);
+		assert_false(program_has_jail(p) && p->user == SERVICE_USER_ROOT);
 	}
 	assert_null(program_find("nonsense"));
 	assert_string_equal(endpoint_of("qmgr", 1)->path, "private/qmgr-net");
