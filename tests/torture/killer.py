@@ -111,8 +111,9 @@ class Keeper(threading.Thread):
 class Killer:
     """Ends one process after another at random moments."""
 
-    def __init__(self, processes, keeper, seed, note):
+    def __init__(self, processes, keeper, seed, note, only=None):
         self.processes, self.keeper, self.note = processes, keeper, note
+        self.only = only and only.split(",")
         self.rng = random.Random(f"{seed}/killer")
         self.counts = {}
         self.stops = 0
@@ -124,7 +125,8 @@ class Killer:
         """A kind first, each as likely as the other; then one of its processes."""
         kinds = {}
         for pid, kind in self.processes.list().items():
-            kinds.setdefault(kind, []).append(pid)
+            if not self.only or kind in self.only:
+                kinds.setdefault(kind, []).append(pid)
         if not kinds:
             return None, None
         kind = self.rng.choice(sorted(kinds))
