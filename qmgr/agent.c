@@ -143,8 +143,6 @@ outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
 	static const char *const plain[] = {"2.0.0", "4.0.0", "5.0.0"};
 	enum delivery_status status =
 	    r->status < DELIVERY_STATUSES ? (enum delivery_status)r->status : DELIVERY_DEFERRED;
-	/* What LMTP says is final; sent to any other server is only relayed. */
-	bool final = status == DELIVERY_SENT && strcmp(transport, "lmtp") == 0;
 
 	*o = (struct outcome){
 	    .status = status,
@@ -152,7 +150,7 @@ outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
 	    .text = r->text,
 	    .relay = r->relay,
 	    .diagnostic = r->diagnostic,
-	    .remote_mta = final ? STR_EMPTY : r->remote_mta,
+	    .remote_mta = r->remote_mta,
 	    .tls = r->tls,
 	    .dsn_passed = status == DELIVERY_SENT && r->dsn_passed,
 	    .connect_us = r->connect_us,

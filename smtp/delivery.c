@@ -61,7 +61,9 @@ target_sent(struct delivery *d, struct target *t, const struct connection *c)
 	smtp_reply_join(&c->reply, &text);
 	t->failure.dsn = arena_str(d->arena, str_c(dsn));
 	t->failure.text = arena_str(d->arena, str_sub(buf_view(&text), 0, MSG_TEXT_MAX));
-	t->failure.remote_mta = arena_printf(d->arena, "dns; %.*s", STR_ARG(c->host));
+	/* What LMTP says is final; sent to any other server is only relayed: notices tell them apart by this. */
+	if (!d->client->settings.lmtp)
+		t->failure.remote_mta = arena_printf(d->arena, "dns; %.*s", STR_ARG(c->host));
 	buf_free(&text);
 	t->status = DELIVERY_SENT;
 	t->dsn_passed = (c->features.bits & FEATURE_DSN) != 0;
@@ -146,8 +148,7 @@ delivery_report_late(const struct delivery *d)
 		    .dsn = t->failure.dsn,
 		    .text = t->failure.text,
 		    .relay = t->failure.relay,
-		    /* What LMTP says is final; sent to any other server is only relayed. */
-		    .remote_mta = d->client->settings.lmtp ? STR_EMPTY : t->failure.remote_mta,
+		    .remote_mta = t->failure.remote_mta,
 		    .dsn_passed = t->dsn_passed,
 		};
 

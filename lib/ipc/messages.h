@@ -209,7 +209,7 @@ struct msg_result {
 	struct str text;       /* "delivered to maildir", "unknown user: \"x\"" … */
 	struct str relay;      /* "local", "host[address]:port", "none" */
 	struct str diagnostic; /* what a remote server said, "smtp; 550 …"; may be empty */
-	struct str remote_mta; /* "dns; host"; may be empty */
+	struct str remote_mta; /* "dns; host", or empty; of one sent: it is relayed, not final */
 	int64_t connect_us;    /* time taken to set up, and to transmit: for delays=a/b/c/d */
 	int64_t transmit_us;
 	/*

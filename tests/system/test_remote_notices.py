@@ -62,8 +62,8 @@ class NextHop:
 
 
 class RemoteNotices(unittest.TestCase):
-    def start(self, hop, extra=""):
-        self.suite = Suite(PREFIX, extra=f"relayhost = {hop.hop}\n{extra}")
+    def start(self, hop, extra="", services=""):
+        self.suite = Suite(PREFIX, extra=f"relayhost = {hop.hop}\n{extra}", edit_master=lambda text: text + services)
         self.addCleanup(self.suite.__exit__, None, None, None)
         self.sender = f"{self.suite.user}@example.org"
 
@@ -110,6 +110,16 @@ class RemoteNotices(unittest.TestCase):
         self.assertEqual(rcpts["bob@example.com"]["Action"], "relayed")
         self.assertEqual(rcpts["bob@example.com"]["Original-Recipient"], "rfc822; robert@example.com")
         self.assertNotIn("NOTIFY", " ".join(hop.commands))
+
+    def test_final(self):
+        """What LMTP has taken is delivered, whatever the service is called that took it there."""
+        hop = NextHop()
+        self.start(hop, f"default_transport = mailboxes:inet:{hop.hop}\nrelayhost =\n",
+                   "mailboxes unix - - n - - lmtp\n")
+        self.send("bob@example.com", options=["NOTIFY=SUCCESS"])
+        _, _, rcpts, _ = self.notice(b"Your mail was delivered")
+        self.assertEqual(rcpts["bob@example.com"]["Action"], "delivered")
+        self.assertNotIn("Remote-MTA", rcpts["bob@example.com"])
 
     def test_taken_over(self):
         """One that has DSN is told who wants to know what, and nothing is sent from here."""
