@@ -51,7 +51,9 @@ class Log(unittest.TestCase):
         if not reader:
             self.skipTest("pflogsumm is not there")
         dead = free_port()
-        with Suite(PREFIX, extra="transport_maps = inline:{ { gone.example = error:5.1.1 nobody }\n"
+        # Debian's pflogsumm is older than Postfix 3.11, and overlooks lines with tls= in them.
+        with Suite(PREFIX, extra="smtp_log_tls_feature_status = no\n"
+                   "transport_maps = inline:{ { gone.example = error:5.1.1 nobody }\n"
                    "    { later.example = retry:4.3.0 not today }\n"
                    f"    {{ dead.example = smtp:[127.0.0.1]:{dead} }} }}\n") as suite:
             for rcpt in (suite.user + "@example.org", "x@gone.example", "y@later.example", "z@dead.example"):
