@@ -92,18 +92,28 @@ policies_count(const struct policies *c)
 	return hash_count(c->by_domain);
 }
 
+/* Drops those not asked for longest until there is room for one more; ALL: those, too, that protect mail. */
 static void
-make_room(struct policies *c)
+drop_old(struct policies *c, bool all)
 {
 	struct list_link *l = list_first(&c->order);
+	int64_t now = clock_mono_ms();
 
 	while (l && hash_count(c->by_domain) >= c->max) {
 		struct entry *e = LIST_ITEM(l, struct entry, link);
 
 		l = list_next(&c->order, l);
-		if (e->waiting == 0)
+		if (e->waiting == 0 && (all || e->end <= now || e->mode == STS_NONE))
 			drop(c, e);
 	}
+}
+
+/* Many domains without a policy, which cost nothing, must not make those with one forgotten. */
+static void
+make_room(struct policies *c)
+{
+	drop_old(c, false);
+	drop_old(c, true);
 }
 
 static struct entry *

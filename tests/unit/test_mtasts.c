@@ -247,7 +247,21 @@ cache_main(void *arg)
 	/* One that holds for no time. */
 	web.text = "version: STSv1\nmode: enforce\nmax_age: 0\nmx: a\n";
 	assert_int_equal(ask(c, "short.example", "1"), STS_NONE);
-	/* The one that was not asked for longest makes room. */
+	/* Those without a policy make room first, however many they are. */
+	assert_int_equal(policies_count(c), 3);
+	web.text = NULL;
+	for (int i = 0; i < 10; i++) {
+		const char domain[] = {(char)('a' + i), '\0'};
+
+		assert_int_equal(ask(c, domain, "1"), -1);
+	}
+	assert_int_equal(policies_count(c), 3);
+	assert_int_equal(ask(c, "example.org", ""), STS_ENFORCE);
+	/* Then the one that was not asked for longest. */
+	web.text = HEAD "mx: a\n";
+	assert_int_equal(ask(c, "b.example", "1"), STS_ENFORCE);
+	assert_int_equal(ask(c, "c.example", "1"), STS_ENFORCE);
+	assert_int_equal(ask(c, "d.example", "1"), STS_ENFORCE);
 	assert_int_equal(policies_count(c), 3);
 	web.text = NULL;
 	assert_int_equal(ask(c, "example.org", ""), STS_NONE);
