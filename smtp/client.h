@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/fiber/fiber.h"
 #include "lib/intake/outgoing.h"
 #include "lib/sasl/password.h"
 #include "lib/sasl/sasl.h"
@@ -21,21 +22,24 @@
 #include "smtp/settings.h"
 #include "smtp/watch.h"
 
-#define REFUSALS_MAX 32
+#define LOGINS_MAX 32
 
 struct collector;
 struct late;
 struct sts_client;
 
-/* Logins that were refused lately. */
-struct refusals {
+/* What is remembered of logins, each a number that only this process can make. Ready when zeroed. */
+struct logins {
 	uint64_t key[2];
-	bool keyed;
-	size_t next;
+	bool ready;
 	struct {
 		uint64_t sum;
 		int64_t until; /* clock_mono_ms() */
-	} list[REFUSALS_MAX];
+	} refused[LOGINS_MAX];
+	uint64_t proved[LOGINS_MAX]; /* have gone well */
+	uint64_t tried[LOGINS_MAX];  /* by a session, right now, for the first time; 0: free */
+	size_t next_refused, next_proved;
+	struct fiber_waitq ended; /* such a try has */
 };
 
 struct client {
@@ -55,7 +59,7 @@ struct client {
 	struct table_maps discard_maps; /* by the server's address: EHLO keywords to overlook */
 	struct table_maps pix_maps;     /* and what to do about faulty firewalls */
 	struct match_list *keep;        /* next hops whose connections are kept in any case */
-	struct refusals refusals;
+	struct logins logins;
 	struct port25 port25;
 	struct chunking chunking;     /* servers whose offer of it is not to be believed */
 	struct outgoing_rules *rules; /* NULL: content and addresses go as they are */

@@ -2,7 +2,8 @@
  * login - see login.h
  *
  * A server that refuses a password is not asked again with the same one for a while: some lock the account.
- * The memory for that is the process's, small, and holds no password.
+ * The memory for that is the process's, small, and holds no password. Nor do several sessions try a password
+ * at once of which nobody knows yet that it is right.
  */
 #include "smtp/login.h"
 
@@ -22,38 +23,87 @@ login_fingerprint(struct client *client, struct str host, const struct sasl_acco
 	struct buf all = {0};
 	uint64_t sum;
 
-	if (!client->refusals.keyed) {
-		random_bytes(client->refusals.key, sizeof(client->refusals.key));
-		client->refusals.keyed = true;
+	if (!client->logins.ready) {
+		random_bytes(client->logins.key, sizeof(client->logins.key));
+		fiber_waitq_init(&client->logins.ended);
+		client->logins.ready = true;
 	}
 	buf_str(&all, host);
 	buf_putc(&all, '\0');
 	buf_str(&all, buf_view(&account->user));
 	buf_putc(&all, '\0');
 	buf_str(&all, buf_view(&account->password));
-	sum = siphash(client->refusals.key, all.data, all.len);
+	sum = siphash(client->logins.key, all.data, all.len);
 	buf_wipe(&all);
 	buf_free(&all);
 	return sum;
 }
 
 static bool
-was_refused(struct client *client, uint64_t sum)
+was_refused(const struct logins *l, uint64_t sum)
 {
-	for (size_t i = 0; i < REFUSALS_MAX; i++)
-		if (client->refusals.list[i].sum == sum &&
-		    client->refusals.list[i].until > clock_mono_ms())
+	for (size_t i = 0; i < LOGINS_MAX; i++)
+		if (l->refused[i].sum == sum && l->refused[i].until > clock_mono_ms())
 			return true;
 	return false;
 }
 
-static void
-note_refused(struct client *client, uint64_t sum)
+static uint64_t *
+find_sum(uint64_t *list, uint64_t sum)
 {
-	size_t at = client->refusals.next++ % REFUSALS_MAX;
+	for (size_t i = 0; i < LOGINS_MAX; i++)
+		if (list[i] == sum)
+			return &list[i];
+	return NULL;
+}
 
-	client->refusals.list[at].sum = sum;
-	client->refusals.list[at].until = clock_mono_ms() + REMEMBER_MS;
+static void
+note_refused(struct logins *l, uint64_t sum)
+{
+	size_t at = l->next_refused++ % LOGINS_MAX;
+	uint64_t *proved = find_sum(l->proved, sum);
+
+	l->refused[at].sum = sum;
+	l->refused[at].until = clock_mono_ms() + REMEMBER_MS;
+	if (proved)
+		*proved = 0;
+}
+
+static void
+note_proved(struct logins *l, uint64_t sum)
+{
+	if (!find_sum(l->proved, sum))
+		l->proved[l->next_proved++ % LOGINS_MAX] = sum;
+}
+
+/*
+ * A login that has never gone well is tried by one session; others wait for what becomes of it, at most as long as for
+ * an answer: five wrong passwords at once would lock some accounts. The place in "tried" to be freed, or NULL.
+ */
+static uint64_t *
+take_turn(struct logins *l, uint64_t sum, int64_t patience_ms)
+{
+	fiber_deadline deadline = fiber_after(patience_ms);
+	uint64_t *place;
+
+	while (!find_sum(l->proved, sum) && find_sum(l->tried, sum))
+		if (fiber_wait(&l->ended, deadline) != FIBER_OK)
+			return NULL;
+	if (find_sum(l->proved, sum) || was_refused(l, sum))
+		return NULL;
+	place = find_sum(l->tried, 0);
+	if (place)
+		*place = sum;
+	return place;
+}
+
+static void
+end_turn(struct logins *l, uint64_t *place)
+{
+	if (!place)
+		return;
+	*place = 0;
+	fiber_wake_all(&l->ended);
 }
 
 /* --- The exchange --------------------------------------------------------------------------------- */
@@ -138,31 +188,47 @@ run(struct exchange *x)
 	return true;
 }
 
+/* By one mechanism after the other, as far as the server wants another one. */
 static bool
-log_in(struct exchange *x, const struct server *server, const struct sasl_account *account)
+run_all(struct exchange *x)
 {
-	struct client *client = x->d->client;
-	enum sasl_channel channel = !x->c->tls ? SASL_CHANNEL_CLEAR
-	    : x->c->tls_verified               ? SASL_CHANNEL_VERIFIED
-					       : SASL_CHANNEL_TLS;
-	uint64_t sum = login_fingerprint(client, x->c->host, account);
 	bool ok;
 
-	if (was_refused(client, sum)) {
-		buf_printf(&x->why, "server %.*s has refused this user and password lately",
-		    STR_ARG(x->c->peer));
-		return fail(x, "4.7.8");
-	}
-	x->login = sasl_login_new(client->sasl, channel, str_c(x->c->features.auth), server->name,
-	    server->port, account, &x->why);
-	if (!x->login)
-		return fail(x, "4.7.0");
 	do
 		ok = run(x);
 	while (!ok && x->c->broken == STREAM_OK && !x->c->closing &&
 	    sasl_login_next(x->login, (unsigned)x->c->reply.code));
-	if (!ok && x->c->broken == STREAM_OK && x->c->reply.code == 535)
-		note_refused(client, sum);
+	return ok;
+}
+
+static bool
+log_in(struct exchange *x, const struct server *server, const struct sasl_account *account)
+{
+	struct client *client = x->d->client;
+	struct logins *logins = &client->logins;
+	enum sasl_channel channel = !x->c->tls ? SASL_CHANNEL_CLEAR
+	    : x->c->tls_verified               ? SASL_CHANNEL_VERIFIED
+					       : SASL_CHANNEL_TLS;
+	uint64_t sum = login_fingerprint(client, x->c->host, account), *place;
+	bool ok;
+
+	x->login = sasl_login_new(client->sasl, channel, str_c(x->c->features.auth), server->name,
+	    server->port, account, &x->why);
+	if (!x->login)
+		return fail(x, "4.7.0");
+	place = take_turn(logins, sum, x->c->st->hello_ms);
+	if (was_refused(logins, sum)) {
+		buf_printf(&x->why, "server %.*s has refused this user and password lately",
+		    STR_ARG(x->c->peer));
+		ok = fail(x, "4.7.8");
+	} else {
+		ok = run_all(x);
+		if (ok)
+			note_proved(logins, sum);
+		else if (x->c->broken == STREAM_OK && x->c->reply.code == 535)
+			note_refused(logins, sum);
+	}
+	end_turn(logins, place);
 	sasl_login_free(&x->login);
 	return ok;
 }

@@ -1,8 +1,9 @@
 """Mistakes that people make in the configuration of outgoing mail: `postkeep check` names them, and the mail waits with a
 reason that says what is wrong; it neither bounces nor goes out with less protection than was meant."""
+import base64
 import os
-import re
 import sys
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -134,6 +135,41 @@ class Mistakes(unittest.TestCase):
         finally:
             late.stop()
             unknown.stop()
+
+    def test_one_wrong_password(self):
+        """Of many sessions one tries a password that is not known to be right; with the right one all go on."""
+        logins, lock = [], threading.Lock()
+
+        def auth(s, stage, reply):
+            if not s.commands[-1].upper().startswith(b"AUTH PLAIN "):
+                return reply
+            password = base64.b64decode(s.commands[-1].split()[2]).split(b"\0")[2]
+            with lock:
+                logins.append(password)
+            s.pause(0.3)
+            return b"235 2.7.0 welcome\r\n" if password == b"right" else b"535 5.7.8 who are you\r\n"
+
+        hop = hostile.Hop(hostile.at("other", auth), keywords=hostile.KEYWORDS + ("AUTH PLAIN",))
+        extra = "".join(f"{n} = {v}\n" for n, v in LOGIN.items()) + "smtp_sasl_password_maps = texthash:@etc/passwords\n"
+        entry = f"[127.0.0.1]:{hop.port} user:"
+        try:
+            with Relay(PREFIX, {"hop.example": f"smtp:[127.0.0.1]:{hop.port}"}, extra=extra,
+                       files={"passwords": entry + "wrong\n"}) as suite:
+                rcpts = [f"u{i}@hop.example" for i in range(20)]
+                for rcpt in rcpts:
+                    suite.submit(rcpt, message(b"wrong"))
+                for rcpt in rcpts:
+                    self.assertEqual(suite.wait_status(rcpt).word, "deferred")
+                self.assertEqual(logins, [b"wrong"])
+                suite.write_conf("passwords.new", entry + "right\n")
+                os.rename(os.path.join(suite.conf, "passwords.new"), os.path.join(suite.conf, "passwords"))
+                suite.wait_log("passwords has changed")
+                suite.flush()
+                for rcpt in rcpts:
+                    suite.wait_status(rcpt, "sent")
+                self.assertEqual(set(logins[1:]), {b"right"})
+        finally:
+            hop.stop()
 
 
 if __name__ == "__main__":
