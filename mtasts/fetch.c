@@ -78,13 +78,19 @@ add_handle(void)
 	return true;
 }
 
-bool
-fetch_prepare(const struct conf *conf, struct buf *why)
+const char *
+fetch_file(const struct conf *conf)
 {
 	const char *file = conf_cstr(conf, P_mta_sts_CAfile);
 
-	if (!*file)
-		file = X509_get_default_cert_file();
+	return *file ? file : X509_get_default_cert_file();
+}
+
+bool
+fetch_prepare(const struct conf *conf, struct buf *why)
+{
+	const char *file = fetch_file(conf);
+
 	curl.port = (long)conf_int(conf, P_mta_sts_https_port);
 	fiber_waitq_init(&curl.turn);
 	if (io_read_file(file, STORE_MAX, &curl.store) != 0) {

@@ -11,6 +11,8 @@
 
 /* Before confinement: authorities, and libcurl with all it opens. False: WHY. */
 bool fetch_prepare(const struct conf *conf, struct buf *why);
+/* The file of authorities that was read, or looked for. */
+const char *fetch_file(const struct conf *conf);
 /*
  * The text of https://mta-sts.DOMAIN/.well-known/mta-sts.txt, at most 64 KiB, in at most a minute: the
  * certificate is checked, no other place is gone to. DOMAIN is a host name in ASCII. Several fibers may

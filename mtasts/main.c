@@ -7,8 +7,10 @@
  */
 #include "lib/base/log.h"
 #include "lib/dns/dns.h"
+#include "lib/fiber/fiber.h"
 #include "lib/ipc/channel.h"
 #include "lib/service/service.h"
+#include "lib/service/watch.h"
 #include "mtasts/fetch.h"
 #include "mtasts/policies.h"
 #include "mtasts/store.h"
@@ -19,6 +21,16 @@
 #define DOMAINS_MAX 20000
 
 static struct policies *policies;
+static struct watch *watch; /* of files that were read for good */
+
+static void
+watch_all(void)
+{
+	watch = watch_new();
+	watch_add(watch, fetch_file(conf_get()));
+	for (size_t i = 0; dns_file(i); i++)
+		watch_add(watch, dns_file(i));
+}
 
 static bool
 mtasts_open_resources(void)
@@ -28,11 +40,32 @@ mtasts_open_resources(void)
 
 	policies = policies_new(DOMAINS_MAX, fetch_policy, store_keep);
 	store_open(conf_cstr(conf_get(), P_data_directory), policies);
+	if (ok)
+		watch_all();
 	tzset();
 	if (!ok)
 		log_error("%s", buf_cstr(&why));
 	buf_free(&why);
 	return ok;
+}
+
+static void
+watch_files(void *arg)
+{
+	const char *changed = watch_wait(watch);
+
+	(void)arg;
+	if (!changed)
+		return;
+	log_info("%s has changed: another process takes over", changed);
+	service_retire("a file has changed");
+}
+
+static bool
+mtasts_start(void)
+{
+	fiber_spawn("watch", watch_files, NULL);
+	return true;
 }
 
 static bool
@@ -67,6 +100,7 @@ static const struct service mtasts_service = {
     .sandbox = SANDBOX_CLIENT,
     .session_limit = P_default_session_limit,
     .before_confinement = mtasts_open_resources,
+    .start = mtasts_start,
     .session = mtasts_session,
 };
 

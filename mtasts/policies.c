@@ -4,6 +4,9 @@
  * A policy holds until its max_age is over, whatever happens to its TXT record or its server meanwhile
  * (RFC 8461 section 5.1): who cuts both off wins nothing. It is fetched again when the record has another
  * id, and once a day; when that fails, not again for five minutes.
+ *
+ * A fetch has a fiber of its own. Who asks waits for it for a minute at most (section 3.3), and not at all when
+ * the policy is only looked at again: a web server that hangs must not hold up mail.
  */
 #include "mtasts/policies.h"
 
@@ -21,6 +24,8 @@
 #define PAUSE_MS ((int64_t)5 * 60 * 1000)
 #define REFRESH_MS ((int64_t)24 * 60 * 60 * 1000)
 #define MS 1000
+#define KNOWN_WAIT_MS 10000
+#define UNKNOWN_WAIT_MS 60000
 
 struct entry {
 	struct list_link link;
@@ -34,7 +39,8 @@ struct entry {
 	const char *failure;  /* the same for reports (RFC 8460) */
 	int64_t pause;        /* no fetch before */
 	bool fetching;
-	unsigned waiting; /* fibers that look at it: it must stay */
+	fiber_deadline begun; /* the fetch */
+	unsigned waiting;     /* fibers that look at it: it must stay */
 	struct fiber_waitq done;
 };
 
@@ -44,6 +50,14 @@ struct policies {
 	size_t max;
 	policies_fetch *fetch;
 	policies_keep *keep;
+	int64_t known_wait, unknown_wait; /* milliseconds */
+};
+
+/* A fetch under way. */
+struct job {
+	struct policies *c;
+	struct entry *e;
+	char *id;
 };
 
 struct policies *
@@ -56,7 +70,15 @@ policies_new(size_t max, policies_fetch *fetch, policies_keep *keep)
 	c->max = max;
 	c->fetch = fetch;
 	c->keep = keep;
+	policies_patience(c, KNOWN_WAIT_MS, UNKNOWN_WAIT_MS);
 	return c;
+}
+
+void
+policies_patience(struct policies *c, int64_t known_ms, int64_t unknown_ms)
+{
+	c->known_wait = known_ms;
+	c->unknown_wait = unknown_ms;
 }
 
 static void
@@ -184,7 +206,6 @@ fetch(struct policies *c, struct entry *e, struct str id)
 	struct policy p;
 	bool ok;
 
-	e->fetching = true;
 	ok = c->fetch(str_c(e->domain), &text, &why, &failure);
 	if (ok && policy_parse(buf_view(&text), a, &p, &why)) {
 		take(c, e, &p, id);
@@ -203,6 +224,29 @@ fetch(struct policies *c, struct entry *e, struct str id)
 	arena_free(&a);
 }
 
+static void
+run_job(void *arg)
+{
+	struct job *job = arg;
+
+	fetch(job->c, job->e, str_c(job->id));
+	job->e->waiting--;
+	free(job->id);
+	free(job);
+}
+
+static void
+begin_fetch(struct policies *c, struct entry *e, struct str id)
+{
+	struct job *job = MEM_NEW(struct job);
+
+	*job = (struct job){c, e, str_dup(id)};
+	e->fetching = true;
+	e->begun = fiber_now();
+	e->waiting++;
+	fiber_spawn("fetch", run_job, job);
+}
+
 static bool
 worth_fetching(const struct entry *e, struct str id)
 {
@@ -216,23 +260,28 @@ worth_fetching(const struct entry *e, struct str id)
 	return now >= e->pause || (e->end > now && !e->why);
 }
 
-void
-policies_ask(struct policies *c, struct str domain, struct str id, struct arena *arena,
-    struct msg_sts_answer *answer)
+/* Until the fetch under way is over, or has taken too long for mail that waits: false. */
+static bool
+wait_for_fetch(struct policies *c, struct entry *e, struct str id)
 {
-	struct entry *e = find(c, domain, id.len > 0);
+	bool known = e->end > clock_mono_ms();
+	int64_t patience = known ? c->known_wait : c->unknown_wait;
 
-	*answer = (struct msg_sts_answer){
-	    .mode = STS_NONE, .mx = STR_EMPTY, .why = STR_EMPTY, .failure = STR_EMPTY};
-	if (!e)
-		return;
-	e->waiting++;
-	while (e->fetching && fiber_wait(&e->done, FIBER_FOREVER) == FIBER_OK)
-		;
-	if (worth_fetching(e, id))
-		fetch(c, e, id);
-	e->waiting--;
-	if (e->end > clock_mono_ms()) {
+	/* What holds anyway, and is only looked at again, needs no waiting for. */
+	if (known && (id.len == 0 || (e->id && str_eq(str_c(e->id), id))))
+		return false;
+	while (e->fetching)
+		if (fiber_wait(&e->done, e->begun + patience) != FIBER_OK)
+			return false;
+	return true;
+}
+
+static void
+put_answer(const struct entry *e, struct arena *arena, struct msg_sts_answer *answer)
+{
+	bool known = e->end > clock_mono_ms();
+
+	if (known) {
 		answer->mode = e->mode;
 		answer->max_age = (uint64_t)e->max_age;
 		answer->mx = e->mx ? arena_str(arena, str_c(e->mx)) : STR_EMPTY;
@@ -240,7 +289,32 @@ policies_ask(struct policies *c, struct str domain, struct str id, struct arena 
 	if (e->why) {
 		answer->why = arena_str(arena, str_sub(str_c(e->why), 0, MSG_TEXT_MAX));
 		answer->failure = str_c(e->failure);
+	} else if (!known && e->fetching) {
+		answer->why = STR("the web server takes too long");
+		answer->failure = STR("sts-policy-fetch-error");
 	}
+}
+
+void
+policies_ask(struct policies *c, struct str domain, struct str id, struct arena *arena,
+    struct msg_sts_answer *answer)
+{
+	struct entry *e = find(c, domain, id.len > 0);
+	bool again = true;
+
+	*answer = (struct msg_sts_answer){
+	    .mode = STS_NONE, .mx = STR_EMPTY, .why = STR_EMPTY, .failure = STR_EMPTY};
+	if (!e)
+		return;
+	e->waiting++;
+	/* One that is under way may be for another id. */
+	for (int i = 0; i < 2 && again; i++) {
+		if (worth_fetching(e, id))
+			begin_fetch(c, e, id);
+		again = wait_for_fetch(c, e, id);
+	}
+	e->waiting--;
+	put_answer(e, arena, answer);
 }
 
 void

@@ -31,8 +31,14 @@ typedef bool policies_fetch(
 struct policies *policies_new(size_t max, policies_fetch *fetch, policies_keep *keep);
 void policies_free(struct policies **c);
 /*
+ * How long policies_ask() waits at most for a fetch, from its beginning on, while a policy is known and
+ * while there is none. Milliseconds; at first ten seconds and a minute.
+ */
+void policies_patience(struct policies *c, int64_t known_ms, int64_t unknown_ms);
+/*
  * What is to be observed for DOMAIN. ID: of the TXT record; empty when there is none, or none that is
- * known: then only what was fetched earlier counts. The answer is in ARENA. Waits while it is fetched.
+ * known: then only what was fetched earlier counts. The answer is in ARENA. Waits while it is
+ * fetched, but not for long: then it goes on being fetched, and what is known until then is the answer.
  */
 void policies_ask(struct policies *c, struct str domain, struct str id, struct arena *arena,
     struct msg_sts_answer *answer);

@@ -13,6 +13,7 @@
 #include "lib/intake/outgoing.h"
 #include "lib/sasl/password.h"
 #include "lib/sasl/sasl.h"
+#include "lib/service/watch.h"
 #include "lib/table/maps.h"
 #include "lib/tls/tls.h"
 #include "smtp/cache.h"
@@ -20,7 +21,6 @@
 #include "smtp/port25.h"
 #include "smtp/server.h"
 #include "smtp/settings.h"
-#include "smtp/watch.h"
 
 #define LOGINS_MAX 32
 

@@ -27,8 +27,7 @@ libsmtpclient_la_SOURCES = \
 	smtp/settings.c smtp/settings.h \
 	smtp/sts.c smtp/sts.h \
 	smtp/tlsrpt.c smtp/tlsrpt.h \
-	smtp/transaction.c \
-	smtp/watch.c smtp/watch.h
+	smtp/transaction.c
 libsmtpclient_la_CFLAGS = $(AM_CFLAGS)
 
 daemon_PROGRAMS += smtp/smtp smtp/lmtp

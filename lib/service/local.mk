@@ -15,7 +15,8 @@ libpostkeep_la_SOURCES += \
 	lib/service/service.h \
 	lib/service/session.c \
 	lib/service/standalone.c \
-	lib/service/status.c
+	lib/service/status.c \
+	lib/service/watch.c lib/service/watch.h
 
 # What master and postkeep share.
 libpostkeep_la_SOURCES += \

@@ -262,6 +262,22 @@ class MtaSts(unittest.TestCase):
             for channel in channels:
                 channel.expect("sts_answer")
 
+    def test_files_change(self):
+        """Authorities, and name servers, are read again when they change: another process takes over."""
+        with self.suite() as suite:
+            with open(self.certs.path("other.pem")) as f:
+                suite.write_conf("authorities.pem", f.read())
+            suite.set_conf(f"mta_sts_CAfile={suite.conf}/authorities.pem")
+            suite.run("postkeep", "-c", suite.conf, "reload")
+            suite.submit("you@good.zone.example", message(b"sts-file", b"hello\r\n"))
+            self.assertEqual(suite.wait_status("you@good.zone.example").word, "sent")
+            suite.wait_log(r"mtasts\[\d+\]: warning: the policy of good.zone.example cannot be had: SSL")
+            with open(self.certs.path("root.pem")) as f:
+                suite.write_conf("authorities.pem", f.read())
+            suite.wait_log(r"mtasts\[\d+\]: \S*/authorities.pem has changed: another process takes over")
+            suite.submit("again@good.zone.example", message(b"sts-again", b"hello\r\n"))
+            suite.wait_log(r"mtasts\[\d+\]: policy of good.zone.example: enforce")
+
     def test_without_mtasts(self):
         """When the helper is not there, mail waits: what is demanded is not known."""
         with self.suite(start=False) as suite:

@@ -167,6 +167,7 @@ static struct {
 	const char *text; /* NULL: cannot be had */
 	unsigned fetched;
 	int64_t takes_ms;
+	bool hangs;
 } web;
 
 static bool
@@ -176,6 +177,8 @@ fake_fetch(struct str domain, struct buf *text, struct buf *why, const char **fa
 	web.fetched++;
 	if (web.takes_ms > 0)
 		fiber_sleep(web.takes_ms);
+	while (web.hangs)
+		fiber_sleep(1);
 	if (!web.text) {
 		buf_puts(why, "status 404");
 		*failure = "sts-webpki-invalid";
@@ -298,6 +301,61 @@ many_main(void *arg)
 	web.takes_ms = 0;
 }
 
+static struct msg_sts_answer
+ask_hanging(struct policies *c, const char *id, struct arena *a)
+{
+	struct msg_sts_answer answer;
+
+	policies_ask(c, STR("slow.example"), str_c(id), a, &answer);
+	return answer;
+}
+
+/* A web server that hangs holds nobody up for long, and what it says at last is taken. */
+static void
+hanging_main(void *arg)
+{
+	struct arena *a = arena_new(0);
+	struct policies *c = policies_new(3, fake_fetch, NULL);
+	struct msg_sts_answer answer;
+
+	(void)arg;
+	policies_patience(c, 10, 20);
+	web.text = HEAD "mx: mx.example.org\n";
+	web.fetched = 0;
+	web.hangs = true;
+	for (int i = 0; i < 3; i++) {
+		answer = ask_hanging(c, "1", a);
+		assert_int_equal(answer.mode, STS_NONE);
+		assert_true(str_eq(answer.failure, STR("sts-policy-fetch-error")));
+		assert_true(str_eq(answer.why, STR("the web server takes too long")));
+	}
+	assert_int_equal(web.fetched, 1);
+	web.hangs = false;
+	while (ask_hanging(c, "1", a).mode != STS_ENFORCE)
+		fiber_sleep(1);
+	assert_int_equal(web.fetched, 1);
+	/* Another id, and it hangs again: the policy that is known is the answer. */
+	web.hangs = true;
+	web.text = "version: STSv1\nmode: testing\nmax_age: 86400\nmx: a\n";
+	answer = ask_hanging(c, "2", a);
+	assert_int_equal(answer.mode, STS_ENFORCE);
+	assert_int_equal(answer.max_age, 86400);
+	assert_int_equal(answer.failure.len, 0);
+	web.hangs = false;
+	while (ask_hanging(c, "2", a).mode != STS_TESTING)
+		fiber_sleep(1);
+	assert_int_equal(web.fetched, 2);
+	policies_free(&c);
+	arena_free(&a);
+}
+
+static void
+test_hanging(void **state)
+{
+	(void)state;
+	fiber_main(hanging_main, NULL);
+}
+
 static void
 test_cache(void **state)
 {
@@ -387,6 +445,7 @@ main(void)
 	    cmocka_unit_test(test_record),
 	    cmocka_unit_test(test_cache),
 	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_hanging),
 	    cmocka_unit_test(test_store),
 	};
 

@@ -4,7 +4,7 @@
  * Directories are watched, not files: an editor puts a new file in the place of the old one. A descriptor of
  * inotify needs no file to be opened later.
  */
-#include "smtp/watch.h"
+#include "lib/service/watch.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -3,8 +3,8 @@
  *
  * What is confined cannot read a file again. It looks whether one has changed, and has itself replaced.
  */
-#ifndef POSTKEEP_SMTP_CLIENT_WATCH_H
-#define POSTKEEP_SMTP_CLIENT_WATCH_H
+#ifndef POSTKEEP_SERVICE_WATCH_H
+#define POSTKEEP_SERVICE_WATCH_H
 
 #include <stdbool.h>
 
