@@ -28,12 +28,8 @@ lower(struct str s, struct arena *arena)
 	return str_n(copy, s.len);
 }
 
-/*
- * IDNA makes ASCII of characters that look alike or are put together: of U+FF20 '@', of U+2100 "a/c". Where such
- * a name was to go on, in a URL say, it would be another one.
- */
-static bool
-is_host_name(struct str s)
+bool
+dns_is_host_name(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.data[i];
@@ -72,7 +68,11 @@ dns_ascii(struct str domain, struct arena *arena, struct str *out, struct buf *w
 	}
 	*out = lower(str_c((const char *)result), arena);
 	idn2_free(result);
-	if (!is_host_name(*out)) {
+	/*
+	 * IDNA makes ASCII of characters that look alike or are put together: of U+FF20 '@', of U+2100 "a/c".
+	 * Where such a name was to go on, in a URL say, it would be another one.
+	 */
+	if (!dns_is_host_name(*out)) {
 		buf_puts(why, "the domain name has characters that are not of host names");
 		return false;
 	}

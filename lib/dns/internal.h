@@ -120,6 +120,8 @@ struct dns_record *dns_hosts_find(const struct dns_hosts *hosts, struct str name
 
 /* NAME in lower case, without the dot at its end; false when it can be no domain name. */
 bool dns_name_normal(struct str name, struct arena *arena, struct str *out);
+/* Letters, digits, '-', '.', and '_', which some have: of a name that dns_name_normal() or IDNA has made. */
+bool dns_is_host_name(struct str normal);
 
 #define DNS_ASK_AD 1u   /* tell whether the answer was validated */
 #define DNS_ASK_CD 2u   /* do not validate */

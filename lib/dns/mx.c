@@ -265,7 +265,8 @@ use_mx(struct hop *h, struct dns_answer *answer)
 		struct str name;
 
 		null += str_eq(r->name, STR("."));
-		if (dns_name_normal(r->name, h->arena, &name))
+		/* Other names are no server's, but could look like something else in a log. */
+		if (dns_name_normal(r->name, h->arena, &name) && dns_is_host_name(name))
 			add_mx(h, r->preference, name);
 	}
 	h->out->mx = true;

@@ -46,6 +46,12 @@ toalias MX 10 mxalias
 mxalias CNAME mx2
 lost MX 10 nowhere
 lost MX 20 none
+odd MX 10 a,dsn=2.0.0,status=sent
+odd MX 20 mx_3
+a,dsn=2.0.0,status=sent A 192.0.2.60
+mx_3 A 192.0.2.61
+odder MX 10 a@b
+a@b A 192.0.2.60
 partly MX 10 nowhere
 partly MX 20 mx2
 later MX 10 a.dead
@@ -558,6 +564,13 @@ class NextHops(Zones):
                 self.assertIn("Host or domain name not found. Name service error for name=", hop["why"])
                 self.assertEqual({t["host"] for t in probe("hop", "partly.plain.example")["targets"]},
                                  {"mx2.plain.example"})
+
+    def test_names_of_no_host(self):
+        with Probe([self.nsd.port]) as probe:
+            self.assertEqual(probe.hosts("odd.plain.example"), ["mx_3.plain.example[192.0.2.61]:20"])
+            hop = probe("hop", "odder.plain.example")
+            self.assertEqual((hop["status"], hop["dsn"]), ("DEFER", "4.4.3"), hop)
+            self.assertIn("no MX record names a host", hop["why"])
 
     def test_partly_failing(self):
         """One host cannot be looked up now: the other one is used. None is left: mail waits."""
