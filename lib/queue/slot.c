@@ -279,7 +279,8 @@ put_counted(char *out, const char *end, struct str s)
 	while (n > 0 && n < s.len && ((unsigned char)s.data[n] & 0xc0) == 0x80)
 		n--;
 	out += snprintf(out, 6, "%04u ", (unsigned)n);
-	memcpy(out, s.data, n);
+	if (n > 0) /* an empty one may be NULL */
+		memcpy(out, s.data, n);
 	out[n] = '\n';
 	return out + n + 1;
 }
