@@ -74,6 +74,7 @@ use(struct delivery *d, struct connection **c)
 		cache_put(d->client->cache, c);
 		return true;
 	}
+	delivery_connected(d);
 	d->tls = arena_str(d->arena, (*c)->tls_status);
 	result = transaction_run(d, *c);
 	if (result != TRANSACTION_DEAD)
@@ -214,7 +215,6 @@ use_new(struct delivery *d, const struct way *way, const struct server *server,
 	}
 	note_tls(d, &demand->policy, c->tls ? TLS_FEATURE_USED : TLS_FEATURE_IN_CLEAR);
 	c->tls_status = arena_str(c->arena, d->tls);
-	delivery_connected(d);
 	d->sessions++;
 	c->once = !way->kept || (c->tls && !demand->policy.connection_reuse);
 	c->endpoint = arena_str(c->arena, demand->endpoint);
