@@ -295,6 +295,24 @@ load_settings(struct tls_client *c)
 	c->level = level_set(c);
 }
 
+/* Levels that need something else to be what they promise. Policy maps may have it, so this is no fault. */
+static void
+look_at_level(struct tls_client *c)
+{
+	enum param level = tls_param(c, SET_LEVEL);
+	enum param dns =
+	    c->kind == TLS_CLIENT_LMTP ? P_lmtp_dns_support_level : P_smtp_dns_support_level;
+
+	if (c->level == TLS_FINGERPRINT && tls_setting(c, SET_FINGERPRINTS).len == 0)
+		tls_doubt(c, level, "fingerprint: %.*s has none, so that mail waits",
+		    STR_ARG(param_name(tls_param(c, SET_FINGERPRINTS))));
+	if ((c->level == TLS_DANE || c->level == TLS_DANE_ONLY) &&
+	    !str_eq(conf_str(c->conf, dns), STR("dnssec")))
+		tls_doubt(c, level, "DANE needs %.*s = dnssec: without it %s",
+		    STR_ARG(param_name(dns)),
+		    c->level == TLS_DANE ? "nothing more is asked than by \"may\"" : "mail waits");
+}
+
 static struct tls_client *
 prepare(const struct conf *conf, enum tls_client_kind kind, struct conf_problems *problems)
 {
@@ -314,6 +332,7 @@ prepare(const struct conf *conf, enum tls_client_kind kind, struct conf_problems
 	tls_load_authorities(c);
 	tls_load_identity(c);
 	tls_load_policies(c);
+	look_at_level(c);
 	warm_up();
 	return c;
 }

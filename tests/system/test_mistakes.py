@@ -54,7 +54,8 @@ MISTAKES = (
     Mistake("nocert", "tls", {"smtp_tls_CAfile": "@etc/junk.nocert", "smtp_tls_security_level": "verify"},
             r"smtp_tls_CAfile: there is no certificate in \S+/junk.nocert$",
             r"(?m)smtp_tls_CAfile: there is no certificate in \S+/junk.nocert$", junk="hello"),
-    Mistake("fingerprint", "tls", {"smtp_tls_security_level": "fingerprint"}, "TLS is required, but was not offered", None),
+    Mistake("fingerprint", "tls", {"smtp_tls_security_level": "fingerprint"}, "TLS is required, but was not offered",
+            "smtp_tls_security_level: fingerprint: smtp_tls_fingerprint_cert_match has none"),
     passwords("noentry", "127.0.0.1:25 user:password", NO_ENTRY),
     passwords("empty", "", NO_ENTRY),
     Mistake("notable", "customers", LOGIN, NO_ENTRY, "smtp_sasl_auth_enable = yes.*smtp_sasl_password_maps"),
@@ -117,6 +118,16 @@ class Mistakes(unittest.TestCase):
                     if check:
                         self.assertRegex(words, check)
             self.assertEqual([to for hop in self.hops.values() for _, to, _ in hop.accepted], [])
+
+    def test_dane_without_dnssec(self):
+        for level, words in (("dane", 'nothing more is asked than by "may"'), ("dane-only", "mail waits")):
+            with Relay(PREFIX, {}, extra=f"smtp_tls_security_level = {level}\n", start=False) as suite:
+                checked = suite.run("postkeep", "-c", suite.conf, "check", check=False)
+                self.assertRegex((checked.stdout + checked.stderr).decode(),
+                                 "smtp_tls_security_level: DANE needs smtp_dns_support_level = dnssec: without it " + words)
+                suite.set_conf("smtp_dns_support_level = dnssec")
+                checked = suite.run("postkeep", "-c", suite.conf, "check", check=False)
+                self.assertNotIn("DANE needs", (checked.stdout + checked.stderr).decode())
 
     def test_of_the_message(self):
         """A refusal that has nothing to do with logins is the message's, and so is one by a recipient's own server."""
