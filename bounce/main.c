@@ -131,7 +131,7 @@ send_notice(struct request *r, struct str to, struct str sender, bool postmaster
 		envelope.body_8bit = utf8_8bit(buf_view(&text));
 		submit_envelope(s, &envelope, &rcpt, 1);
 		submit_content(s, buf_view(&text));
-		ok = submit_commit(&s, envelope.smtputf8, envelope.body_8bit, &no);
+		ok = submit_commit(&s, &no);
 		buf_free(&text);
 	}
 	if (ok) {

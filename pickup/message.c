@@ -272,7 +272,6 @@ finish(struct message *m, struct message_no *no)
 {
 	struct submit_refusal refusal;
 	struct str message_id_field;
-	bool header_8bit, body_8bit;
 
 	if (!m->failed && m->intake == NULL)
 		refuse(m, EX_DATAERR, "the message has no envelope", STR_EMPTY);
@@ -287,9 +286,7 @@ finish(struct message *m, struct message_no *no)
 		submit_cancel(&m->submit);
 		return false;
 	}
-	header_8bit = m->intake && intake_header_8bit(m->intake);
-	body_8bit = m->intake && intake_body_8bit(m->intake);
-	if (submit_commit(&m->submit, header_8bit, body_8bit, &refusal))
+	if (submit_commit(&m->submit, &refusal))
 		return true;
 	no->status = exit_status(refusal.code);
 	snprintf(no->text, sizeof(no->text), "%s", refusal.text);

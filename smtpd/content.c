@@ -68,7 +68,7 @@ content_sink_failed(struct content *c)
 		return;
 	c->refused = true;
 	refusal_set(&c->no, 451, "4.3.0", STR("Error: queue file write error"));
-	if (c->message && c->session->server->sink->commit(&c->message, false, false, &id, &c->no))
+	if (c->message && c->session->server->sink->commit(&c->message, &id, &c->no))
 		log_panic("%.*s: a message was committed after its content had failed",
 		    STR_ARG(buf_view(&id)));
 	buf_free(&id);
@@ -331,8 +331,6 @@ check_newlines(struct content *c)
 bool
 content_commit(struct content *c, struct buf *id)
 {
-	bool header = false, body = false;
-
 	if (c->dots.plain && !c->refused) {
 		buf_reset(&c->decoded);
 		dots_finish_plain(&c->dots, &c->decoded);
@@ -343,12 +341,10 @@ content_commit(struct content *c, struct buf *id)
 		intake_result(c, intake_end(c->intake));
 		log_as("cleanup", LOG_LEVEL_INFO, "%.*s: message-id=%.*s", STR_ARG(content_id(c)),
 		    STR_ARG(intake_message_id(c->intake)));
-		header = intake_header_8bit(c->intake);
-		body = intake_body_8bit(c->intake);
 	}
 	if (c->refused)
 		return false;
-	if (c->session->server->sink->commit(&c->message, header, body, id, &c->no))
+	if (c->session->server->sink->commit(&c->message, id, &c->no))
 		return true;
 	c->refused = true;
 	return false;

@@ -32,8 +32,7 @@ struct sink {
 	/*
 	 * True: on stable storage; the queue ID, if it is known, is appended to ID. Frees M either way and sets it to NULL.
 	 */
-	bool (*commit)(struct sink_message **m, bool header_8bit, bool content_8bit, struct buf *id,
-	    struct submit_refusal *no);
+	bool (*commit)(struct sink_message **m, struct buf *id, struct submit_refusal *no);
 	/* Nothing stays behind. Frees M. */
 	void (*cancel)(struct sink_message **m);
 	/* ETRN: see submit_flush(). NULL: not to be had. */

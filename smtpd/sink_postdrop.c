@@ -223,15 +223,12 @@ finish(struct sink_message **mp, struct buf *answer)
 }
 
 static bool
-postdrop_commit(struct sink_message **m, bool header_8bit, bool content_8bit, struct buf *id,
-    struct submit_refusal *no)
+postdrop_commit(struct sink_message **m, struct buf *id, struct submit_refusal *no)
 {
 	struct buf answer = {0};
 	struct str text;
 	int status;
 
-	(void)header_8bit;
-	(void)content_8bit;
 	if ((*m)->partial && postdrop_content(*m, STR("\n")))
 		(*m)->partial = false;
 	drop_write_end(&(*m)->records, (*m)->size);

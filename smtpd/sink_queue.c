@@ -35,15 +35,14 @@ queue_content(struct sink_message *m, struct str chunk)
 }
 
 static bool
-queue_commit(struct sink_message **m, bool header_8bit, bool content_8bit, struct buf *id,
-    struct submit_refusal *no)
+queue_commit(struct sink_message **m, struct buf *id, struct submit_refusal *no)
 {
 	struct submit *s = submission(*m);
 	size_t before = id->len;
 	bool ok;
 
 	buf_str(id, submit_id(s));
-	ok = submit_commit(&s, header_8bit, content_8bit, no);
+	ok = submit_commit(&s, no);
 	if (!ok)
 		buf_truncate(id, before);
 	*m = NULL;

@@ -172,7 +172,7 @@ submit(struct session *s)
 		compose(s, rcpt.address, sink->id(m), &text);
 		if (sink->envelope(m, &envelope, &rcpt, 1))
 			sink->content(m, buf_view(&text));
-		if (sink->commit(&m, false, false, &id, &no))
+		if (sink->commit(&m, &id, &no))
 			log_info("postmaster notice of trouble with %s: %.*s", s->peer.namaddr,
 			    STR_ARG(buf_view(&id)));
 	}

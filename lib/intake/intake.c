@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "lib/intake/intake_private.h"
-#include "lib/mail/utf8.h"
 
 #define COLLECT_MAX 32768     /* given to the sink when so much has come together */
 #define DIRECT_MIN 8192       /* pieces from this size on go to the sink without being copied */
@@ -97,8 +96,6 @@ body(struct intake *in, struct str s)
 {
 	if (s.len == 0)
 		return;
-	if (!in->body_8bit)
-		in->body_8bit = utf8_8bit(s);
 	/* A CRLF comes in one piece, see intake_data(). */
 	in->line_open = s.len < 2 || s.data[s.len - 2] != '\r' || s.data[s.len - 1] != '\n';
 	intake_emit(in, s);
@@ -328,18 +325,6 @@ struct str
 intake_why(const struct intake *in)
 {
 	return buf_view(&in->why);
-}
-
-bool
-intake_header_8bit(const struct intake *in)
-{
-	return in->header_8bit;
-}
-
-bool
-intake_body_8bit(const struct intake *in)
-{
-	return in->body_8bit;
 }
 
 uint64_t

@@ -65,9 +65,6 @@ enum intake_status intake_end(struct intake *in);
 struct str intake_message_id(const struct intake *in);
 /* For the log: what was refused and why; an SMTP reply "code dsn text". */
 struct str intake_why(const struct intake *in);
-/* The content has bytes above 127 in header (body): decides SMTPUTF8 and 8BITMIME needs downstream. */
-bool intake_header_8bit(const struct intake *in);
-bool intake_body_8bit(const struct intake *in);
 /* Bytes of the content as it will be queued, so far (what waits for the next call of the sink too). */
 uint64_t intake_size(const struct intake *in);
 

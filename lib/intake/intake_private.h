@@ -59,7 +59,6 @@ struct intake {
 	unsigned seen;
 	uint64_t hops;
 	struct buf message_id;
-	bool header_8bit, body_8bit;
 };
 
 /* intake.c: a piece of the content to be queued; refuse it all. */

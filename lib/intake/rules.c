@@ -119,7 +119,6 @@ intake_field(struct intake *in, struct str field)
 	if (in->cut)
 		tell_cut(in, name);
 	note(in, name);
-	in->header_8bit = in->header_8bit || utf8_8bit(field);
 	/* Every field gathered ends in CRLF. */
 	value = str_sub(field, colon, field.len - colon - 2);
 	if (str_eq_nocase(name, STR("Message-Id")))

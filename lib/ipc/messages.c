@@ -134,8 +134,6 @@ MESSAGE(submit_rcpts, 5);
 
 static const struct ipc_field submit_commit_fields[] = {
     IPC_FIELD(struct msg_submit_commit, size, IPC_U64, 0),
-    IPC_FIELD(struct msg_submit_commit, header_8bit, IPC_BOOL, 0),
-    IPC_FIELD(struct msg_submit_commit, content_8bit, IPC_BOOL, 0),
 };
 MESSAGE(submit_commit, 6);
 

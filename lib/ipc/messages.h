@@ -105,8 +105,6 @@ struct msg_submit_rcpts {
 
 struct msg_submit_commit {
 	uint64_t size; /* bytes of content sent: must agree */
-	bool header_8bit;
-	bool content_8bit;
 };
 
 struct msg_submit_cancel {

@@ -247,10 +247,10 @@ await_end(struct submit *s)
 }
 
 bool
-submit_commit(struct submit **sp, bool header_8bit, bool content_8bit, struct submit_refusal *no)
+submit_commit(struct submit **sp, struct submit_refusal *no)
 {
 	struct submit *s = *sp;
-	struct msg_submit_commit commit = {s->sent, header_8bit, content_8bit};
+	struct msg_submit_commit commit = {s->sent};
 	bool ok;
 
 	s->lost = s->lost || ipc_send(s->channel, &msg_submit_commit, &commit) != IPC_OK;

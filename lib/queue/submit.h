@@ -54,8 +54,7 @@ bool submit_content(struct submit *s, struct str chunk);
  * in the queue, or (connection lost after all was sent) nobody knows: answer 451, never submit again
  * silently. Ends S and sets it to NULL either way.
  */
-bool submit_commit(
-    struct submit **s, bool header_8bit, bool content_8bit, struct submit_refusal *no);
+bool submit_commit(struct submit **s, struct submit_refusal *no);
 /* Gives up. NULL is accepted. */
 void submit_cancel(struct submit **s);
 /*

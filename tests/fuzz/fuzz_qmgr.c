@@ -143,7 +143,7 @@ order_content(struct program *p)
 static void
 order_commit(struct program *p)
 {
-	struct msg_submit_commit commit = {p->content[p->current], true, false};
+	struct msg_submit_commit commit = {p->content[p->current]};
 	struct msg_submit_cancel cancel = {0};
 	unsigned how = next(p);
 

@@ -23,7 +23,7 @@ MESSAGES = {
     "submit_envelope": (4, [("sender", S), ("ret", U), ("envid", S), ("smtputf8", B), ("body_8bit", B),
                             ("verify_only", B), ("verbose", B), ("hold", B), ("attrs", ATTR)]),
     "submit_rcpts": (5, [("rcpts", RCPT)]),
-    "submit_commit": (6, [("size", U), ("header_8bit", B), ("content_8bit", B)]),
+    "submit_commit": (6, [("size", U)]),
     "submit_cancel": (7, [("reserved", U)]),
     "submit_ok": (8, [("id", S)]),
     "agent_open": (16, [("recipient", S)]),

@@ -90,14 +90,11 @@ memory_free(struct sink_message **m)
 }
 
 static bool
-memory_commit(struct sink_message **m, bool header_8bit, bool content_8bit, struct buf *id,
-    struct submit_refusal *no)
+memory_commit(struct sink_message **m, struct buf *id, struct submit_refusal *no)
 {
 	struct memory_sink *sink = (*m)->sink;
 	bool ok = !(*m)->failed && !sink->refuse_commit;
 
-	(void)header_8bit;
-	(void)content_8bit;
 	if (ok) {
 		sink->committed++;
 		buf_puts(id, (*m)->id);
