@@ -32,7 +32,11 @@ wants_tls(const struct opening *o)
 static enum secure_result
 no_tls(struct opening *o, struct connection *c, const char *dsn, const char *what)
 {
-	tlsrpt_failed(o->rpt, "starttls-not-supported", str_c(what));
+	struct str reason = c->features.bits & FEATURE_STARTTLS
+	    ? arena_printf(o->d->arena, "STARTTLS was refused with code %u", c->reply.code)
+	    : STR("STARTTLS was not offered");
+
+	tlsrpt_failed(o->rpt, "starttls-not-supported", reason);
 	if (!tls_level_mandatory(o->policy->level))
 		return SECURE_OK;
 	failure_local(o->f, o->d->arena, c, dsn, "TLS is required, but %s by host %.*s", what,

@@ -20,15 +20,15 @@ from test_tls import Certificates  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
 TESTING = "version: STSv1\nmode: testing\nmx: bad.plain.example\nmax_age: 3600\n"
-STS = ["good", "badcert", "wrongmx", "testing", "testcert", "moved", "rubbish", "mismatch"]
-HOST = {"badcert": "bad", "testcert": "bad", "clear": "clear"}
+STS = ["good", "badcert", "wrongmx", "testing", "testcert", "testclear", "testname", "moved", "rubbish", "mismatch"]
+HOST = {"badcert": "bad", "testcert": "bad", "clear": "clear", "testclear": "clear", "testname": "named"}
 # Where a report is wanted; one record is wrong, one domain has two.
 RUA = {"good": 'TXT "v=TLSRPTv1; rua=mailto:tls@good.plain.example,https://good.plain.example/tls"',
        "clear": 'TXT "v=TLSRPTv1;" " rua=mailto:tls@clear.plain.example"',
        "badcert": 'TXT "v=TLSRPTv1; rua=tls@badcert.plain.example"',
        "testing": 'TXT "v=TLSRPTv1; rua=mailto:a@b.example"\n_smtp._tls.testing TXT "v=TLSRPTv1; rua=mailto:b@b.example"'}
 HEAD = "$ORIGIN {}.example.\n$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 2\n@ NS ns\nns A 127.0.0.1\n"
-PLAIN = HEAD.format("plain") + "mx A 127.0.0.1\nbad A 127.0.0.2\nclear A 127.0.0.3\n" \
+PLAIN = HEAD.format("plain") + "mx A 127.0.0.1\nbad A 127.0.0.2\nclear A 127.0.0.3\nnamed A 127.0.0.4\n" \
     + "".join(f"{d} MX 10 {HOST.get(d, 'mx')}\n" for d in [*STS, "none", "clear"]) \
     + "".join(f'mta-sts.{d} A 127.0.0.1\n_mta-sts.{d} TXT "v=STSv1; id=1;"\n' for d in STS) \
     + "".join(f"_smtp._tls.{d} {record}\n" for d, record in RUA.items())
@@ -81,9 +81,9 @@ class TlsRpt(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, certs.dir)
         certs.issue("web", "web", "root", SAN=",".join(f"DNS:mta-sts.{d}.plain.example" for d in STS))
         certs.issue("mx", "mx", "root", SAN="DNS:mx.plain.example")
-        test_mtasts.POLICIES.update(testing=TESTING, testcert=TESTING, **{
+        loose = TESTING.replace("bad.", "*.")
+        test_mtasts.POLICIES.update(testing=TESTING, testcert=TESTING, testclear=loose, testname=loose, **{
             d: test_mtasts.POLICIES[d].replace("*.zone.example", "*.plain.example") for d in ("good", "badcert", "wrongmx")})
-        cls.addClassCleanup(test_mtasts.POLICIES.pop, "testcert")
         cls.port = free_port()
         right, wrong = certs.tlsa("mx", 3, 1, 1)[5:], certs.tlsa("other", 3, 1, 1)[5:]
         zone, anchor = name_servers.signed("signed.example", HEAD.format("signed") + "".join(
@@ -110,6 +110,7 @@ class TlsRpt(unittest.TestCase):
         self.web = self.serve(test_mtasts.Web(self.certs))
         self.serve(test_mtasts.Mail("127.0.0.1", self.port, (path("mx.pem"), path("mx.key"))))
         self.serve(test_mtasts.Mail("127.0.0.2", self.port, (path("self.pem"), path("self.key"))))
+        self.serve(test_mtasts.Mail("127.0.0.4", self.port, (path("elsewhere.pem"), path("elsewhere.key"))))
         self.serve(Clear("127.0.0.3", self.port, (path("self.pem"), path("self.key"))))
         self.today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
 
@@ -146,19 +147,24 @@ class TlsRpt(unittest.TestCase):
     def test_reports(self):
         with self.suite() as suite:
             self.send(suite, "sent", *(f"{d}.plain.example" for d in
-                                       ("good", "testing", "testcert", "moved", "rubbish", "mismatch", "none", "clear")),
+                                       ("good", "testing", "testcert", "testclear", "testname", "moved", "rubbish", "mismatch", "none", "clear")),
                       "right.signed.example", "unusable.signed.example")
             self.send(suite, "deferred", "badcert.plain.example", "wrongmx.plain.example", "wrong.signed.example")
             log = suite.log()
             for words in ("the MTA-STS policy of testing.plain.example, which is being tested, would refuse the host "
                           "mx.plain.example[127.0.0.1]: the policy does not have it",
                           "the MTA-STS policy of testcert.plain.example, which is being tested, would refuse the host "
-                          "bad.plain.example[127.0.0.2]: Server certificate not trusted: self-signed certificate"):
+                          "bad.plain.example[127.0.0.2]: Server certificate not trusted: self-signed certificate",
+                          "the MTA-STS policy of testname.plain.example, which is being tested, would refuse the host "
+                          "named.plain.example[127.0.0.4]: Server certificate not verified: it does not match",
+                          "the MTA-STS policy of testclear.plain.example, which is being tested, would refuse the host "
+                          "clear.plain.example[127.0.0.3]: STARTTLS was not offered"):
                 self.assertEqual(log.count(words), 1)
             # The log says of each delivery how TLS was used (smtp_log_tls_feature_status).
             lines = dict(re.findall(r"to=<you@(\S+)\.example>.*, delays=[0-9./]+, tls=(\S+), dsn=", log))
             self.assertEqual(lines, {
-                "good.plain": "verify", "testing.plain": "may", "testcert.plain": "may", "moved.plain": "may",
+                "good.plain": "verify", "testing.plain": "may", "testcert.plain": "may", "testclear.plain": "may:none",
+                "testname.plain": "may", "moved.plain": "may",
                 "rubbish.plain": "may", "mismatch.plain": "may", "none.plain": "may", "clear.plain": "may:none",
                 "right.signed": "dane", "unusable.signed": "encrypt", "wrong.signed": "!dane",
                 "badcert.plain": "!verify", "wrongmx.plain": "!verify"})
@@ -174,6 +180,8 @@ class TlsRpt(unittest.TestCase):
                 "wrongmx.plain": {"sts": (0, 1, ["validation-failure"])},
                 "testing.plain": {"sts": (0, 1, ["validation-failure"])},
                 "testcert.plain": {"sts": (0, 1, ["certificate-not-trusted"])},
+                "testclear.plain": {"sts": (0, 1, ["starttls-not-supported"])},
+                "testname.plain": {"sts": (0, 1, ["certificate-host-mismatch"])},
                 "moved.plain": {"sts": (0, 1, ["sts-policy-fetch-error"]), **none},
                 "rubbish.plain": {"sts": (0, 1, ["sts-policy-invalid"]), **none},
                 "mismatch.plain": {"sts": (0, 1, ["sts-webpki-invalid"]), **none},
