@@ -109,7 +109,10 @@ check 0 'dotlock
 fcntl
 flock' -l
 expect grep -qx static <("$postconf" -m)
-# no SASL is built in
+# programs of older days that read logs do not know "tls="
+check 0 'no' -hx -o compatibility_level=3.6 smtp_log_tls_feature_status
+check 0 'yes' -hx -o compatibility_level=3.11 lmtp_log_tls_feature_status
+# no SASL of the server is built in
 check 0 '' -a
 check 0 'cyrus' -A
 # each option that changes what is shown excludes the others
