@@ -309,6 +309,29 @@ class Protected(Hops):
                                  rf"{hop.tls['good']}: TLSv1\.3 with cipher ")
                 self.assertRegex(relay.log(), "Untrusted TLS connection established to ")
 
+    def test_connection_reuse(self):
+        """With TLS one message a connection, and its session again; or the connection, by who demands the same."""
+        with self.hop(Postfix, authority=self.authority) as hop:
+            port = hop.tls["good"]
+            one, two, strict = f"smtp:[127.0.0.1]:{port}", f"smtp:127.0.0.1:{port}", f"smtp:[127.0.0.1]:0{port}"
+            routes = {f"r{i}@hop.example": to for i, to in enumerate((one, two, strict, one, strict))}
+            extra = (f"smtp_tls_CAfile = {self.authority.ca}\nsmtp_tls_loglevel = 1\nsmtp_tls_security_level = encrypt\n"
+                     "smtp_connection_cache_time_limit = 60s\n"
+                     f"smtp_tls_policy_maps = inline:{{ {{ [127.0.0.1]:0{port} = secure match={HOST} }} }}\n")
+            for reuse, connections in (("no", 5), ("yes", 2)):
+                with self.subTest(reuse=reuse), Relay(PREFIX, routes,
+                                                      extra=extra + f"smtp_tls_connection_reuse = {reuse}\n") as relay:
+                    before = len(re.findall(r": connect from", hop.log()))
+                    for rcpt in routes:
+                        relay.submit(rcpt, message(b"reuse"))
+                        status = relay.wait_status(rcpt)
+                        self.assertEqual(status.word, "sent", status)
+                    now = len(re.findall(r": connect from", hop.log()))
+                    self.assertEqual(now - before, connections)
+                    summaries = re.findall(r"(\w+) TLS connection established to", relay.log())
+                    self.assertEqual(sorted(summaries), ["Trusted"] * (connections - connections // 2)
+                                     + ["Verified"] * (connections // 2))
+
     def test_policy_map(self):
         with self.hop(Postfix, authority=self.authority) as hop:
             policy = (f"[127.0.0.1]:{hop.tls['good']} secure match={HOST}\n"
