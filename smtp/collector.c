@@ -10,6 +10,7 @@
 #include "lib/base/list.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/fiber/fiber.h"
 #include "lib/ipc/channel.h"
 
 #define CONNECT_MS 5000
@@ -32,6 +33,7 @@ struct collector {
 	uint64_t lost, told;
 	int64_t told_ms;
 	struct ipc_channel *ch;
+	struct fiber *fiber; /* the sender, while there is one */
 	struct fiber_waitq more, sent;
 };
 
@@ -46,6 +48,26 @@ collector_new(const char *path)
 	fiber_waitq_init(&c->more);
 	fiber_waitq_init(&c->sent);
 	return c;
+}
+
+void
+collector_free(struct collector **pc)
+{
+	struct collector *c = *pc;
+	struct list_link *l;
+
+	if (!c)
+		return;
+	*pc = NULL;
+	if (c->fiber)
+		fiber_cancel(c->fiber);
+	while (c->fiber && fiber_wait(&c->sent, FIBER_FOREVER) == FIBER_OK)
+		;
+	while ((l = list_shift(&c->queue)))
+		free(LIST_ITEM(l, struct queued, link));
+	ipc_channel_free(&c->ch);
+	free(c->path);
+	free(c);
 }
 
 uint64_t
@@ -162,12 +184,14 @@ sender(void *arg)
 		tell_lost(c);
 		free(q);
 	}
+	c->fiber = NULL;
+	fiber_wake_all(&c->sent);
 }
 
 void
 collector_start(struct collector *c)
 {
-	fiber_spawn("collector", sender, c);
+	c->fiber = fiber_spawn("collector", sender, c);
 }
 
 void

@@ -20,6 +20,11 @@ struct collector;
 
 /* PATH: the socket, relative to the working directory. */
 struct collector *collector_new(const char *path);
+/*
+ * Drops what is not sent yet. Sets *C to NULL; NULL is accepted. On a fiber when it was started. Waits for a
+ * note that is on its way to fail.
+ */
+void collector_free(struct collector **c);
 /* From now on notes are sent. On a fiber. Those of before are sent first. */
 void collector_start(struct collector *c);
 /* Copies NOTE, whose texts are cut to what a message holds. C may be NULL. Does not wait. */

@@ -406,6 +406,7 @@ collector_main(void *arg)
 	collector_start(c);
 	collector_drain(c, 20);
 	assert_int_equal(collector_lost(c), 3);
+	collector_free(&c);
 
 	c = collector_new("/nonexistent/tlsrpt");
 	n.strings = str_n(strings, MSG_TLSRPT_POLICY_MAX + 1);
@@ -417,6 +418,8 @@ collector_main(void *arg)
 	    COLLECTOR_NOTES_MAX - COLLECTOR_BYTES_MAX / MSG_TLSRPT_POLICY_MAX + 3);
 	free(strings);
 	n.strings = STR_EMPTY;
+	collector_free(&c);
+	collector_free(&c);
 	collector_note(NULL, &n);
 	collector_drain(NULL, 1000);
 }
