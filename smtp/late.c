@@ -18,10 +18,10 @@
 #define PATIENCE_MS 60000
 #define AT_ONCE 64 /* reports sent before the first is answered: what sockets hold both ways */
 #define PAUSE_FIRST_MS 100
-#define PAUSE_MAX_MS 4000
-#define LAST_MS 10000 /* for what is left at the end of the process */
-#define LOOK_MS 100   /* whether that has become shorter */
-#define SPARE_MS 1000 /* for the rest of the end */
+#define PAUSE_MAX_MS 250 /* less than the second for which the next qmgr waits for reports */
+#define LAST_MS 10000    /* for what is left at the end of the process */
+#define LOOK_MS 100      /* whether that has become shorter */
+#define SPARE_MS 1000    /* for the rest of the end */
 
 /* A report that waits, with its text behind it. */
 struct item {
