@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -74,8 +75,12 @@ void
 watch_add(struct watch *w, const char *path)
 {
 	char real[PATH_MAX];
+	struct stat st;
 
 	if (!w || !path || path[0] != '/')
+		return;
+	/* Writing to a device such as /dev/null changes nothing of it. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return;
 	add_one(w, path);
 	if (realpath(path, real) && strcmp(real, path) != 0)

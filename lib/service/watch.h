@@ -12,7 +12,7 @@ struct watch;
 
 /* Before confinement. NULL: this system cannot tell. */
 struct watch *watch_new(void);
-/* PATH, which need not exist; where it is a link, also what it leads to. Before confinement. */
+/* PATH, which need not exist (a device is left out); where it is a link, also what it leads to. Before confinement. */
 void watch_add(struct watch *w, const char *path);
 /* Waits until one has changed; its path. On a fiber. NULL: the fiber was canceled, or nothing is watched. */
 const char *watch_wait(struct watch *w);
