@@ -212,15 +212,16 @@ check_param(const struct conf *c, enum param p, struct named *t)
 	struct str rest = conf_str(c, p), item;
 	const char *delimiter = NULL;
 
+	/* What proxymap may be asked for need not be there; what is asked for is named elsewhere, too. */
+	if (p == P_proxy_read_maps)
+		return;
 	t->param = param_name(p);
 	if (p == P_smtp_sasl_password_maps)
 		delimiter = conf_cstr(c, P_smtp_sasl_password_result_delimiter);
 	else if (p == P_lmtp_sasl_password_maps)
 		delimiter = conf_cstr(c, P_lmtp_sasl_password_result_delimiter);
 	while (conf_list_next(&rest, &item)) {
-		/* What proxymap may be asked for need not be there. */
-		if (p != P_proxy_read_maps)
-			check_type(item, t);
+		check_type(item, t);
 		if (!take_table(item, t))
 			continue;
 		if (delimiter) {

@@ -28,7 +28,7 @@
 #define LARGE 300000 /* more than four frames, and more than a socket holds */
 
 static const struct ipc_schema *const submission[] = {&msg_submit_begin, &msg_submit_envelope,
-    &msg_submit_rcpts, &msg_submit_commit, &msg_submit_cancel, NULL};
+    &msg_submit_rcpts, &msg_submit_commit, &msg_submit_cancel, &msg_agent_no, NULL};
 
 /* What a test shares with its fibers; set to zero before every test. */
 static struct {
@@ -282,7 +282,7 @@ test_both_ways(void **state)
 
 #define HELLO "\x0e\0\0\0\xfe\xff\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0pe"
 #define BEGIN "\x08\0\0\0\x01\0\0\0\x05\0\0\0\0\0\0\0"
-#define COMMIT "\x0a\0\0\0\x06\0\0\0\x03\0\0\0\0\0\0\0\0\0"
+#define COMMIT "\x08\0\0\0\x06\0\0\0\x03\0\0\0\0\0\0\0"
 #define CONTENT "\x03\0\0\0\xff\xff\0\0xyz"
 #define BYTES(literal)                                                                             \
 	{                                                                                          \
@@ -316,8 +316,7 @@ static const struct {
     {"surplus", BYTES(HELLO "\x09\0\0\0\x01\0\0\0\x05\0\0\0\0\0\0\0\0"), true, 0, IPC_BAD},
     {"short", BYTES(HELLO "\x07\0\0\0\x01\0\0\0\x05\0\0\0\0\0\0"), true, 0, IPC_BAD},
     {"frame of no bytes", BYTES(HELLO "\0\0\0\0\x01\0\0\0"), true, 0, IPC_BAD},
-    {"bad truth value", BYTES(HELLO "\x0a\0\0\0\x06\0\0\0\x03\0\0\0\0\0\0\0\0\x02"), true, 0,
-	IPC_BAD},
+    {"bad truth value", BYTES(HELLO "\x09\0\0\0\x12\0\0\0\0\0\0\0\0\0\0\0\x02"), true, 0, IPC_BAD},
 };
 
 struct reading {
