@@ -617,8 +617,14 @@ def trouble(s):
                 assert part in data, data
     quiet = s.client()
     quit(quiet)
-    lines = [line for line in s.daemons.lines[s.mark:] if "postmaster notice of trouble with" in line]
-    assert len(lines) == 10, lines
+
+    def notices():
+        return [line for line in s.daemons.lines[s.mark:] if "postmaster notice of trouble with" in line]
+    deadline = time.monotonic() + 10
+    while len(notices()) < 10 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert len(notices()) == 10, notices()
 
 
 @test("notify_classes=resource")

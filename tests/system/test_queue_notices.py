@@ -97,6 +97,7 @@ class Notices(Rig):
         probe = ipc.submit(ipc.Channel(self.path("private/qmgr-local")), CONTENT, verify_only=True)
         notice, _ = self.bounce.wait(1)
         self.assertEqual((notice["id"], notice["rcpts"][0]["dsn"]), (probe, "5.1.1"))
+        self.removed(probe)
         self.daemons.configure(settings + "maximal_queue_lifetime = 0\n")
         self.restart()
         self.flush()
