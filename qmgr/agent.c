@@ -621,36 +621,6 @@ ask_for_channel(struct destination *dest)
 	}
 }
 
-static void
-agent_end(struct agent *a)
-{
-	struct destination *dest = a->dest;
-	struct transport *t = dest->transport;
-
-	list_remove(&dest->channels, &a->channel_link);
-	list_remove(&state.all, &a->link);
-	set_connecting(a, false);
-	t->channels--;
-	free(a);
-	if (dest->waiting > 0)
-		ask_for_channel(dest);
-	else if (dest->not_before > fiber_now() && dest->queue != &t->resting)
-		destination_queue(dest, &t->resting);
-	else
-		destination_unused(dest);
-	grant(t);
-}
-
-static void
-agent_fiber(void *arg)
-{
-	struct agent *a = arg;
-
-	while (a->dest->waiting > 0 && !state.draining && !must_stop(a))
-		run_channel(a);
-	agent_end(a);
-}
-
 /* A channel that could take something more is told to look. False: there is none. */
 static bool
 wake_channel(struct destination *dest)
@@ -666,6 +636,39 @@ wake_channel(struct destination *dest)
 		return true;
 	}
 	return false;
+}
+
+static void
+agent_end(struct agent *a)
+{
+	struct destination *dest = a->dest;
+	struct transport *t = dest->transport;
+
+	list_remove(&dest->channels, &a->channel_link);
+	list_remove(&state.all, &a->link);
+	set_connecting(a, false);
+	t->channels--;
+	free(a);
+	if (dest->waiting > 0) {
+		/* Another one may have stood back as long as this one was busy. */
+		(void)wake_channel(dest);
+		ask_for_channel(dest);
+	} else if (dest->not_before > fiber_now() && dest->queue != &t->resting) {
+		destination_queue(dest, &t->resting);
+	} else {
+		destination_unused(dest);
+	}
+	grant(t);
+}
+
+static void
+agent_fiber(void *arg)
+{
+	struct agent *a = arg;
+
+	while (a->dest->waiting > 0 && !state.draining && !must_stop(a))
+		run_channel(a);
+	agent_end(a);
 }
 
 void

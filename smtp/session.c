@@ -8,7 +8,8 @@
  */
 #include "smtp/session.h"
 
-#include <poll.h>
+#include <errno.h>
+#include <sys/socket.h>
 
 #include "lib/base/log.h"
 #include "smtp/client.h"
@@ -39,15 +40,21 @@ introduce(struct session *s)
 }
 
 /*
- * Is the queue manager at the other end? When it is this process that goes, it reads what was sent. Asks the
- * descriptor, since a stream whose fiber was canceled tells nothing any more.
+ * Has the queue manager heard the results, or will it? It is still at the other end, and reads what was sent; or
+ * it has said something since, an order or goodbye, which it does when it has heard them. Asks the descriptor,
+ * since a stream whose fiber was canceled tells nothing any more.
  */
 static bool
-is_there(struct ipc_channel *channel)
+hears(struct ipc_channel *channel)
 {
-	struct pollfd p = {.fd = stream_get_fd(ipc_stream(channel)), .events = POLLIN};
+	struct stream *stream = ipc_stream(channel);
+	char byte;
+	ssize_t n;
 
-	return poll(&p, 1, 0) == 0;
+	if (stream_buffered(stream) > 0)
+		return true;
+	n = recv(stream_get_fd(stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
 /* The next order. False: there is none, and the channel has come to its end. */
@@ -62,7 +69,7 @@ next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
 	stream_timeout(ipc_stream(s->channel), 0);
 	ok = !s->idle || s->idle(s->idle_arg, true);
 	ok = ok && ipc_recv(s->channel, arena, accept, false, m) == IPC_OK;
-	if (ok || is_there(s->channel))
+	if (ok || hears(s->channel))
 		s->unheard = NULL;
 	ok = ok && m->schema == &msg_deliver;
 	if (s->idle)
