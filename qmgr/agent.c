@@ -90,8 +90,9 @@ pause_end(const struct destination *dest)
 }
 
 /* May the transport have another channel? */
-static bool
-has_room(const struct transport *t)
+/* How many channels there may be. */
+static size_t
+channels_max(const struct transport *t)
 {
 	size_t limit = t->channel_limit, apart = 0;
 
@@ -102,7 +103,13 @@ has_room(const struct transport *t)
 	else if (t->limit_is_default)
 		apart = t->connecting < CONNECTING_TIMES * limit ? t->connecting
 								 : CONNECTING_TIMES * limit;
-	return !state.draining && t->channels < limit + apart;
+	return limit + apart;
+}
+
+static bool
+has_room(const struct transport *t)
+{
+	return !state.draining && t->channels < channels_max(t);
 }
 
 /*
@@ -355,18 +362,36 @@ is_idle(const struct agent *a)
 	return a->channel && a->ready && list_empty(&a->sent) && a->dest->waiting == 0;
 }
 
-/* Asks one idle channel of the transport to leave, so that a starved destination gets its turn. */
 static void
-ask_to_leave(const struct transport *t)
+leave(struct agent *a)
 {
+	a->leaving = true;
+	fiber_wake_all(&a->work);
+}
+
+/*
+ * Asks idle channels of T to leave, so that a starved destination gets its turn: ONE at least if that is wanted, and
+ * as many as there are beyond the limit, which channels that were connecting may have passed by now.
+ */
+static void
+ask_to_leave(const struct transport *t, bool one)
+{
+	size_t max = channels_max(t), staying = t->channels;
+
 	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l)) {
+		const struct agent *a = LIST_ITEM(l, struct agent, link);
+
+		staying -= a->dest->transport == t && a->leaving;
+	}
+	for (struct list_link *l = list_first(&state.all); l && (one || staying >= max);
+	     l = list_next(&state.all, l)) {
 		struct agent *a = LIST_ITEM(l, struct agent, link);
 
-		if (a->dest->transport == t && is_idle(a) && !a->leaving) {
-			a->leaving = true;
-			fiber_wake_all(&a->work);
-			return;
-		}
+		if (a->dest->transport != t || !is_idle(a) || a->leaving)
+			continue;
+		leave(a);
+		staying--;
+		one = false;
 	}
 }
 
@@ -376,7 +401,7 @@ wait_for_room(struct agent *a)
 {
 	struct transport *t = a->dest->transport;
 
-	ask_to_leave(t);
+	ask_to_leave(t, true);
 	fiber_wait(&t->spare, fiber_after(1000));
 }
 
@@ -616,7 +641,7 @@ ask_for_channel(struct destination *dest)
 		destination_queue(dest, queue);
 	grant(t);
 	if (!list_empty(&t->starved)) {
-		ask_to_leave(t);
+		ask_to_leave(t, false);
 		fiber_wake_all(&state.pace);
 	}
 }
@@ -714,8 +739,11 @@ pace_fiber(void *arg)
 			fiber_deadline end = end_pauses(t);
 
 			grant(t);
-			if (!list_empty(&t->starved) && fiber_after(PACE_LOOK_MS) < end)
-				end = fiber_after(PACE_LOOK_MS);
+			if (!list_empty(&t->starved)) {
+				ask_to_leave(t, false);
+				if (fiber_after(PACE_LOOK_MS) < end)
+					end = fiber_after(PACE_LOOK_MS);
+			}
 			until = end < until ? end : until;
 		}
 		if (fiber_wait(&state.pace, until) == FIBER_CANCELED)
