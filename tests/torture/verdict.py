@@ -76,8 +76,10 @@ class Verdict:
                 self.fail(f"{where}: a notice without an end")
             return
         report = body[:body.find(b"\nX-Torture:")]
-        for rcpt in re.findall(rb"(?m)^Final-Recipient: rfc822; (\S+)$", report):
+        for rcpt, action in re.findall(rb"(?m)^Final-Recipient: rfc822; (\S+)\nAction: (\S+)$", report):
             local = rcpt.decode().partition("@")[0]
+            if action != b"failed":
+                continue  # the postmaster hears of an agent that was killed, and of a message that waits
             if local.startswith(UNKNOWN + "-"):
                 token = local[len(UNKNOWN) + 1:]
                 self.noticed[token] = self.noticed.get(token, 0) + 1
