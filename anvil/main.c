@@ -13,9 +13,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
-#include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
-#include "lib/service/service.h"
+#include "lib/service/questions.h"
 
 /* Clients known at the same time: some 20 MiB. */
 #define CLIENTS_MAX 100000
@@ -83,34 +82,24 @@ anvil_start(void)
 }
 
 static bool
-serve_event(struct ipc_channel *ch, struct reporter *r, struct arena *a)
+answer(void *state, struct ipc_channel *ch, const void *question, struct arena *a)
 {
-	struct msg_anvil event;
+	const struct msg_anvil *event = question;
 	struct msg_anvil_count count;
 
-	arena_reset(a);
-	if (ipc_recv_one(ch, a, &msg_anvil, &event) != IPC_OK)
-		return false;
-	reporter_event(r, &event, fiber_now(), anvil.unit_ms, &count);
-	if (event.event == ANVIL_DISCONNECT)
-		return true;
-	return ipc_send(ch, &msg_anvil_count, &count) == IPC_OK && ipc_flush(ch) == IPC_OK;
+	(void)a;
+	reporter_event(state, event, fiber_now(), anvil.unit_ms, &count);
+	return event->event == ANVIL_DISCONNECT || ipc_send(ch, &msg_anvil_count, &count) == IPC_OK;
 }
 
 static void
 anvil_session(struct service_client *client)
 {
-	struct ipc_channel *ch = ipc_channel_new(client->stream, "anvil", "anvil client");
+	static const struct questions questions = {"anvil", "anvil client", &msg_anvil, answer};
 	struct reporter *r = reporter_new(anvil.clients);
-	struct arena *a = arena_new(0);
 
-	client->stream = NULL;
-	stream_timeout(ipc_stream(ch), 0); /* an smtpd without clients has nothing to say */
-	while (service_idle(client, true) && serve_event(ch, r, a))
-		;
+	questions_serve(client, &questions, r);
 	reporter_free(&r);
-	arena_free(&a);
-	ipc_channel_free(&ch);
 }
 
 static const struct service anvil_service = {

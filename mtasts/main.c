@@ -7,9 +7,7 @@
  */
 #include "lib/base/log.h"
 #include "lib/dns/dns.h"
-#include "lib/fiber/fiber.h"
-#include "lib/ipc/channel.h"
-#include "lib/service/service.h"
+#include "lib/service/questions.h"
 #include "lib/service/watch.h"
 #include "mtasts/fetch.h"
 #include "mtasts/policies.h"
@@ -49,50 +47,30 @@ mtasts_open_resources(void)
 	return ok;
 }
 
-static void
-watch_files(void *arg)
-{
-	const char *changed = watch_wait(watch);
-
-	(void)arg;
-	if (!changed)
-		return;
-	log_info("%s has changed: another process takes over", changed);
-	service_retire("a file has changed");
-}
-
 static bool
 mtasts_start(void)
 {
-	fiber_spawn("watch", watch_files, NULL);
+	watch_start(watch);
 	return true;
 }
 
 static bool
-serve(struct ipc_channel *ch, struct arena *a)
+answer(void *state, struct ipc_channel *ch, const void *question, struct arena *a)
 {
-	struct msg_sts_ask ask;
+	const struct msg_sts_ask *ask = question;
 	struct msg_sts_answer answer;
 
-	arena_reset(a);
-	if (ipc_recv_one(ch, a, &msg_sts_ask, &ask) != IPC_OK)
-		return false;
-	policies_ask(policies, ask.domain, ask.id, a, &answer);
-	return ipc_send(ch, &msg_sts_answer, &answer) == IPC_OK && ipc_flush(ch) == IPC_OK;
+	(void)state;
+	policies_ask(policies, ask->domain, ask->id, a, &answer);
+	return ipc_send(ch, &msg_sts_answer, &answer) == IPC_OK;
 }
 
 static void
 mtasts_session(struct service_client *client)
 {
-	struct ipc_channel *ch = ipc_channel_new(client->stream, "mtasts", "mtasts client");
-	struct arena *a = arena_new(0);
+	static const struct questions questions = {"mtasts", "mtasts client", &msg_sts_ask, answer};
 
-	client->stream = NULL;
-	stream_timeout(ipc_stream(ch), 0); /* mail need not go out all the time */
-	while (service_idle(client, true) && serve(ch, a))
-		;
-	arena_free(&a);
-	ipc_channel_free(&ch);
+	questions_serve(client, &questions, NULL);
 }
 
 static const struct service mtasts_service = {

@@ -14,9 +14,8 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
-#include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
-#include "lib/service/service.h"
+#include "lib/service/questions.h"
 #include "lib/table/table_db.h"
 #include "proxymap/tables.h"
 
@@ -92,19 +91,16 @@ answer_lookup(enum tables_caller caller, const struct msg_lookup *request,
 }
 
 static bool
-serve_lookup(struct service_client *client, struct ipc_channel *ch, struct arena *a)
+answer(void *state, struct ipc_channel *ch, const void *question, struct arena *a)
 {
-	struct msg_lookup request;
+	const struct service_client *client = state;
 	struct msg_lookup_answer answer = {0};
 	struct buf value = {0}, why = {0};
 	bool ok;
 
-	arena_reset(a);
-	if (!service_idle(client, true) || ipc_recv_one(ch, a, &msg_lookup, &request) != IPC_OK)
-		return false;
-	service_idle(client, false);
-	answer_lookup(caller_at(client->endpoint), &request, &answer, &value, &why);
-	ok = ipc_send(ch, &msg_lookup_answer, &answer) == IPC_OK && ipc_flush(ch) == IPC_OK;
+	(void)a;
+	answer_lookup(caller_at(client->endpoint), question, &answer, &value, &why);
+	ok = ipc_send(ch, &msg_lookup_answer, &answer) == IPC_OK;
 	buf_free(&value);
 	buf_free(&why);
 	return ok;
@@ -113,15 +109,10 @@ serve_lookup(struct service_client *client, struct ipc_channel *ch, struct arena
 static void
 proxymap_session(struct service_client *client)
 {
-	struct ipc_channel *ch = ipc_channel_new(client->stream, "proxymap", "proxymap client");
-	struct arena *a = arena_new(0);
+	static const struct questions questions = {
+	    "proxymap", "proxymap client", &msg_lookup, answer};
 
-	client->stream = NULL;
-	stream_timeout(ipc_stream(ch), 0); /* channels are kept for the next look-up */
-	while (serve_lookup(client, ch, a))
-		;
-	arena_free(&a);
-	ipc_channel_free(&ch);
+	questions_serve(client, &questions, client);
 }
 
 static const struct service proxymap_service = {

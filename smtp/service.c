@@ -113,18 +113,6 @@ serve(struct service_client *from)
 
 /* --- Start and end -------------------------------------------------------------------------------- */
 
-static void
-watch_files(void *arg)
-{
-	const char *changed = watch_wait(client.watch);
-
-	(void)arg;
-	if (!changed)
-		return;
-	log_info("%s has changed: another process takes over", changed);
-	service_retire("a file has changed");
-}
-
 static bool
 start(void)
 {
@@ -132,7 +120,7 @@ start(void)
 	client.connect = connect_to;
 	client.late = late_new("private/qmgr-report", client.settings.lmtp ? "lmtp" : "smtp");
 	fiber_waitq_init(&workers.ended);
-	fiber_spawn("watch", watch_files, NULL);
+	watch_start(client.watch);
 	if (client.collector)
 		collector_start(client.collector);
 	return true;

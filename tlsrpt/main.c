@@ -14,8 +14,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
-#include "lib/ipc/channel.h"
-#include "lib/service/service.h"
+#include "lib/service/questions.h"
 #include "tlsrpt/files.h"
 
 #define KEEP_MS 60000
@@ -116,37 +115,30 @@ keeper(void *arg)
 /* --- Notes ------------------------------------------------------------------------------------------ */
 
 static bool
-serve(struct ipc_channel *ch, struct arena *a)
+answer(void *state, struct ipc_channel *ch, const void *question, struct arena *a)
 {
-	struct msg_tlsrpt_note note;
 	struct msg_tlsrpt_noted noted;
 
-	arena_reset(a);
-	if (ipc_recv_one(ch, a, &msg_tlsrpt_note, &note) != IPC_OK)
-		return false;
+	(void)state;
+	(void)a;
 	look_at_clock();
-	noted.counted = tally_add(today.tally, &note);
+	noted.counted = tally_add(today.tally, question);
 	today.changed = true;
 	if (!noted.counted && !today.told && tally_dropped(today.tally) > 0) {
 		today.told = true;
 		log_warning("there is no room for more domains or failures today: the reports "
 			    "will not be complete");
 	}
-	return ipc_send(ch, &msg_tlsrpt_noted, &noted) == IPC_OK && ipc_flush(ch) == IPC_OK;
+	return ipc_send(ch, &msg_tlsrpt_noted, &noted) == IPC_OK;
 }
 
 static void
 tlsrpt_session(struct service_client *client)
 {
-	struct ipc_channel *ch = ipc_channel_new(client->stream, "tlsrpt", "tlsrpt client");
-	struct arena *a = arena_new(0);
+	static const struct questions questions = {
+	    "tlsrpt", "tlsrpt client", &msg_tlsrpt_note, answer};
 
-	client->stream = NULL;
-	stream_timeout(ipc_stream(ch), 0); /* mail need not go out all the time */
-	while (service_idle(client, true) && serve(ch, a))
-		;
-	arena_free(&a);
-	ipc_channel_free(&ch);
+	questions_serve(client, &questions, NULL);
 }
 
 /* --- Start ------------------------------------------------------------------------------------------ */

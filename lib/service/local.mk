@@ -10,6 +10,7 @@ libpostkeep_la_SOURCES += \
 	lib/service/landlock.c \
 	lib/service/leave.c \
 	lib/service/listen.c \
+	lib/service/questions.c lib/service/questions.h \
 	lib/service/run.c \
 	lib/service/seccomp.c \
 	lib/service/service.h \

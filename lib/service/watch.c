@@ -17,6 +17,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/fiber/fiber.h"
+#include "lib/service/service.h"
 
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM)
 #define CALM_MS 500 /* who writes several files is let finish */
@@ -120,19 +121,25 @@ read_events(const struct watch *w)
 	return found;
 }
 
-const char *
-watch_wait(struct watch *w)
+static void
+watch_fiber(void *arg)
 {
-	struct fiber_fd *wait;
+	struct watch *w = arg;
+	struct fiber_fd *wait = fiber_fd_new(w->fd);
 	const char *found = NULL;
 
-	if (!w || w->n == 0)
-		return NULL;
-	wait = fiber_fd_new(w->fd);
 	while (!found && fiber_fd_wait(wait, FIBER_READ, FIBER_FOREVER) == FIBER_OK)
 		found = read_events(w);
 	fiber_fd_free(&wait);
-	if (found && fiber_sleep(CALM_MS) == FIBER_CANCELED)
-		return NULL;
-	return found;
+	if (!found || fiber_sleep(CALM_MS) == FIBER_CANCELED)
+		return;
+	log_info("%s has changed: another process takes over", found);
+	service_retire("a file has changed");
+}
+
+void
+watch_start(struct watch *w)
+{
+	if (w && w->n > 0)
+		fiber_spawn("watch", watch_fiber, w);
 }

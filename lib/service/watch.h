@@ -14,7 +14,7 @@ struct watch;
 struct watch *watch_new(void);
 /* PATH, which need not exist (a device is left out); where it is a link, also what it leads to. Before confinement. */
 void watch_add(struct watch *w, const char *path);
-/* Waits until one has changed; its path. On a fiber. NULL: the fiber was canceled, or nothing is watched. */
-const char *watch_wait(struct watch *w);
+/* From now on, on a fiber of its own: when one has changed, this process asks to be replaced. W may be NULL. */
+void watch_start(struct watch *w);
 
 #endif
