@@ -6,12 +6,14 @@
  * counted is written once a minute and at the end: a crash loses a minute, and no mail waits for any of it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
 #include "lib/service/questions.h"
@@ -149,7 +151,21 @@ make_directory(const char *path, mode_t mode)
 	return mkdir(path, mode) == 0 || errno == EEXIST;
 }
 
-/* The directory is root's to make, and the program's own from then on. */
+/*
+ * The directory is root's to make, and the program's own from then on. By its descriptor: whoever owns
+ * data_directory could have put something else there, and a link to a file must not be given away.
+ */
+static bool
+hand_over(const char *path, const struct service_ids *ids)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool ok =
+	    fd >= 0 && fchown(fd, ids->uid[SERVICE_USER_WORK], ids->gid[SERVICE_USER_WORK]) == 0;
+
+	(void)io_close(&fd);
+	return ok;
+}
+
 static bool
 tlsrpt_open_resources(void)
 {
@@ -158,9 +174,7 @@ tlsrpt_open_resources(void)
 
 	today.directory = files_directory(data);
 	if (make_directory(data, MODE_DATA) && make_directory(today.directory, MODE_DIRECTORY) &&
-	    (ids->unprivileged ||
-		lchown(today.directory, ids->uid[SERVICE_USER_WORK], ids->gid[SERVICE_USER_WORK]) ==
-		    0))
+	    (ids->unprivileged || hand_over(today.directory, ids)))
 		return true;
 	log_warning(
 	    "%s: %s: a restart will forget what was counted", today.directory, strerror(errno));
