@@ -28,8 +28,8 @@ smtpd_smtpd_LDADD = libsmtpd.la libpostkeep.la
 smtpd_smtpd_LDFLAGS = $(AM_LDFLAGS) -rpath $(privlibdir)
 
 EXTRA_DIST += tests/system/daemons.py tests/system/smtp_rig.py
-EXTRA_DIST += tests/system/smtp_dialogues.py tests/system/smtp_limits.py
-TESTS += tests/system/smtp_dialogues.py tests/system/smtp_limits.py
+EXTRA_DIST += tests/system/smtp_content.py tests/system/smtp_dialogues.py tests/system/smtp_limits.py
+TESTS += tests/system/smtp_content.py tests/system/smtp_dialogues.py tests/system/smtp_limits.py
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_smtpd
