@@ -10,6 +10,8 @@
 #include "lib/fiber/stream_internal.h"
 
 #define TIMEOUT_MS (5 * 60 * (int64_t)1000)
+/* 128 KiB by small buffers: a few milliseconds of work, whatever is done with the bytes. */
+#define STREAK_MAX 16
 
 const char *
 stream_status_text(enum stream_status status)
@@ -126,9 +128,19 @@ waiter(struct stream *s, int events)
 	return events & FIBER_WRITE ? s->wait_out : s->wait_in;
 }
 
+void
+stream_breathe(struct stream *s)
+{
+	if (++s->streak <= STREAK_MAX || s->fd_in < 0)
+		return;
+	s->streak = 0;
+	fiber_yield();
+}
+
 enum stream_status
 stream_wait_for(struct stream *s, int events, fiber_deadline *until)
 {
+	s->streak = 0;
 	if (s->fd_in < 0) {
 		/* Memory is always ready; a layer over it that has to wait waits for nothing. */
 		s->error = EDEADLK;

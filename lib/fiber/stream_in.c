@@ -66,14 +66,34 @@ make_room(struct stream *s, size_t size)
 	s->in_end = have;
 }
 
+/*
+ * After many reads in a row without a wait, which is where a deadline is looked at: it holds for who sends
+ * without end, too.
+ */
+static enum stream_status
+in_time(const struct stream *s)
+{
+	if (s->streak > 0 || s->fd_in < 0)
+		return STREAM_OK;
+	if (fiber_canceled())
+		return STREAM_CANCELED;
+	return fiber_now() < s->deadline ? STREAM_OK : STREAM_TIMEOUT;
+}
+
 /* One read into DATA, waiting until it is possible. *GOT is at least 1 with STREAM_OK. */
 static enum stream_status
 read_raw(struct stream *s, void *data, size_t room, fiber_deadline *until, size_t *got)
 {
 	int wait_for = FIBER_READ;
 	enum stream_status status;
-	ssize_t n = s->io->read(s->ctx, data, room, &wait_for);
+	ssize_t n;
 
+	*got = 0;
+	stream_breathe(s);
+	status = in_time(s);
+	if (status != STREAM_OK)
+		return status;
+	n = s->io->read(s->ctx, data, room, &wait_for);
 	if (n > 0) {
 		s->bytes_in += (size_t)n;
 		s->in_more = (size_t)n == room;
@@ -89,9 +109,7 @@ read_raw(struct stream *s, void *data, size_t room, fiber_deadline *until, size_
 	s->in_more = false;
 	if (s->in_start == s->in_end)
 		stream_release_input(s);
-	status = stream_wait_for(s, wait_for, until);
-	*got = 0;
-	return status;
+	return stream_wait_for(s, wait_for, until);
 }
 
 static bool

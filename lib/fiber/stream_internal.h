@@ -22,7 +22,8 @@ struct stream {
 	size_t in_cap, in_start, in_end;
 	size_t in_scanned; /* bytes from in_start that hold no line end */
 	enum stream_status in_status;
-	bool in_more; /* the last read filled the room it had: there may be more */
+	bool in_more;    /* the last read filled the room it had: there may be more */
+	unsigned streak; /* reads and writes since the last wait */
 
 	char *out; /* from the pool, or NULL: out_start = out_end = 0 */
 	size_t out_cap, out_start, out_end;
@@ -49,6 +50,8 @@ struct stream {
 struct stream *stream_new(const struct stream_io *base);
 /* *UNTIL: the deadline of the whole operation, set when it is 0. */
 enum stream_status stream_wait_for(struct stream *s, int events, fiber_deadline *until);
+/* Before a read or write: a peer that is always ready must not keep the other fibers from their turn. */
+void stream_breathe(struct stream *s);
 
 /* stream_pool.c: buffers of one of the two sizes, uninitialized */
 char *stream_pool_get(size_t size);

@@ -46,6 +46,7 @@ write_raw(struct stream *s, const char *data, size_t n, size_t *done)
 	fiber_deadline until = 0;
 	enum stream_status status = STREAM_OK;
 
+	stream_breathe(s);
 	while (status == STREAM_OK && *done < n) {
 		int wait_for = FIBER_WRITE;
 		ssize_t w = s->io->write(s->ctx, data + *done, n - *done, &wait_for);

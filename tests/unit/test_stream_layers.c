@@ -181,6 +181,58 @@ test_pair(void **state)
 	fiber_main(pair_main, NULL);
 }
 
+/* Others have their turns, and deadlines hold, although the peer is ready at any moment. */
+static struct {
+	unsigned turns;
+	bool done;
+} other;
+
+static void
+count_turns(void *arg)
+{
+	(void)arg;
+	while (!other.done) {
+		other.turns++;
+		fiber_yield();
+	}
+}
+
+static void
+greedy_main(void *arg)
+{
+	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+	struct stream *s = stream_fd_pair(zero, null);
+	char piece[8192] = {0};
+	struct str chunk;
+
+	(void)arg;
+	fiber_spawn("other", count_turns, NULL);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(stream_read_some(s, sizeof(piece), &chunk), STREAM_OK);
+	assert_in_range(other.turns, 50, 1000);
+	other.turns = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		assert_int_equal(stream_write(s, piece, sizeof(piece)), STREAM_OK);
+		assert_int_equal(stream_flush(s), STREAM_OK);
+	}
+	assert_in_range(other.turns, 50, 1000);
+	stream_deadline(s, fiber_now());
+	for (unsigned i = 0; i < 100; i++)
+		if (stream_read_some(s, sizeof(piece), &chunk) != STREAM_OK)
+			break;
+	assert_int_equal(stream_read_some(s, sizeof(piece), &chunk), STREAM_TIMEOUT);
+	other.done = true;
+	stream_close(&s);
+	assert_int_equal(close(zero) + close(null), 0);
+}
+
+static void
+test_greedy_peer(void **state)
+{
+	(void)state;
+	fiber_main(greedy_main, NULL);
+}
+
 static void
 test_status_text(void **state)
 {
@@ -198,6 +250,7 @@ main(void)
 	    cmocka_unit_test_setup(test_layer, reset),
 	    cmocka_unit_test_setup(test_memory, reset),
 	    cmocka_unit_test_setup(test_pair, reset),
+	    cmocka_unit_test_setup(test_greedy_peer, reset),
 	    cmocka_unit_test_setup(test_status_text, reset),
 	};
 
