@@ -155,20 +155,42 @@ begin(struct making *m, const char *path, bool btree, const struct make_options 
 	return m->file != NULL;
 }
 
+/* By its descriptor: root may have been asked (-o) to work in a directory of somebody else. */
+static bool
+set_rights(const struct making *m, const struct stat *like, mode_t mode)
+{
+	bool chown_needed = like && geteuid() == 0 && (like->st_uid != 0 || like->st_gid != 0);
+	int fd = open(m->temporary, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	bool ok = fd >= 0 && fstat(fd, &st) == 0;
+
+	if (ok && (!S_ISREG(st.st_mode) || st.st_nlink != 1)) {
+		errno = EPERM;
+		ok = false;
+	}
+	ok = ok && (!chown_needed || fchown(fd, like->st_uid, like->st_gid) == 0) &&
+	    fchmod(fd, mode) == 0;
+	if (fd >= 0) {
+		int saved = errno;
+
+		io_close(&fd);
+		errno = saved;
+	}
+	return ok;
+}
+
 /* Mode and owner first, then the name. */
 static bool
 put_in_place(const struct making *m, const struct stat *like)
 {
 	mode_t mode = MODE_DEFAULT;
-	bool chown_needed = like && geteuid() == 0 && (like->st_uid != 0 || like->st_gid != 0);
 	char *slash;
 	char *directory;
 	bool ok;
 
 	if (like && !m->options->default_mode)
 		mode = like->st_mode & 0777;
-	if ((chown_needed && chown(m->temporary, like->st_uid, like->st_gid) < 0) ||
-	    chmod(m->temporary, mode) < 0 || rename(m->temporary, m->final) < 0) {
+	if (!set_rights(m, like, mode) || rename(m->temporary, m->final) < 0) {
 		tool_say(LOG_LEVEL_ERROR, "%s: %s", m->final, strerror(errno));
 		return false;
 	}
@@ -203,18 +225,23 @@ finish(struct making *m, const struct stat *like)
 
 /* --- From a text --------------------------------------------------------------------------------- */
 
+/* What was looked at is what is read: its owner may put another file in its place at any moment. */
 static bool
 read_text(const char *path, struct stat *st, struct buf *text)
 {
-	if (stat(path, st) == 0 && !S_ISREG(st->st_mode)) {
-		tool_say(LOG_LEVEL_ERROR, "%s: not a regular file", path);
-		return false;
-	}
-	if (stat(path, st) < 0 || io_read_file(path, TEXT_MAX, text) < 0) {
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	bool ok = false;
+
+	if (fd < 0 || fstat(fd, st) < 0)
 		tool_say(LOG_LEVEL_ERROR, "open %s: %s", path, strerror(errno));
-		return false;
-	}
-	return true;
+	else if (!S_ISREG(st->st_mode))
+		tool_say(LOG_LEVEL_ERROR, "%s: not a regular file", path);
+	else if (io_read_rest(fd, TEXT_MAX, text) < 0)
+		tool_say(LOG_LEVEL_ERROR, "read %s: %s", path, strerror(errno));
+	else
+		ok = true;
+	io_close(&fd);
+	return ok;
 }
 
 bool

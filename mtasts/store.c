@@ -3,7 +3,8 @@
  *
  * A line: domain, id, mode, when it ends (seconds since 1970), max_age, patterns; of a domain the last one
  * counts.
- * The file is root's. A line that makes no sense, such as the half of one, is passed over. Writes are not
+ * The file is root's, its directory may be a lower user's: what root opens there is a plain file of its own,
+ * no link to another one, or it is left alone. A line that makes no sense, such as the half of one, is passed over. Writes are not
  * synced: what is lost is fetched again.
  */
 #include "mtasts/store.h"
@@ -61,16 +62,35 @@ parse_line(struct str line, struct kept_policy *p)
 	    (p->mode == STS_NONE || p->mx.len > 0);
 }
 
+/* Opens the file if it is one of our own; -1 with errno. */
+static int
+open_own(const char *path, int flags)
+{
+	int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	    st.st_uid == geteuid())
+		return fd;
+	(void)io_close(&fd);
+	errno = EPERM;
+	return -1;
+}
+
 static void
 load(const char *path, struct policies *to)
 {
 	struct buf text = {0};
 	struct kept_policy p;
 	struct str rest, line;
+	int fd = open_own(path, O_RDONLY);
 
-	if (io_read_file(path, FILE_MAX, &text) != 0 && errno != ENOENT)
+	if ((fd < 0 && errno != ENOENT) || (fd >= 0 && io_read_rest(fd, FILE_MAX, &text) != 0))
 		log_warning(
 		    "%s: %s; policies of earlier days are not known", path, strerror(errno));
+	(void)io_close(&fd);
 	rest = buf_view(&text);
 	while (str_token(&rest, "\n", &line))
 		if (parse_line(line, &p))
@@ -87,10 +107,10 @@ write_anew(const char *path, struct policies *from)
 
 	while (policies_next(from, &cursor, &p))
 		add_line(&p, &text);
-	if (io_replace_file(path, text.data ? text.data : "", text.len, MODE_FILE) != 0)
+	if (io_replace_file(path, text.data ? text.data : "", text.len, MODE_FILE) == 0)
+		store.fd = open_own(path, O_WRONLY | O_APPEND);
+	if (store.fd < 0)
 		log_warning("%s: %s; policies will be forgotten at the end", path, strerror(errno));
-	else
-		store.fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	store.size = text.len;
 	buf_free(&text);
 }

@@ -80,7 +80,10 @@ choose_path(struct buf *path)
 	return true;
 }
 
-/* The file must stay writable after root has become the work user. */
+/*
+ * The file must stay writable after root has become the work user. One with another name besides is not given
+ * away: whoever may write to the directory could have linked to a file of root's.
+ */
 static void
 hand_over(int fd)
 {
@@ -89,7 +92,7 @@ hand_over(int fd)
 	struct stat st;
 
 	if (pw && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
-	    fchown(fd, pw->pw_uid, (gid_t)-1) == -1)
+	    st.st_nlink == 1 && fchown(fd, pw->pw_uid, (gid_t)-1) == -1)
 		log_warning("%s: change owner: %s", buf_cstr(&out.path), strerror(errno));
 }
 

@@ -131,16 +131,24 @@ close_quietly(int *fd)
 }
 
 int
-io_read_file(const char *path, size_t max, struct buf *b)
+io_read_rest(int fd, size_t max, struct buf *b)
 {
 	size_t before = b->len;
+	int result = read_to_end(fd, max, b);
+
+	if (result != 0)
+		buf_truncate(b, before);
+	return result;
+}
+
+int
+io_read_file(const char *path, size_t max, struct buf *b)
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), result;
 
 	if (fd < 0)
 		return -1;
-	result = read_to_end(fd, max, b);
-	if (result != 0)
-		buf_truncate(b, before);
+	result = io_read_rest(fd, max, b);
 	close_quietly(&fd);
 	return result;
 }

@@ -23,6 +23,8 @@ ssize_t io_pread_full(int fd, void *data, size_t n, off_t at);
 
 /* The whole file appended to B; EFBIG when it is longer than MAX. */
 int io_read_file(const char *path, size_t max, struct buf *b);
+/* The same of what FD has open, from where it stands. */
+int io_read_rest(int fd, size_t max, struct buf *b);
 
 /* Closes *FD if it is not -1 and sets it to -1. Returns close()'s result. */
 int io_close(int *fd);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/fiber/fiber.h"
 #include "mtasts/policies.h"
@@ -424,6 +425,22 @@ store_main(void *arg)
 	store_open(dir, c);
 	assert_int_equal(policies_count(c), 2);
 	policies_free(&c);
+	/* A file of somebody else, by whichever way it got the name, is neither read nor written. */
+	for (int i = 0; i < 2; i++) {
+		char other[sizeof(path) + 8];
+
+		snprintf(other, sizeof(other), "%s.other", path);
+		write_file(other, "holds.example 1 enforce 9999999999 mx.example.org\n");
+		assert_int_equal(remove(path), 0);
+		assert_int_equal(i == 0 ? symlink(other, path) : link(other, path), 0);
+		web.text = NULL;
+		c = policies_new(2, fake_fetch, store_keep);
+		store_open(dir, c);
+		assert_int_equal(policies_count(c), 0);
+		assert_int_equal(ask(c, "holds.example", ""), STS_NONE);
+		policies_free(&c);
+		assert_int_equal(remove(other), 0);
+	}
 	assert_int_equal(remove(path), 0);
 	assert_int_equal(remove(dir), 0);
 }
