@@ -46,6 +46,13 @@ no_tls(struct opening *o, struct connection *c, const char *dsn, const char *wha
 	return SECURE_FAILED;
 }
 
+/* Has the server gone, or fallen silent? */
+static bool
+was_left(const struct connection *c)
+{
+	return c->broken != STREAM_OK && c->broken != STREAM_CANCELED;
+}
+
 static enum secure_result
 start_tls(struct opening *o, struct connection *c)
 {
@@ -63,10 +70,17 @@ start_tls(struct opening *o, struct connection *c)
 	if (connection_class(c) != 2)
 		return no_tls(o, c, "4.7.5", "STARTTLS was refused");
 	result = secure_start(o->d, c, o->servers, o->server, o->policy, o->rpt, o->f);
+	if (result != SECURE_OK)
+		return result;
 	/* What was said in clear does not count any more (RFC 3207 section 4.2). */
-	if (result == SECURE_OK && !connection_hello(c, o->d->arena, o->f))
-		result = SECURE_FAILED;
-	return result;
+	if (connection_hello(c, o->d->arena, o->f))
+		return SECURE_OK;
+	o->f->unreachable = !o->f->hard;
+	/*
+	 * With TLS 1.3 the client is done before the server has looked at the client's side of it: one that
+	 * wants a certificate, say, goes now.
+	 */
+	return was_left(c) ? secure_given_up(o->policy, o->rpt) : SECURE_FAILED;
 }
 
 /* Port 25 is the one that networks block, without a word. */
@@ -176,6 +190,22 @@ try_once(struct opening *o, struct connection **c)
 	return result;
 }
 
+/*
+ * There will be no TLS, and none is demanded. But who only has to break a handshake to be told a password would: the
+ * mail waits then.
+ */
+static enum secure_result
+without_tls(struct opening *o)
+{
+	if (!o->account)
+		return SECURE_CLEAR;
+	o->f->text = arena_printf(o->d->arena,
+	    "%.*s; there is a login for this server, which is not tried in clear",
+	    STR_ARG(o->f->text));
+	o->rpt->feature = TLS_FEATURE_FAILED;
+	return SECURE_FAILED;
+}
+
 struct connection *
 open_connection(struct delivery *d, const struct servers *servers, const struct server *server,
     const struct tls_policy *policy, const struct sasl_account *account, struct tlsrpt *rpt,
@@ -198,6 +228,8 @@ open_connection(struct delivery *d, const struct servers *servers, const struct 
 		result = try_once(&o, &c);
 		if (result == SECURE_AGAIN && i > 0)
 			result = secure_given_up(policy, rpt);
+		if (result == SECURE_CLEAR)
+			result = without_tls(&o);
 	}
 	if (result == SECURE_OK)
 		return c;

@@ -58,6 +58,14 @@ by_maps(
 	return ok;
 }
 
+/* What begins with a handshake cannot do without one. */
+static void
+wrap(const struct client *client, struct tls_policy *policy)
+{
+	if (client->settings.wrapper && !tls_level_mandatory(policy->level))
+		policy->level = TLS_ENCRYPT;
+}
+
 bool
 secure_policy(
     struct delivery *d, const struct servers *servers, struct tls_policy *policy, struct failure *f)
@@ -77,12 +85,10 @@ secure_policy(
 		f->unreachable = true;
 		return false;
 	}
-	/* What begins with a handshake cannot do without one. */
-	if (client->settings.wrapper && !tls_level_mandatory(policy->level)) {
+	if (client->settings.wrapper && !tls_level_mandatory(policy->level))
 		log_warning(
 		    "smtp_tls_wrappermode needs smtp_tls_security_level = encrypt, or more");
-		policy->level = TLS_ENCRYPT;
-	}
+	wrap(client, policy);
 	return true;
 }
 
@@ -133,6 +139,7 @@ secure_dane(struct delivery *d, const struct server *server, struct tls_policy *
 	dane.why = answer.why;
 	dane.insecure_mx = server->target && !server->target->mx_authentic;
 	ok = tls_policy_dane(d->client->tls, policy, &dane, &why);
+	wrap(d->client, policy);
 	rpt->feature = ok ? rpt->feature : TLS_FEATURE_FAILED;
 	report_dane(rpt, policy, &answer, ok, buf_view(&why));
 	if (!ok) {

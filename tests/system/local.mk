@@ -3,6 +3,7 @@ EXTRA_DIST += \
 	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
 	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
 	tests/system/test_downgrade.py \
+	tests/system/test_fallback.py \
 	tests/system/test_failing.py tests/system/test_guide.py tests/system/test_full.py \
 	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_hop.py \
 	tests/system/test_hostile_local.py tests/system/test_late.py tests/system/test_relay.py \
@@ -18,7 +19,8 @@ EXTRA_DIST += \
 	tests/system/hostile/attacks.py tests/system/hostile/curve tests/system/hostile/run \
 	tests/system/hostile/scene.py \
 	tests/system/hops/box.py tests/system/hops/certificates.py tests/system/hops/hostile.py \
-	tests/system/hops/netns.py tests/system/hops/relay.py tests/system/hops/servers.py tests/system/hops/sink.py
+	tests/system/hops/netns.py tests/system/hops/relay.py tests/system/hops/servers.py tests/system/hops/sink.py \
+	tests/system/hops/tlshop.py
 # The corpus of old queue files: each edition is kept for ever.
 EXTRA_DIST += tests/queue-files/make tests/queue-files/2026-11-22a tests/queue-files/2026-11-22b
 

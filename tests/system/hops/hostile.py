@@ -190,10 +190,10 @@ class Session:
 
 class Hop:
     """BEHAVE: a behaviour or None. `accepted`: (sender, [recipients], content) of all it said 2xx to. ADDRESS and PORT:
-    where it listens."""
+    where it listens. KIND: Session, or a class that is one."""
 
-    def __init__(self, behave=None, keywords=KEYWORDS, lmtp=False, address="127.0.0.1", port=None):
-        self.behave, self.keywords, self.lmtp = behave, keywords, lmtp
+    def __init__(self, behave=None, keywords=KEYWORDS, lmtp=False, address="127.0.0.1", port=None, kind=Session):
+        self.behave, self.keywords, self.lmtp, self.kind = behave, keywords, lmtp, kind
         self.accepted, self.sessions = [], []
         self.healed = False
         self.over = threading.Event()
@@ -218,7 +218,7 @@ class Hop:
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
-        session = Session(self, conn)
+        session = self.kind(self, conn)
         self.sessions.append(session)
         try:
             session.run()
