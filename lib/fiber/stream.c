@@ -10,7 +10,7 @@
 #include "lib/fiber/stream_internal.h"
 
 #define TIMEOUT_MS (5 * 60 * (int64_t)1000)
-/* 128 KiB by small buffers: a few milliseconds of work, whatever is done with the bytes. */
+/* 128 KiB: a few milliseconds of work, whatever is done with the bytes. */
 #define STREAK_MAX 16
 
 const char *

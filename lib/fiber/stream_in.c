@@ -97,6 +97,7 @@ read_raw(struct stream *s, void *data, size_t room, fiber_deadline *until, size_
 	if (n > 0) {
 		s->bytes_in += (size_t)n;
 		s->in_more = (size_t)n == room;
+		s->streak += (unsigned)((size_t)n / STREAM_SMALL);
 		*got = (size_t)n;
 		return STREAM_OK;
 	}

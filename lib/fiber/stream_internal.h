@@ -23,7 +23,7 @@ struct stream {
 	size_t in_scanned; /* bytes from in_start that hold no line end */
 	enum stream_status in_status;
 	bool in_more;    /* the last read filled the room it had: there may be more */
-	unsigned streak; /* reads and writes since the last wait */
+	unsigned streak; /* reads and writes since the last wait, counted as of small buffers */
 
 	char *out; /* from the pool, or NULL: out_start = out_end = 0 */
 	size_t out_cap, out_start, out_end;
