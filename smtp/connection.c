@@ -14,6 +14,7 @@
 #define LINE_MAX_KEPT 2048
 #define LINE_PIECES_MAX 32
 #define STRANGE_MAX 100 /* lines in one connection that are overlooked */
+#define REPLY_TIMES 2   /* the time limit of a line, for all lines of a reply */
 
 void
 connection_lead_to(
@@ -80,6 +81,18 @@ limit(struct connection *c, int64_t ms)
 	stream_timeout(c->stream, ms);
 	stream_deadline(
 	    c->stream, c->st->request_deadline && ms > 0 ? fiber_after(ms) : FIBER_FOREVER);
+}
+
+/*
+ * Of a whole reply: who sends one line of it after the other, each in time, would keep the channel, and all that
+ * waits for it, for days.
+ */
+static void
+limit_reply(struct connection *c, int64_t ms)
+{
+	limit(c, ms);
+	if (!c->st->request_deadline && ms > 0)
+		stream_deadline(c->stream, fiber_after(ms * REPLY_TIMES));
 }
 
 static bool
@@ -193,7 +206,7 @@ connection_hear(struct connection *c, int64_t ms)
 	smtp_reply_reset(&c->reply);
 	if (c->broken != STREAM_OK)
 		return false;
-	limit(c, ms);
+	limit_reply(c, ms);
 	while (status == SMTP_REPLY_MORE) {
 		if (!read_line(c, &line)) {
 			c->nonsense = c->nonsense || strange;

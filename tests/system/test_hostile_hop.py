@@ -8,7 +8,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
-from hostile import KEYWORDS, Hop, at, close, drip, endless, hang, keep_and_close, once, say  # noqa: E402
+from hostile import KEYWORDS, Hop, at, close, drip, drip_lines, endless, hang, keep_and_close, once, say  # noqa: E402
 from relay import Relay, message  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
@@ -118,7 +118,7 @@ def nonsense():
              "data": "250 2.0.0 done\r\n", "dot": "354 go on\r\n"}
     for stage in STAGES:
         short = stage.split()[0]
-        for name, action in (("close", close), ("hang", hang), ("drip", drip),
+        for name, action in (("close", close), ("hang", hang), ("drip", drip), ("drip lines", drip_lines),
                              ("endless lines", endless(b"250-more and more\r\n" * 1000)),
                              ("endless line", endless(b"x" * 65536)),
                              ("endless empty", endless(b"\r\n" * 1000)),

@@ -290,6 +290,13 @@ def drip(s, stage, reply):
         s.send(b"x")
 
 
+def drip_lines(s, stage, reply):
+    """A line of the reply now and then, each in time, and never the last one."""
+    while True:
+        s.send(reply[:3] + b"-more\r\n")
+        s.pause(0.3)
+
+
 def endless(piece):
     """PIECE again and again, as fast as it is taken."""
     def action(s, stage, reply):
