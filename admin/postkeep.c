@@ -42,7 +42,7 @@ static const struct command commands[] = {
     {"abort", postkeep_abort, NEED_RIGHTS, "stop at once"},
     {"reload", postkeep_reload, NEED_RIGHTS, "take up the configuration; nothing is interrupted"},
     {"status", postkeep_status, NEED_CONFIG, "does it run, since when, with what"},
-    {"check", postkeep_check, NEED_CONFIG, "look at everything, report all problems"},
+    {"check", postkeep_check, NEED_RIGHTS, "look at everything, report all problems"},
     {"flush", postkeep_flush, NEED_RIGHTS, "try all queued mail now"},
     {"set-permissions", postkeep_set_permissions, NEED_CONFIG, "make users and directories"},
     {"logrotate", postkeep_logrotate, NEED_RIGHTS, "rename maillog_file and begin a new one"},

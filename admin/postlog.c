@@ -58,6 +58,8 @@ find_level(const char *name)
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		if (strcmp(levels[i].name, name) == 0)
 			return &levels[i];
+	fprintf(
+	    stderr, "postlog: unknown priority \"%s\": info, warn, error, fatal or panic\n", name);
 	usage();
 	return NULL;
 }

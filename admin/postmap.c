@@ -82,6 +82,8 @@ parse(int argc, char **argv, struct options *o)
 		case 'v':
 			break;
 		default:
+			fprintf(stderr,
+			    "postmap: option -%c does not exist, or lacks its argument\n", optopt);
 			usage();
 		}
 	}

@@ -17,7 +17,7 @@ function add(name, type, def, range, state, readers, help) {
 		fail("bad name: " name)
 	if (index(" string raw list bool int size time enum path ", " " type " ") == 0)
 		fail(name ": unknown type: " type)
-	if (index(" used known none ", " " state " ") == 0)
+	if (index(" used known missed none ", " " state " ") == 0)
 		fail(name ": unknown state: " state)
 	if (help == "")
 		fail(name ": no explanation")
@@ -192,7 +192,7 @@ function roff(s) {
 }
 
 function state_text(state) {
-	if (state == "known")
+	if (state == "known" || state == "missed")
 		return "Accepted; has no effect yet."
 	return state == "none" ? "Accepted; has no purpose here." : ""
 }

@@ -195,16 +195,62 @@ check_comment(const struct check *k, const struct conf_setting *s)
 		    "the value begins with \"#\"; put the comment on a line of its own");
 }
 
+/* Does a list of restrictions ask only for what smtpd does without it: open to mynetworks alone? */
+static bool
+restrictions_as_built_in(struct str list)
+{
+	static const char *const words[] = {"permit", "permit_mynetworks",
+	    "permit_sasl_authenticated", "reject_unauth_destination", "defer_unauth_destination",
+	    "reject_unlisted_recipient"};
+	bool ours = false;
+	struct str word;
+
+	while (conf_list_next(&list, &word)) {
+		bool known = false;
+
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			known = known || str_eq(word, str_c(words[i]));
+		if (str_eq(word, STR("permit_mynetworks")))
+			ours = true;
+		if (!known || (!ours && str_ends_nocase(word, STR("_unauth_destination"))))
+			return false;
+	}
+	return true;
+}
+
+/* Does mail go another way, or is it let through, because P has no effect yet? */
+static bool
+is_missed(const struct check *k, enum param p)
+{
+	struct str value = k->l->c->value[p];
+
+	if (param_infos[p].state != PARAM_STATE_MISSED || value.len == 0)
+		return false;
+	if (param_infos[p].type == PARAM_BOOL)
+		return k->l->c->number[p] != 0;
+	if (str_ends_nocase(param_name(p), STR("_restrictions")))
+		return !restrictions_as_built_in(value);
+	return !str_eq(value, param_default(p)) &&
+	    !(p == P_smtpd_tls_security_level && str_eq(value, STR("none")));
+}
+
 static void
 note_without_effect(const struct check *k, const struct conf_setting *s, enum param p)
 {
 	struct str text = param_explanation(p);
 
-	if (param_infos[p].state == PARAM_STATE_KNOWN)
-		problem_at(k, CONF_NOTE, s, "this parameter has no effect yet");
+	if (is_missed(k, p))
+		problem_at(k, CONF_WARNING, s,
+		    "this parameter has no effect yet: mail is treated as if it were not set");
 	else if (param_infos[p].state == PARAM_STATE_NONE)
 		conf_problem(k->l->problems, CONF_NOTE, s->line ? k->l->c->file : NULL, s->line,
 		    "%.*s has no purpose here: %.*s", STR_ARG(s->name), STR_ARG(text));
+	else if (param_infos[p].state != PARAM_STATE_USED)
+		problem_at(k, CONF_NOTE, s, "this parameter has no effect yet");
+	else if (p == P_alias_maps && k->l->c->value[p].len > 0)
+		problem_at(k, CONF_WARNING, s,
+		    "aliases are not expanded yet: mail for a name that stands only there is "
+		    "refused (550); without aliases: alias_maps =");
 }
 
 /* A problem of P, at the line that sets it if there is one. */

@@ -27,9 +27,10 @@ enum param_type {
 };
 
 enum param_state {
-	PARAM_STATE_USED,  /* has its effect today */
-	PARAM_STATE_KNOWN, /* accepted, no effect yet */
-	PARAM_STATE_NONE,  /* accepted, has no purpose here; the explanation says why */
+	PARAM_STATE_USED,   /* has its effect today */
+	PARAM_STATE_KNOWN,  /* accepted, no effect yet */
+	PARAM_STATE_MISSED, /* likewise, and without it mail is treated otherwise: check warns */
+	PARAM_STATE_NONE,   /* accepted, has no purpose here; the explanation says why */
 };
 
 /* One row; texts are offsets into the two pools. */

@@ -259,7 +259,9 @@ check 0 '587        inet  n       -       y       -       -       smtpd
     -o syslog_name=submission
     -o { smtpd_banner = $myhostname ready } -v' -Mf 587
 check 0 'qmgr       unix  n       -       n       300     1       qmgr' -M qmgr/unix
-check 0 '' -M qmgr/inet
+check 0 'postconf: warning: unmatched request: "qmgr/inet"' -M qmgr/inet
+check 0 'postconf: warning: unmatched request: "qmgr/unix/chrot"' -F qmgr/unix/chrot
+check 0 'postconf: warning: unmatched request: "587/inet/nosuch"' -P 587/inet/nosuch
 check 0 'qmgr/unix/service = qmgr
 qmgr/unix/type = unix
 qmgr/unix/private = n
@@ -280,9 +282,9 @@ check 0 '26         inet  n       -       y       -       -       smtpd -o a=b' 
 check 0 '' -Me '26/inet=26 inet n - n - 5 smtpd'
 check 0 '26         inet  n       -       n       -       5       smtpd' -M 26
 check 0 '' -MX 26/inet
-check 0 '' -M 26
+check 0 'postconf: warning: unmatched request: "26"' -M 26
 check 0 '' '-M#' qmgr/unix
-check 0 '' -M qmgr
+check 0 'postconf: warning: unmatched request: "qmgr"' -M qmgr
 expect grep -q '^#qmgr unix' "$dir/master.cf"
 check 0 'postconf: warning: "no/inet": there is nothing of that name' -MX no/inet
 check 0 '' -Fe smtp/inet/chroot=n 'smtp/inet/command=smtpd -v'

@@ -345,6 +345,33 @@ class Check(MasterTest):
         self.suite.master(smtpd="-o smtpd_recipient_limit=many")
         self.check(1, r"error: .*master.cf, line 1: .*smtpd_recipient_limit")
 
+    def test_missed(self):
+        """Filters, restrictions and the like that are not there yet are no mere notes: start says so, and the log."""
+        missed = "%s: this parameter has no effect yet: mail is treated as if it were not set"
+        self.suite.main("content_filter = scan:[127.0.0.1]:10024\nalias_maps = inline:{a=b}\nbiff = no\n")
+        self.suite.master(smtpd="-o smtpd_tls_security_level=encrypt -o smtpd_client_restrictions=permit")
+        told = (r"warning: \S*main.cf, line 11: " + missed % "content_filter",
+                r"warning: \S*main.cf, line 12: alias_maps: aliases are not expanded yet",
+                r"warning: \S*master.cf, line 1: service \d+: " + missed % "smtpd_tls_security_level")
+        text = self.check(0, *told)
+        self.assertRegex(text, r"note: \S*main.cf, line 13: biff: this parameter has no effect yet\n")
+        self.assertRegex(text, r"note: \S*master.cf, line 1: .*smtpd_client_restrictions: this parameter has no effect yet\n")
+        status, text = self.suite.postkeep("start")
+        self.assertEqual(status, 0, text)
+        for pattern in told:
+            self.assertRegex(text, pattern)
+        self.assertNotIn("biff", text)
+        for pattern in told[:2]:
+            self.assertRegex(self.suite.log(), pattern)
+
+    @unittest.skipUnless(ROOT, "needs two users")
+    def test_by_another_user(self):
+        """Who could not repair anything is not told of repairs that root does not need."""
+        r = subprocess.run([os.path.join(BUILD, "admin/postkeep"), "-c", self.suite.etc, "check"], capture_output=True,
+                           text=True, preexec_fn=lambda: os.setuid(65534), check=False)
+        self.assertEqual((r.returncode, r.stdout), (1, ""))
+        self.assertRegex(r.stderr, "^postkeep: error: \\S+ belongs to root: this command is for that user alone\n$")
+
     def test_missing_peer(self):
         self.suite.master(self.suite.lines().replace("anvil unix - - y - 1 anvil\n", ""))
         self.check(0, r"warning: .*line 1: .*smtpd asks private/anvil, which no line provides")
