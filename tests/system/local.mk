@@ -2,7 +2,7 @@
 EXTRA_DIST += \
 	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
 	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
-	tests/system/test_downgrade.py \
+	tests/system/test_dane.py tests/system/test_downgrade.py \
 	tests/system/test_fallback.py \
 	tests/system/test_failing.py tests/system/test_guide.py tests/system/test_full.py \
 	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_hop.py \

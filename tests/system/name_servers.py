@@ -148,15 +148,15 @@ server:
         super().__init__(["/usr/sbin/unbound", "-d"], config)
 
 
-def signed(name, text):
-    """(the zone with its signatures, its DNSKEY as a trust anchor)."""
+def signed(name, text, *options):
+    """(the zone with its signatures, its DNSKEY as a trust anchor). OPTIONS: of ldns-signzone."""
     with tempfile.TemporaryDirectory(prefix="postkeep-sign.", dir="/tmp") as where:
         def run(*words):
             return subprocess.run(words, cwd=where, check=True, capture_output=True, timeout=60).stdout.decode()
         key = run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", name).strip()
         with open(os.path.join(where, "zone"), "w") as f:
             f.write(text)
-        run("ldns-signzone", "-o", name, "zone", key)
+        run("ldns-signzone", *options, "-o", name, "zone", key)
         with open(os.path.join(where, "zone.signed")) as f, open(os.path.join(where, key + ".key")) as k:
             return f.read(), k.read().split(";")[0].strip().replace("\t", " ")
 
