@@ -33,6 +33,20 @@ search(const struct table_maps *maps, struct str hop, struct buf *value, struct 
 	return status;
 }
 
+/* A domain alone, in U-labels? */
+static bool
+is_international(struct str hop)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < hop.len; i++) {
+		if (hop.data[i] == '[' || hop.data[i] == ':')
+			return false;
+		found = found || (unsigned char)hop.data[i] >= 0x80;
+	}
+	return found;
+}
+
 static bool
 by_maps(
     struct delivery *d, const struct servers *servers, struct tls_policy *policy, struct failure *f)
@@ -42,6 +56,10 @@ by_maps(
 	struct str hop = lower(d->arena, servers->nexthop);
 	enum table_status status = search(&client->tls_policies, hop, &value, &why);
 	bool ok = true;
+
+	/* The same domain in A-labels, as most tables have it. */
+	if (status == TABLE_NOT_FOUND && is_international(hop))
+		status = search(&client->tls_policies, servers->domain, &value, &why);
 
 	if (status == TABLE_NOT_FOUND)
 		tls_policy_default(client->tls, policy);

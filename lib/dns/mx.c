@@ -80,6 +80,12 @@ weight(enum dns_status status)
 	return status == DNS_OK ? 0 : dns_is_final(status) ? 1 : status == DNS_AGAIN ? 2 : 3;
 }
 
+static unsigned
+family_of(const union dns_address *address)
+{
+	return address->sa.sa_family == AF_INET6 ? DNS_IPV6 : DNS_IPV4;
+}
+
 static struct dns_target *
 next_target(struct hop *h)
 {
@@ -116,6 +122,23 @@ add_target(struct hop *h, const struct host *host, const struct dns_answer *answ
 	t->ttl = answer->ttl < h->mx_ttl ? answer->ttl : h->mx_ttl;
 }
 
+/*
+ * An MX record with an address where a name should be (RFC 1035 section 3.3.9) is a frequent mistake, and what is meant
+ * is plain. There is nothing to look up.
+ */
+static bool
+is_address(const struct hop *h, struct str name, struct dns_answer *answer)
+{
+	struct dns_record *record = ARENA_NEW(h->arena, struct dns_record);
+
+	if (!dns_address_parse(name, &record->address) ||
+	    !(h->settings->families & family_of(&record->address)))
+		return false;
+	*answer =
+	    (struct dns_answer){.records = record, .n = 1, .canonical = name, .ttl = INT32_MAX};
+	return true;
+}
+
 static void
 add_host(struct hop *h, const struct host *host)
 {
@@ -125,7 +148,8 @@ add_host(struct hop *h, const struct host *host)
 		h->myself = true;
 		return;
 	}
-	dns_host(host->name, DNS_IPV4 | DNS_IPV6, h->arena, &answer);
+	if (!is_address(h, host->name, &answer))
+		dns_host(host->name, DNS_IPV4 | DNS_IPV6, h->arena, &answer);
 	if (answer.status != DNS_OK) {
 		if (weight(answer.status) >= weight(h->worst)) {
 			h->worst = answer.status;
@@ -314,7 +338,7 @@ ask_mx(struct hop *h)
 static void
 use_literal(struct hop *h)
 {
-	unsigned family = h->name.address.sa.sa_family == AF_INET6 ? DNS_IPV6 : DNS_IPV4;
+	unsigned family = family_of(&h->name.address);
 	struct dns_record record = {.address = h->name.address};
 	struct dns_answer answer = {.records = &record, .n = 1, .canonical = h->out->domain};
 	struct host host = {0, h->out->domain};

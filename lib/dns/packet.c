@@ -420,6 +420,18 @@ read_authority(struct reader *r, unsigned count, struct authority *out)
 	}
 }
 
+/* An error that does not fit the header's four bits, where it looks like "no error" (RFC 6891 section 6.1.3). */
+static bool
+extended_error(struct reader *r, unsigned count)
+{
+	struct rr rr;
+
+	for (unsigned i = 0; i < count && i < DNS_RECORDS_MAX && read_rr(r, &rr); i++)
+		if (rr.type == ns_t_opt && r->data[rr.data - 6] != 0)
+			return true;
+	return false;
+}
+
 /* Skips the records of the answer section that were not looked at. */
 static void
 skip_rrs(struct reader *r, unsigned count)
@@ -491,16 +503,20 @@ read_head(struct reader *r, struct str name, enum dns_type type, struct dns_repl
 
 static void
 conclude(struct dns_reply *out, const struct answer_section *section, struct reader *after,
-    unsigned authorities, bool authoritative, bool recursive)
+    unsigned authorities, unsigned others, bool authoritative, bool recursive)
 {
 	struct authority authority;
+	struct reader additional;
 
 	read_authority(after, authorities, &authority);
+	additional = *after;
 	if (!authority.soa)
 		authority.ttl = NO_TTL;
 	if (authority.ttl < out->ttl)
 		out->ttl = authority.ttl;
-	if (out->rcode == ns_r_nxdomain)
+	if (extended_error(&additional, others))
+		fail(out, "unusual response code");
+	else if (out->rcode == ns_r_nxdomain)
 		out->kind = DNS_REPLY_NO_NAME;
 	else if (after->bad)
 		fail(out, "malformed answer");
@@ -555,7 +571,7 @@ dns_packet_read(struct str packet, struct str name, enum dns_type type, struct a
 {
 	struct reader r = {(const uint8_t *)packet.data, packet.len, 0, false};
 	struct answer_section section = {.name = name, .type = type};
-	unsigned questions, answers, authorities;
+	unsigned questions, answers, authorities, others;
 
 	memset(out, 0, sizeof(*out));
 	out->rcode = -1;
@@ -565,6 +581,7 @@ dns_packet_read(struct str packet, struct str name, enum dns_type type, struct a
 	questions = read_16(&r);
 	answers = read_16(&r);
 	authorities = read_16(&r);
+	others = read_16(&r);
 	r.bad = false;
 	if (!read_head(&r, name, type, out))
 		return;
@@ -578,5 +595,6 @@ dns_packet_read(struct str packet, struct str name, enum dns_type type, struct a
 	if (!follow(&section, arena, out))
 		return;
 	skip_rrs(&r, answers);
-	conclude(out, &section, &r, authorities, packet.data[2] & 0x04, packet.data[3] & 0x80);
+	conclude(
+	    out, &section, &r, authorities, others, packet.data[2] & 0x04, packet.data[3] & 0x80);
 }

@@ -50,6 +50,8 @@ odd MX 10 a,dsn=2.0.0,status=sent
 odd MX 20 mx_3
 a,dsn=2.0.0,status=sent A 192.0.2.60
 mx_3 A 192.0.2.61
+byaddress MX 10 192.0.2.9.
+byaddress MX 20 mx2
 odder MX 10 a@b
 a@b A 192.0.2.60
 partly MX 10 nowhere
@@ -572,6 +574,14 @@ class NextHops(Zones):
             self.assertEqual((hop["status"], hop["dsn"]), ("DEFER", "4.4.3"), hop)
             self.assertIn("no MX record names a host", hop["why"])
 
+    def test_address_as_name(self):
+        """An MX record with an address in the name's place."""
+        with Probe([self.nsd.port]) as probe:
+            self.assertEqual(probe.hosts("byaddress.plain.example")[0], "192.0.2.9[192.0.2.9]:10")
+            self.assertEqual(probe("hop", "byaddress.plain.example", "me=192.0.2.9")["status"], "MYSELF")
+        with Probe([self.nsd.port], "inet_protocols = ipv6\n") as probe:
+            self.assertEqual(probe.hosts("byaddress.plain.example"), ["mx2.plain.example[2001:db8::2]:20"])
+
     def test_partly_failing(self):
         """One host cannot be looked up now: the other one is used. None is left: mail waits."""
         with Probe([self.unbound.port]) as probe:
@@ -753,6 +763,9 @@ HOSTILE = {
     "a-question": (lambda p, _: p, "AGAIN"),
     "lies": (lambda p, _: answer(p, 65535, record(SELF, 1, b"\1\2\3\4")), "AGAIN"),
     "pointer": (lambda p, _: answer(p, 1, b"\xc0" + bytes([question_of(p)[2]]) + b"\0" * 12), "AGAIN"),
+    # The version of EDNS is too new for the server: 16, of which the header has the lower four bits.
+    "badvers": (lambda p, _: p[:2] + struct.pack(">HHHHH", 0x8180, 1, 0, 0, 1) + p[12:question_of(p)[2]]
+                + b"\0" + struct.pack(">HHIH", 41, 1232, 1 << 24, 0), "AGAIN"),
     "short": (lambda p, _: answer(p, 1, record(SELF, 1, b"\1\2\3")), "AGAIN"),
     "long": (lambda p, _: answer(p, 1, record(SELF, 1, b"\1\2\3\4")) + b"\0" * 60000, "OK"),
     "loop": (lambda p, _: answer(p, 1, record(SELF, 5, SELF)), "AGAIN"),

@@ -166,6 +166,19 @@ class ByDns(unittest.TestCase):
             mails = [sum(c.startswith(b"MAIL") for c in s.commands) for s in hop.sessions]
             self.assertEqual(mails, [3, 0])
 
+    def test_international_policy(self):
+        """A policy for a domain in A-labels is that of the same domain in U-labels."""
+        hop = hostile.Hop()
+        self.addCleanup(hop.stop)
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay, start=False) as suite:
+            suite.add_conf(f"smtp_tcp_port = {hop.port}\n"
+                           "smtp_tls_policy_maps = inline:{ { xn--bcher-kva.zone.example = encrypt } }\n")
+            suite.start()
+            suite.submit("you@bücher.zone.example", message(b"policy", b"hello\r\n"), "root@example.org")
+            status = suite.wait_status("you@bücher.zone.example")
+            self.assertEqual((status.word, status.dsn), ("deferred", "4.7.4"), status.why)
+            self.assertEqual(hop.accepted, [])
+
     def test_failing(self):
         """While the server fails mail waits and says why; it goes when the server answers, whatever was kept of it."""
         broken = [True]
