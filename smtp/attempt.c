@@ -15,23 +15,30 @@
  * these lines.
  */
 static void
-fail_all(struct delivery *d, const struct failure *f)
+fail_all(struct delivery *d, struct failure *f)
 {
-	d->unsaid = STR_EMPTY;
-	if (str_starts(f->text, STR("connect to ")))
+	f->said = str_starts(f->text, STR("connect to "));
+	if (f->said)
 		log_info("%.*s", STR_ARG(f->text));
-	else
-		d->unsaid = f->text;
 	delivery_fail(d, f, false);
 }
 
-/* Another server, or next hop, is tried. */
+/* Another server, or next hop, is tried. What failed for many recipients alike is said once. */
 static void
-say_last_failure(struct delivery *d)
+say_last_failures(struct delivery *d)
 {
-	if (d->unsaid.len > 0)
-		log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(d->unsaid));
-	d->unsaid = STR_EMPTY;
+	struct str last = STR_EMPTY;
+
+	for (size_t i = 0; i < d->n; i++) {
+		struct target *t = &d->targets[i];
+
+		if (!t->open || t->failure.said || t->failure.text.len == 0)
+			continue;
+		if (!str_eq(t->failure.text, last))
+			log_info("%.*s: %.*s", STR_ARG(d->m->id), STR_ARG(t->failure.text));
+		last = t->failure.text;
+		t->failure.said = true;
+	}
 }
 
 static bool
@@ -229,7 +236,7 @@ try_server(struct delivery *d, struct way *way, const struct server *server)
 	struct tlsrpt rpt;
 	struct failure f;
 
-	say_last_failure(d);
+	say_last_failures(d);
 	d->addresses++;
 	tlsrpt_begin(&rpt, d, &way->servers, server, &way->policy);
 	if (!find_demand(d, way, server, &demand, &rpt, &f)) {
@@ -266,7 +273,7 @@ try_nexthop(struct delivery *d, struct str hop)
 	struct way way = {.destination = endpoint_destination(client, hop)};
 	struct failure f;
 
-	say_last_failure(d);
+	say_last_failures(d);
 	d->sessions = d->addresses = 0;
 	d->tls = STR_EMPTY;
 	use_old(d, way.destination);

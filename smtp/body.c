@@ -178,7 +178,7 @@ pause_for_pix(struct connection *c)
 {
 	const struct settings *st = c->st;
 
-	if (!c->pix || str_find(c->pix_words, STR("delay_dotcrlf")) == STR_NPOS)
+	if (!c->pix || !c->pix_delay || str_find(c->pix_words, STR("delay_dotcrlf")) == STR_NPOS)
 		return true;
 	return connection_flush(c, st->data_xfer_ms) &&
 	    fiber_sleep(st->pix_delay_ms) != FIBER_CANCELED;

@@ -27,6 +27,7 @@ connection_lead_to(
 	c->nexthop = arena_str(c->names, nexthop);
 	c->destination = arena_str(c->names, destination);
 	c->best_mx = server->best;
+	c->may_loop = server->port == 25;
 }
 
 struct connection *
@@ -146,10 +147,13 @@ filter_line(struct connection *c, struct str *line)
 	struct buf why = {0};
 
 	buf_reset(&c->filtered);
-	if (outgoing_reply(c->st->rules, *line, &c->filtered, &why) == OUTGOING_OK)
-		*line = buf_view(&c->filtered);
-	else
+	if (outgoing_reply(c->st->rules, *line, &c->filtered, &why) != OUTGOING_OK) {
 		log_warning("%s", buf_cstr(&why));
+	} else if (!str_eq(*line, buf_view(&c->filtered))) {
+		log_info("%.*s: replacing server reply \"%.*s\" with \"%.*s\"", STR_ARG(c->relay),
+		    STR_ARG(*line), STR_ARG(buf_view(&c->filtered)));
+		*line = buf_view(&c->filtered);
+	}
 	buf_free(&why);
 }
 

@@ -23,26 +23,29 @@ struct connection {
 	struct list_link link; /* in the cache */
 	const struct settings *st;
 	struct stream *stream;
-	struct arena *names;    /* of what follows, up to best_mx: see connection_lead_to() */
+	struct arena *names;    /* of what follows, up to may_loop: see connection_lead_to() */
 	struct str host;        /* "mx.example.org" */
 	struct str peer;        /* "mx.example.org[192.0.2.1]" */
 	struct str relay;       /* "mx.example.org[192.0.2.1]:25" */
 	struct str nexthop;     /* that it is used for */
 	struct str destination; /* for the cache: that next hop, and whose login; see endpoint.h */
 	bool best_mx;           /* among the most preferred MX hosts */
+	bool may_loop;          /* port 25: a server with my name there is this machine */
 	struct arena *arena;    /* of what follows; lives as long as the connection */
 	struct str endpoint;    /* for the cache: the server, and what was demanded of it */
 
 	struct features features;
 	bool esmtp;           /* EHLO is worth a try */
 	bool pix;             /* the greeting is that of a firewall with faults */
+	bool pix_delay;       /* the message has waited long enough for delay_dotcrlf */
 	struct str pix_words; /* what is to be done about it */
 	unsigned discard;     /* enum feature bits that are overlooked */
 	bool tls;
-	struct str tls_status;   /* how TLS is used, for the log; may be empty */
-	bool tls_verified;       /* the server has proved who it is */
-	bool named;              /* by the administrator, as the way to go */
-	bool login_missing;      /* a login was wanted, and none was made */
+	struct str tls_status; /* how TLS is used, for the log; may be empty */
+	bool tls_verified;     /* the server has proved who it is */
+	bool named;            /* by the administrator, as the way to go */
+	bool login_missing;    /* a login was wanted, and none was made */
+	bool logged_in;
 	struct str no_login;     /* why not; also where it was not wanted, but is to be had */
 	bool once;               /* for one message only */
 	bool takes_chunks;       /* has answered BDAT as one who knows it */

@@ -49,7 +49,6 @@ struct delivery {
 	int64_t begun_us, talked_us; /* wall clock; when the last transaction began */
 	int sessions, addresses;     /* tried so far */
 	struct tried *tried;         /* servers, by old connections too */
-	struct str unsaid;           /* the last failure, if the log does not have it */
 	struct str tls; /* how the present server uses TLS, for the log; may be empty */
 };
 

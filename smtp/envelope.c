@@ -129,7 +129,7 @@ envelope_mail(const struct delivery *d, const struct connection *c, const struct
 		buf_puts(out, " BODY=8BITMIME");
 	if (e->utf8)
 		buf_puts(out, " SMTPUTF8");
-	if (d->client->settings.dummy_auth && (c->features.bits & FEATURE_AUTH))
+	if (d->client->settings.dummy_auth && c->logged_in)
 		buf_puts(out, " AUTH=<>");
 	if (e->dsn && d->m->ret != DSN_RET_NONE)
 		buf_printf(out, " RET=%s", d->m->ret == DSN_RET_FULL ? "FULL" : "HDRS");

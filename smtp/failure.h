@@ -18,6 +18,7 @@ struct failure {
 	bool hard;        /* bounced; else another server, and then another time */
 	bool unreachable; /* nothing was said of the message: the destination is to blame */
 	bool own_mx;      /* the best MX host is this machine */
+	bool said;        /* in the log */
 	struct str dsn;
 	struct str text;
 	struct str diagnostic; /* "smtp; 550 …"; empty when no server said it */

@@ -30,6 +30,8 @@ static const struct {
     {"ETRN", 0},
     {"VRFY", 0},
     {"BINARYMIME", 0},
+    {"XCLIENT", 0},
+    {"REQUIRETLS", 0},
     {"silent-discard", 0},
 };
 
@@ -51,7 +53,7 @@ add_auth(struct features *f, struct str rest)
 	size_t have = strlen(f->auth);
 	struct str word;
 
-	while (str_token(&rest, " \t", &word)) {
+	while (str_token(&rest, " \t=", &word)) {
 		if (have + word.len + 2 > sizeof(f->auth))
 			return;
 		if (have > 0)
@@ -80,15 +82,11 @@ take_line(struct str line, unsigned discard, struct features *f)
 	unsigned bit;
 
 	/* "AUTH=LOGIN" is how some servers from before the standard say it. */
-	if (str_starts_nocase(line, STR("AUTH=")) && !(discard & FEATURE_AUTH)) {
-		f->bits |= FEATURE_AUTH;
-		add_auth(f, str_from(line, 5));
-		return;
-	}
-	if (!str_token(&line, " \t", &word) || !find_word(word, &bit) || (bit & discard) || !bit)
+	if (!str_token(&line, " \t=", &word) || !find_word(word, &bit) || (bit & discard) || !bit)
 		return;
 	f->bits |= bit;
-	if (bit == FEATURE_SIZE && !str_to_u64(str_trim(line), UINT64_MAX, &f->size))
+	if (bit == FEATURE_SIZE &&
+	    (!str_token(&line, " \t=", &word) || !str_to_u64(word, UINT64_MAX, &f->size)))
 		f->size = 0;
 	else if (bit == FEATURE_AUTH)
 		add_auth(f, line);

@@ -29,8 +29,26 @@ wants_tls(const struct opening *o)
 	return o->policy->level != TLS_NONE && !o->clear;
 }
 
+/* In Postfix's words, which status filters look for. */
+static void
+require_tls(struct opening *o, struct connection *c)
+{
+	struct buf said = {0};
+
+	if (c->features.bits & FEATURE_STARTTLS) {
+		smtp_reply_join(&c->reply, &said);
+		failure_local(o->f, o->d->arena, c, "4.7.5",
+		    "TLS is required, but host %.*s refused to start TLS: %s", STR_ARG(c->peer),
+		    buf_cstr(&said));
+	} else {
+		failure_local(o->f, o->d->arena, c, "4.7.4",
+		    "TLS is required, but was not offered by host %.*s", STR_ARG(c->peer));
+	}
+	buf_free(&said);
+}
+
 static enum secure_result
-no_tls(struct opening *o, struct connection *c, const char *dsn, const char *what)
+no_tls(struct opening *o, struct connection *c)
 {
 	struct str reason = c->features.bits & FEATURE_STARTTLS
 	    ? arena_printf(o->d->arena, "STARTTLS was refused with code %u", c->reply.code)
@@ -39,8 +57,7 @@ no_tls(struct opening *o, struct connection *c, const char *dsn, const char *wha
 	tlsrpt_failed(o->rpt, "starttls-not-supported", reason);
 	if (!tls_level_mandatory(o->policy->level))
 		return SECURE_OK;
-	failure_local(o->f, o->d->arena, c, dsn, "TLS is required, but %s by host %.*s", what,
-	    STR_ARG(c->peer));
+	require_tls(o, c);
 	o->f->unreachable = true;
 	o->rpt->feature = TLS_FEATURE_FAILED;
 	return SECURE_FAILED;
@@ -60,7 +77,7 @@ start_tls(struct opening *o, struct connection *c)
 	enum secure_result result;
 
 	if (!(c->features.bits & FEATURE_STARTTLS))
-		return no_tls(o, c, "4.7.4", "was not offered");
+		return no_tls(o, c);
 	if (!connection_ask(c, st->starttls_ms, "STARTTLS")) {
 		failure_by_loss(o->f, o->d->arena, c, "sending STARTTLS");
 		tlsrpt_failed(o->rpt, "validation-failure", o->f->text);
@@ -68,7 +85,7 @@ start_tls(struct opening *o, struct connection *c)
 		return secure_given_up(o->policy, o->rpt);
 	}
 	if (connection_class(c) != 2)
-		return no_tls(o, c, "4.7.5", "STARTTLS was refused");
+		return no_tls(o, c);
 	result = secure_start(o->d, c, o->servers, o->server, o->policy, o->rpt, o->f);
 	if (result != SECURE_OK)
 		return result;
@@ -122,9 +139,8 @@ look_up_server(struct opening *o, struct connection *c)
 		    table_maps_lookup(&client->pix_maps, o->server->address, true, &words, &why);
 	if (found == TABLE_FOUND)
 		c->pix_words = arena_str(c->arena, buf_view(&words));
-	/* A message that has just come goes the usual way: most such firewalls pass most mail. */
-	if (age < client->settings.pix_threshold)
-		c->pix_words = STR_EMPTY;
+	/* A message that has just come is not held up: most such firewalls pass most mail. */
+	c->pix_delay = age >= client->settings.pix_threshold;
 	if (found == TABLE_ERROR)
 		failure_local(o->f, o->d->arena, c, "4.3.0", "%s", buf_cstr(&why));
 	buf_free(&words);
@@ -139,6 +155,21 @@ note_offer(const struct opening *o, const struct connection *c)
 	if (c->st->note_starttls && o->policy->level == TLS_NONE &&
 	    (c->features.bits & FEATURE_STARTTLS))
 		log_info("Host offered STARTTLS: [%.*s]", STR_ARG(o->server->name));
+}
+
+static void
+note_pix(const struct opening *o, const struct connection *c)
+{
+	struct str rest = c->pix_words, word;
+	struct buf words = {0};
+
+	while (c->pix && conf_list_next(&rest, &word))
+		if (c->pix_delay || !str_eq_nocase(word, STR("delay_dotcrlf")))
+			buf_printf(&words, " %.*s", STR_ARG(word));
+	if (words.len > 0)
+		log_info("%.*s: enabling PIX workarounds:%s for %.*s", STR_ARG(o->d->m->id),
+		    buf_cstr(&words), STR_ARG(c->relay));
+	buf_free(&words);
 }
 
 /* Is it this machine that lacks something, and not the server? */
@@ -157,6 +188,7 @@ try_once(struct opening *o, struct connection **c)
 	bool wrapped = client->settings.wrapper && wants_tls(o);
 	enum secure_result result = SECURE_OK;
 	int error = errno;
+	bool ok;
 
 	*c = NULL;
 	note_port25(client, o->server, stream != NULL, error);
@@ -174,7 +206,9 @@ try_once(struct opening *o, struct connection **c)
 		result = secure_start(o->d, *c, o->servers, o->server, o->policy, o->rpt, o->f);
 	if (result != SECURE_OK)
 		return result;
-	if (!connection_greet(*c, o->d->arena, o->f)) {
+	ok = connection_greet(*c, o->d->arena, o->f);
+	note_pix(o, *c);
+	if (!ok) {
 		o->f->unreachable = !o->f->hard;
 		return SECURE_FAILED;
 	}
@@ -185,7 +219,9 @@ try_once(struct opening *o, struct connection **c)
 		return result;
 	if (!o->account)
 		login_none(o->d, *c, o->servers, o->server);
-	else if (!login_run(o->d, *c, o->server, o->account, o->f))
+	else if (login_run(o->d, *c, o->server, o->account, o->f))
+		(*c)->logged_in = true;
+	else
 		result = SECURE_FAILED;
 	return result;
 }

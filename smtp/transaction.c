@@ -36,6 +36,7 @@ struct transaction {
 	bool pipelining, lmtp, chunking;
 	bool answered;             /* MAIL was */
 	bool mail_ok, content_now; /* 354 */
+	bool unsure;               /* of some recipient, whether the server has taken it */
 	bool dead;                 /* an old connection that is no good any more */
 	bool chunk_answered;       /* the chunk that went with the commands was */
 	size_t accepted;
@@ -88,12 +89,28 @@ fail_by_reply(struct transaction *t, const char *command, bool accepted_only)
 	delivery_fail(t->d, &f, accepted_only);
 }
 
+/*
+ * RFC 5321 section 4.5.3.1.10: some servers say 552 for what should be 452, too many recipients, which is no
+ * reason to return the mail. Where none was accepted before, or another cause is named, it means what it says.
+ */
+static void
+mend_552(const struct transaction *t, struct smtp_reply *r)
+{
+	bool too_many = r->dsn.class == 0 || (r->dsn.subject == 5 && r->dsn.detail == 3);
+
+	if (r->code != 552 || t->accepted == 0 || !too_many)
+		return;
+	r->code = 452;
+	r->dsn.class = r->dsn.class ? 4 : 0;
+}
+
 static void
 take_rcpt(struct transaction *t, struct target *target)
 {
 	struct smtp_reply *r = &t->c->reply;
 	struct failure f;
 
+	t->unsure = t->unsure || connection_class(t->c) < 4;
 	if (!t->mail_ok || !target->open)
 		return;
 	target->answered = true;
@@ -104,11 +121,7 @@ take_rcpt(struct transaction *t, struct target *target)
 			target_sent(t->d, target, t->c);
 		return;
 	}
-	/* RFC 5321 section 4.5.3.1.10: too many recipients is no reason to return the mail. */
-	if (r->code == 552) {
-		r->code = 452;
-		r->dsn.class = r->dsn.class ? 4 : 0;
-	}
+	mend_552(t, r);
 	failure_by_reply(&f, t->d->arena, t->c, "RCPT TO command");
 	target_fail(t->d, target, &f);
 }
@@ -371,6 +384,22 @@ end_of_body(struct transaction *t, enum body_result result)
 	return TRANSACTION_DONE;
 }
 
+/*
+ * The server wants content, and nobody is there to get it: a dot alone gets out of that (RFC 2920 section
+ * 3.1). Where a recipient was perhaps taken after all, this would make a message of it; better none.
+ */
+static void
+send_nothing(struct transaction *t)
+{
+	struct connection *c = t->c;
+
+	c->closing = true;
+	if (t->unsure || t->lmtp)
+		c->broken = STREAM_ERROR;
+	else
+		(void)connection_ask(c, c->st->data_done_ms, ".");
+}
+
 static enum transaction_result
 by_data(struct transaction *t, struct buf *line)
 {
@@ -380,9 +409,7 @@ by_data(struct transaction *t, struct buf *line)
 	if (!t->content_now)
 		return TRANSACTION_DONE;
 	if (t->accepted == 0) {
-		/* It waits for content that is for nobody: nothing that follows could be told apart. */
-		t->c->closing = true;
-		t->c->broken = STREAM_ERROR;
+		send_nothing(t);
 		return TRANSACTION_DONE;
 	}
 	return end_of_body(t, body_send_dots(t->d, t->c, t->envelope.convert, &t->why));

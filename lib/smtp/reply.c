@@ -122,7 +122,7 @@ add_text(struct buf *text, struct str s)
 enum smtp_reply_status
 smtp_reply_line(struct smtp_reply *r, struct str line)
 {
-	struct str text;
+	struct str text, rest;
 	struct dsn dsn;
 	bool first;
 	int code;
@@ -135,10 +135,12 @@ smtp_reply_line(struct smtp_reply *r, struct str line)
 	r->more = line.len > 3 && line.data[3] == '-';
 	r->code = code;
 	text = str_trim_end(str_from(line, 4));
-	/* A code of another class than the reply's means nothing (RFC 2034 section 4). */
-	if ((first || r->dsn.class != 0) && dsn_parse(text, &dsn, &text)) {
-		if (first && dsn.class == code / 100)
+	/* A code of another class than the reply's means nothing (RFC 2034 section 4): it is text. */
+	if ((first || r->dsn.class != 0) && dsn_parse(text, &dsn, &rest) &&
+	    dsn.class == code / 100) {
+		if (first)
 			r->dsn = dsn;
+		text = rest;
 	}
 	if (r->lines++ > 0 && r->text.len < SMTP_REPLY_TEXT_MAX)
 		buf_putc(&r->text, '\n');

@@ -347,9 +347,11 @@ class NextHops(Case):
     def test_list(self):
         bad, good = self.hop(at("rcpt", say("450 4.2.0 later\r\n"))), self.hop()
         hops = f"[127.0.0.1]:{bad.port}, [127.0.0.1]:{good.port}"
+        since = self.client.daemons.log_mark()
         self.result(self.client.deliver(None, nexthop=hops)[0], SENT, "2.0.0", "250")
         self.accepted(good)
         self.assertEqual(len(bad.sessions), 1)
+        self.client.daemons.log_wait(": host 127.0.0.1[127.0.0.1] said: 450 4.2.0 later (in reply to RCPT TO command)", since)
 
     def test_log(self):
         """The log has the failures that the result does not have."""
@@ -495,6 +497,9 @@ class Shared(unittest.TestCase):
         first, second, third = self.uses(hop, main, ["127.0.0.1:@", "[127.0.0.1]:@", "127.0.0.1:@"])
         self.assertEqual((first, third), (1, 2))
         self.assertIn("TLS is required, but was not offered", second)
+        no = Hop(None, KEYWORDS + ("STARTTLS",))
+        self.assertEqual(self.uses(no, main, ["[127.0.0.1]:@"]), [
+            "TLS is required, but host 127.0.0.1[127.0.0.1] refused to start TLS: 502 5.5.1 not here"])
         self.assertEqual(len(hop.sessions), 2)
         for level, uses in (("may", [1, 2]), ("none", [1, 1]), ("may ciphers=high", [1, 1])):
             with self.subTest(level=level):
@@ -567,8 +572,8 @@ class Channels(Case):
 class Tables(Case):
     """What tables say of a server's address, and parameters of the connection."""
     main = ("smtp_discard_ehlo_keyword_address_maps = inline:{ { 127.0.0.1 = pipelining, dsn } }\n"
-            "smtp_pix_workaround_maps = inline:{ { 127.0.0.1 = disable_esmtp } }\n"
-            "smtp_pix_workaround_threshold_time = 100s\nsmtp_connection_cache_on_demand = no\n"
+            "smtp_pix_workaround_maps = inline:{ { 127.0.0.1 = disable_esmtp delay_dotcrlf } }\n"
+            "smtp_pix_workaround_threshold_time = 100s\nsmtp_pix_workaround_delay_time = 0\nsmtp_connection_cache_on_demand = no\n"
             "smtp_connection_cache_destinations = 127.0.0.1\nsmtp_bind_address = 127.0.0.9\nsmtp_helo_name = me.example\n"
             "smtp_reply_filter = inline:{ { 550 5.7.1 x = 451 4.7.1 y } }\n"
             "smtp_delivery_status_filter = inline:{ { 4.4.2 z = 5.4.2 z } }\n"
@@ -593,15 +598,18 @@ class Tables(Case):
 
     def test_firewall(self):
         greeting = say("220 " + "*" * 50 + "\r\n")
-        hop = self.hop(at("connect", greeting))
-        self.client.one(hop, arrival_us=int((time.time() - 200) * 1e6))
-        self.assertEqual(hop.sessions[0].commands[0], b"HELO me.example")
-        hop = self.hop(at("connect", greeting))
-        self.client.one(hop)
-        self.assertEqual(hop.sessions[0].commands[0], b"EHLO me.example")
+        for age, words in ((200, "disable_esmtp delay_dotcrlf"), (0, "disable_esmtp")):
+            with self.subTest(age=age):
+                hop = self.hop(at("connect", greeting))
+                since = self.client.daemons.log_mark()
+                self.client.one(hop, arrival_us=int((time.time() - age) * 1e6))
+                self.assertEqual(hop.sessions[0].commands[0], b"HELO me.example")
+                self.client.daemons.log_wait(f"enabling PIX workarounds: {words} for 127.0.0.1[127.0.0.1]:{hop.port}", since)
 
     def test_reply_filter(self):
+        since = self.client.daemons.log_mark()
         self.result(self.client.one(self.hop(at("rcpt", say("550 5.7.1 x\r\n")))), DEFERRED, "4.7.1", "said: 451 4.7.1 y")
+        self.client.daemons.log_wait('replacing server reply "550 5.7.1 x" with "451 4.7.1 y"', since)
 
     def test_xforward(self):
         hop = self.hop(keywords=("PIPELINING", "XFORWARD NAME ADDR PROTO SOURCE"))

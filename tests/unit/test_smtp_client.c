@@ -81,19 +81,43 @@ static const struct {
 	three, NULL, "sbd", "450 4.2.0 r (in reply to RCPT TO command)"},
     {"MAIL refused, and what follows it", {HELLO, STR("550 m\r\n250 r\r\n354 d\r\n")}, one, NULL,
 	"b", "550 m (in reply to MAIL FROM command)"},
-    {"nobody, and content is wanted", {HELLO, STR("250 m\r\n550 r\r\n354 d\r\n")}, one,
+    {"nobody, and content is wanted",
+	{HELLO, STR("250 m\r\n550 r\r\n354 d\r\n"), STR("554 nobody\r\n")}, one,
+	"\fEHLO mx.example.com\r\nMAIL FROM:<s@example.org> SIZE=20\r\nRCPT "
+	"TO:<a@hop.example>\r\n"
+	"DATA\r\n.\r\nQUIT\r\n",
+	"b", "550 r"},
+    {"nobody but perhaps one, and content is wanted",
+	{HELLO, STR("550 m\r\n250 r\r\n354 d\r\n"), STR("250 kept\r\n")}, one,
 	"\fEHLO mx.example.com\r\nMAIL FROM:<s@example.org> SIZE=20\r\nRCPT "
 	"TO:<a@hop.example>\r\n"
 	"DATA\r\n",
-	"b", "550 r"},
+	"b", "550 m"},
     {"MAIL put off, and gone", {HELLO, STR("450 4.7.1 m\r\n")}, three, NULL, "ddd",
 	"450 4.7.1 m (in reply to MAIL FROM command)"},
     {"one put off, and gone", {HELLO, STR("250 m\r\n450 4.7.1 r\r\n")}, one, NULL, "d",
 	"450 4.7.1 r (in reply to RCPT TO command)"},
     {"one taken, and gone", {HELLO, STR("250 m\r\n250 r\r\n")}, three, NULL, "ddd",
 	"while sending RCPT TO"},
-    {"552 is 452", {HELLO, STR("250 m\r\n552 5.5.3 r\r\n554 d\r\n")}, one, NULL, "d",
-	"452 4.5.3 r"},
+    {"552 is 452",
+	{HELLO, STR("250 m\r\n250 r\r\n552 r\r\n552 5.5.3 r\r\n354 d\r\n"), STR("250 q\r\n")},
+	three, NULL, "sdd", "452 4.5.3 r"},
+    {"552 that is not 452",
+	{HELLO, STR("250 m\r\n552 r\r\n250 r\r\n552 5.2.2 full\r\n354 d\r\n"), STR("250 q\r\n")},
+	three, NULL, "bsb", "552 5.2.2 full"},
+    {"a code that contradicts the reply", {HELLO, STR("250 m\r\n550 2.1.5 r\r\n554 d\r\n")}, one,
+	NULL, "b", "said: 550 2.1.5 r"},
+    {"my name on another port than 25",
+	{STR("220 mx.example.com\r\n"), STR("250 mx.example.com\r\n"), STR("250 m\r\n"),
+	    STR("250 r\r\n"), STR("354 d\r\n"), STR("250 q\r\n")},
+	one, NULL, "s", "250 q"},
+    {"asterisks, and a new message",
+	{STR("220 ***\r\n"), STR("250 hop\r\n"), STR("250 m\r\n"), STR("250 r\r\n"),
+	    STR("354 d\r\n"), STR("250 q\r\n")},
+	one,
+	"\fHELO mx.example.com\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<a@hop.example>\r\n"
+	"DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n",
+	"s", "250 q"},
     {"no answer to the end", {HELLO, STR("250 m\r\n250 r\r\n354 d\r\n")}, one, NULL, "d",
 	"message may be sent more than once"},
     {"half a line", {HELLO, STR("250 m\r\n250 r\r\n354 d\r\n"), STR("250 q")}, one, NULL, "d",
@@ -216,6 +240,23 @@ test_xforward(void **state)
 	play_free(&p);
 }
 
+/* On port 25 who answers by my name is me. */
+static void
+test_loop(void **state)
+{
+	static const struct str packets[] = {
+	    STR("220 hop\r\n"), STR("250 MX.example.com hello\r\n"), STR("221 q\r\n")};
+	struct play p = {.packets = packets, .n_packets = COUNT(packets), .n = 1};
+
+	(void)state;
+	p.deliveries[0] = (struct play_delivery){
+	    .nexthop = STR("[192.0.2.1]:25"), .rcpts = one, .content = CONTENT};
+	play(&p);
+	assert_int_equal(p.results[0].status, DELIVERY_DEFERRED);
+	assert_true(str_starts(p.results[0].text, STR("mail for [192.0.2.1]:25 loops back")));
+	play_free(&p);
+}
+
 static void
 test_lmtp(void **state)
 {
@@ -259,6 +300,8 @@ test_features(void **state)
 	    {"hop\nSIZE 99999999999999999999999", 0, FEATURE_ESMTP | FEATURE_SIZE, 0, ""},
 	    {"hop\nSIZE 5\nDSN", FEATURE_SIZE, FEATURE_ESMTP | FEATURE_DSN, 0, ""},
 	    {"hop\nAUTH PLAIN LOGIN\nAUTH=X", 0, FEATURE_ESMTP | FEATURE_AUTH, 0, "PLAIN LOGIN X"},
+	    {"hop\nSIZE=7\nDSN=x", 0, FEATURE_ESMTP | FEATURE_SIZE | FEATURE_DSN, 7, ""},
+	    {"hop\nSIZE  7 bytes", 0, FEATURE_ESMTP | FEATURE_SIZE, 7, ""},
 	    {"hop\nDSNX\n\nXDSN\nDSN-", 0, FEATURE_ESMTP, 0, ""},
 	};
 	struct features f;
@@ -314,6 +357,7 @@ main(void)
 	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_xforward),
+	    cmocka_unit_test(test_loop),
 	    cmocka_unit_test(test_lmtp),
 	    cmocka_unit_test(test_features),
 	    cmocka_unit_test(test_discard),

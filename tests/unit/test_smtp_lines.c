@@ -323,7 +323,7 @@ static const struct {
     {{"250"}, SMTP_REPLY_DONE, "250"},
     {{"250 "}, SMTP_REPLY_DONE, "250"},
     {{"354 go"}, SMTP_REPLY_DONE, "354 go"},
-    {{"550 4.1.1 mixed"}, SMTP_REPLY_DONE, "550 mixed"},
+    {{"550 4.1.1 mixed"}, SMTP_REPLY_DONE, "550 4.1.1 mixed"},
     {{"250 a\x01\xff"
       "b\tc"},
 	SMTP_REPLY_DONE, "250 a??b c"},
