@@ -140,20 +140,19 @@ feedback_bad(struct feedback *f, const struct feedback_rules *rules, int64_t now
 	}
 	f->gained = 0;
 	f->failed_cohorts += 1.0 / (double)f->window;
+	if (rules->cohorts > 0 && f->failed_cohorts >= (double)rules->cohorts - EPSILON) {
+		f->window = 0;
+		f->proven = false;
+		put_off_probe(f, rules, now, random);
+		return true;
+	}
+	/* Fewer at once, but whatever it lowers, one may always try until whole cohorts have failed. */
 	f->lost += step_of(&rules->down, f->window);
-	while (f->lost > 1 - EPSILON && f->window > 0) {
-		f->window--;
+	while (f->lost > 1 - EPSILON) {
+		f->window -= f->window > 1;
 		f->lost -= 1;
 	}
 	if (f->lost < 0)
 		f->lost = 0;
-	if (f->window > 0)
-		return false;
-	if (rules->cohorts == 0 || f->failed_cohorts < (double)rules->cohorts - EPSILON) {
-		f->window = 1;
-		return false;
-	}
-	f->proven = false;
-	put_off_probe(f, rules, now, random);
-	return true;
+	return false;
 }

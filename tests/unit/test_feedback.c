@@ -116,7 +116,7 @@ test_slow_steps(void **state)
 	assert_int_equal(f.window, 5);
 }
 
-/* Five failures of the first five: dead. */
+/* A cohort of failures, each a part of those that were allowed at once: dead. */
 static void
 test_dies(void **state)
 {
@@ -124,7 +124,8 @@ test_dies(void **state)
 
 	(void)state;
 	feedback_init(&f, &usual);
-	for (size_t n = 4; n >= 1; n--) {
+	/* 1/5 + 1/4 + 1/3 are less than one cohort, and with 1/2 more than that. */
+	for (size_t n = 4; n >= 2; n--) {
 		assert_false(feedback_bad(&f, &usual, 1000, 0));
 		assert_int_equal(f.window, n);
 	}
@@ -175,13 +176,21 @@ test_cohorts(void **state)
 		assert_false(feedback_bad(&f, &rules, 1000, 0));
 	assert_int_equal(f.window, 1);
 
-	/* No feedback: no shrinking, no death. */
+	/* No feedback: no shrinking, and a cohort is as many failures as are allowed at once. */
 	rules = usual;
 	rules.down.amount = 0;
 	feedback_init(&f, &rules);
-	for (int i = 0; i < 1000; i++)
-		assert_false(feedback_bad(&f, &rules, 1000, 0));
-	assert_int_equal(f.window, 5);
+	for (tries = 1; !feedback_bad(&f, &rules, 1000, 0); tries++)
+		assert_int_equal(f.window, 5);
+	assert_int_equal(tries, 5);
+
+	/* A slow one: whether it is dead is no question of how fast it shrinks. */
+	rules.down = (struct feedback_step){1, FEEDBACK_BY_CONCURRENCY};
+	rules.initial = rules.limit = 20;
+	feedback_init(&f, &rules);
+	for (tries = 1; !feedback_bad(&f, &rules, 1000, 0); tries++)
+		assert_in_range(f.window, 19, 20);
+	assert_in_range(tries, 19, 20);
 }
 
 /* Pauses between probes grow, within the bounds, and differ by a tenth at the most. */
