@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/listing.h"
 #include "admin/span.h"
 #include "lib/base/buf.h"
 #include "lib/base/hash.h"
@@ -272,7 +273,7 @@ print_group(const struct group *group, int64_t now, FILE *out)
 }
 
 void
-groups_print(const struct groups *g, int64_t now, FILE *out)
+groups_print(const struct groups *g, bool hidden, int64_t now, FILE *out)
 {
 	size_t n = hash_count(g->table), cursor = 0, at = 0;
 	const struct group **sorted = mem_array(n + 1, sizeof(struct group *));
@@ -280,7 +281,7 @@ groups_print(const struct groups *g, int64_t now, FILE *out)
 	void *value;
 
 	if (g->messages == 0) {
-		fputs("Mail queue is empty\n", out);
+		fputs(listing_nothing(hidden), out);
 		free(sorted);
 		return;
 	}

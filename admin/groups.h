@@ -25,6 +25,6 @@ void groups_free(struct groups **g);
 /* A frame of the listing; frames of one message follow each other. */
 void groups_entry(struct groups *g, const struct msg_showq_entry *entry);
 /* The table, the largest group first. NOW: wall seconds. */
-void groups_print(const struct groups *g, int64_t now, FILE *out);
+void groups_print(const struct groups *g, bool hidden, int64_t now, FILE *out);
 
 #endif

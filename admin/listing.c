@@ -166,11 +166,17 @@ listing_entry(struct listing *l, const struct msg_showq_entry *e)
 		fputs("]}\n", l->out);
 }
 
+const char *
+listing_nothing(bool hidden)
+{
+	return hidden ? "No mail of yours is in the queue\n" : "Mail queue is empty\n";
+}
+
 void
 listing_end(struct listing *l)
 {
 	if (!l->json && l->messages == 0)
-		fputs("Mail queue is empty\n", l->out);
+		fputs(listing_nothing(l->hidden), l->out);
 	else if (!l->json)
 		fprintf(l->out, "\n-- %" PRIu64 " Kbytes in %" PRIu64 " Request%s.\n",
 		    l->bytes / 1024, l->messages, l->messages == 1 ? "" : "s");

@@ -15,6 +15,7 @@ struct listing {
 	bool json;
 	bool next;         /* for people: also when a message is tried next */
 	int64_t now;       /* wall seconds */
+	bool hidden;       /* there is mail that this user may not see */
 	bool within;       /* the last frame said that more of its message follows */
 	uint64_t messages; /* so far */
 	uint64_t bytes;
@@ -24,6 +25,8 @@ struct listing {
 
 /* A frame of the listing; frames of one message follow each other (entry->more). */
 void listing_entry(struct listing *l, const struct msg_showq_entry *entry);
+/* What is said where nothing is shown; HIDDEN: of others there is mail, which this user may not see. */
+const char *listing_nothing(bool hidden);
 /* The last line, and the end. */
 void listing_end(struct listing *l);
 

@@ -85,7 +85,7 @@ endif
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_listing tests/unit/test_story
-tests_unit_test_story_SOURCES = tests/unit/test_story.c admin/groups.c admin/span.c admin/story.c
+tests_unit_test_story_SOURCES = tests/unit/test_story.c admin/groups.c admin/listing.c admin/span.c admin/story.c
 tests_unit_test_story_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_story_LDADD = libpostkeep.la $(CMOCKA_LIBS)
 tests_unit_test_listing_SOURCES = tests/unit/test_listing.c admin/listing.c admin/span.c

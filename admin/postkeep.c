@@ -24,7 +24,8 @@
 enum need {
 	NEED_NOTHING, /* the version */
 	NEED_CONFIG,  /* works with a configuration that has errors, too */
-	NEED_RIGHTS,  /* is for the suite's own user */
+	NEED_SUITE,   /* is about the suite that main.cf names */
+	NEED_RIGHTS,  /* the same, and for its own user */
 };
 
 struct command {
@@ -41,7 +42,7 @@ static const struct command commands[] = {
     {"stop", postkeep_stop, NEED_RIGHTS, "let deliveries in progress end, then stop"},
     {"abort", postkeep_abort, NEED_RIGHTS, "stop at once"},
     {"reload", postkeep_reload, NEED_RIGHTS, "take up the configuration; nothing is interrupted"},
-    {"status", postkeep_status, NEED_CONFIG, "does it run, since when, with what"},
+    {"status", postkeep_status, NEED_SUITE, "does it run, since when, with what"},
     {"check", postkeep_check, NEED_RIGHTS, "look at everything, report all problems"},
     {"flush", postkeep_flush, NEED_RIGHTS, "try all queued mail now"},
     {"set-permissions", postkeep_set_permissions, NEED_CONFIG, "make users and directories"},
@@ -171,6 +172,16 @@ read_configuration(struct postkeep *p, const char *dir)
 	log_name(conf_cstr(p->conf, P_syslog_name), "postkeep");
 }
 
+/* Without main.cf it would be another suite's spool, or none, that is looked at. */
+static void
+check_readable(const struct postkeep *p)
+{
+	if (!conf_unread(p->conf))
+		return;
+	postkeep_say("error: open %s: %s", conf_file(p->conf), strerror(conf_unread(p->conf)));
+	exit(1);
+}
+
 /* A suite is run by the one whose spool it is. */
 static void
 check_rights(const struct postkeep *p)
@@ -228,6 +239,8 @@ main(int argc, char **argv)
 		usage(NULL);
 	if (command->need != NEED_NOTHING)
 		read_configuration(&p, dir);
+	if (command->need >= NEED_SUITE)
+		check_readable(&p);
 	if (command->need == NEED_RIGHTS)
 		check_rights(&p);
 	status = command->run(&p);

@@ -158,13 +158,15 @@ show_group(const struct msg_showq_entry *entry, void *arg)
 	groups_entry(arg, entry);
 }
 
-static void
+/* True: there is more, which this user may not see. */
+static bool
 list_from_qmgr(struct ipc_blocking *ipc, const struct view *v)
 {
 	static const struct ipc_schema *const accept[] = {&msg_showq_entry, &msg_showq_end, NULL};
 	const struct msg_showq_ask ask = {.id = str_c(v->id), .routes = v->routes};
 	struct arena *a = arena_new(0);
 	struct ipc_message m;
+	bool hidden;
 
 	if (ipc_blocking_send(ipc, &msg_showq_ask, &ask) != IPC_OK ||
 	    ipc_blocking_flush(ipc) != IPC_OK)
@@ -178,7 +180,9 @@ list_from_qmgr(struct ipc_blocking *ipc, const struct view *v)
 			break;
 		v->show(m.body, v->arg);
 	}
+	hidden = ((struct msg_showq_end *)m.body)->hidden;
 	arena_free(&a);
+	return hidden;
 }
 
 static void
@@ -203,11 +207,12 @@ list_offline(const struct view *v)
 	buf_free(&why);
 }
 
-/* All that there is goes through V, what waits in maildrop first. */
-static void
+/* All that there is goes through V, what waits in maildrop first. True: but for what this user may not see. */
+static bool
 list(const struct view *v)
 {
 	struct ipc_blocking *ipc;
+	bool hidden = false;
 
 	check_user(P_authorized_mailq_users, "see the queue (authorized_mailq_users)");
 	ipc = tool_connect("public/showq");
@@ -216,10 +221,11 @@ list(const struct view *v)
 	if (!v->id)
 		maildrop_list(v->show, v->arg);
 	if (ipc)
-		list_from_qmgr(ipc, v);
+		hidden = list_from_qmgr(ipc, v);
 	else
 		list_offline(v);
 	ipc_blocking_free(&ipc);
+	return hidden;
 }
 
 static void
@@ -230,7 +236,9 @@ list_messages(const struct options *o)
 	    .next = o->verbose > 0,
 	    .now = clock_wall()};
 
-	list(&(struct view){.show = show_listed, .arg = &l, .routes = l.json});
+	l.hidden = list(&(struct view){.show = show_listed, .arg = &l, .routes = l.json});
+	if (l.json && l.hidden && l.messages == 0)
+		fprintf(stderr, "postqueue: %s", listing_nothing(true));
 	listing_end(&l);
 	tool_flush();
 }
@@ -238,14 +246,14 @@ list_messages(const struct options *o)
 static void
 list_groups(const char *by)
 {
-	bool reason = strcmp(by, "reason") == 0;
+	bool reason = strcmp(by, "reason") == 0, hidden;
 	struct groups *g;
 
 	if (!reason && strcmp(by, "destination") != 0)
 		tool_usage(USAGE);
 	g = groups_new(reason ? GROUP_REASON : GROUP_DESTINATION);
-	list(&(struct view){.show = show_group, .arg = g});
-	groups_print(g, clock_wall(), stdout);
+	hidden = list(&(struct view){.show = show_group, .arg = g});
+	groups_print(g, hidden, clock_wall(), stdout);
 	groups_free(&g);
 	tool_flush();
 }
@@ -258,7 +266,7 @@ tell_why(const char *id, FILE *log, const char *log_name)
 	bool known;
 
 	why_log(w, log, log_name);
-	list(&(struct view){.show = why_entry, .arg = w, .id = id});
+	(void)list(&(struct view){.show = why_entry, .arg = w, .id = id});
 	known = why_end(w);
 	why_free(&w);
 	tool_flush();
@@ -290,6 +298,10 @@ flush(const char *id, const char *site, const struct options *o)
 		tool_fail(EX_UNAVAILABLE, "the queue cannot be flushed: %s", ipc_blocking_why(ipc));
 	if (done.why.len)
 		tool_fail(EX_NOPERM, "%.*s", STR_ARG(done.why));
+	if (done.missing)
+		tool_say(LOG_LEVEL_WARNING,
+		    "%s: no message of that ID waits for another attempt (see postqueue --why %s)",
+		    id, id);
 	arena_free(&a);
 	ipc_blocking_free(&ipc);
 }

@@ -17,6 +17,7 @@
 #include "admin/maildrop.h"
 #include "admin/offline.h"
 #include "admin/tool.h"
+#include "lib/base/io.h"
 #include "lib/base/mem.h"
 #include "lib/queue/id.h"
 
@@ -55,6 +56,8 @@ struct session {
 	struct arena *arena;
 	const struct options *options;
 	bool failed;
+	bool reading; /* IDs from standard input */
+	bool missing; /* the last one that was named is not there */
 };
 
 static const struct action action_table[] = {
@@ -140,6 +143,16 @@ check_names(const struct options *o)
 
 /* ---- Orders ---------------------------------------------------------------------------------- */
 
+static bool
+is_there(struct offline *o, const char *id)
+{
+	int fd = strcmp(id, "ALL") == 0 ? -1 : offline_find(o, str_c(id));
+	bool found = fd >= 0 || strcmp(id, "ALL") == 0;
+
+	io_close(&fd);
+	return found;
+}
+
 /* One order on one message or all, in one state or any. */
 static uint64_t
 order(struct session *s, enum admin_verb verb, const char *id, const char *state)
@@ -151,6 +164,7 @@ order(struct session *s, enum admin_verb verb, const char *id, const char *state
 	arena_reset(s->arena);
 	if (s->offline) {
 		done.count = offline_order(s->offline, &m, &why);
+		done.missing = done.count == 0 && !is_there(s->offline, id);
 		done.why = buf_view(&why);
 	} else if (ipc_blocking_call(s->ipc, s->arena, &msg_admin, &m, &msg_admin_done, &done) !=
 	    IPC_OK) {
@@ -160,6 +174,7 @@ order(struct session *s, enum admin_verb verb, const char *id, const char *state
 		tool_say(LOG_LEVEL_ERROR, "%.*s", STR_ARG(done.why));
 		s->failed = true;
 	}
+	s->missing = done.missing;
 	buf_free(&why);
 	return done.count;
 }
@@ -182,6 +197,9 @@ act(struct session *s, struct action *action, const char *id)
 		if (action->release && (*state == '\0' || strcmp(state, "hold") == 0))
 			action->released += order(s, ADMIN_RELEASE, id, state);
 	} while (*q && *++q);
+	/* Of those on standard input some have always left meanwhile. */
+	if (s->missing && !s->reading)
+		tool_say(LOG_LEVEL_WARNING, "%s: no such message in the queue", id);
 }
 
 /* The queue IDs on standard input, one a line; the marks that mailq puts behind them may stay. */
@@ -190,6 +208,7 @@ act_on_input(struct session *s, struct action *action)
 {
 	char line[LINE_MAX_BYTES];
 
+	s->reading = true;
 	while (fgets(line, sizeof(line), stdin)) {
 		struct str rest = str_c(line);
 		struct str id;
@@ -204,6 +223,7 @@ act_on_input(struct session *s, struct action *action)
 			act(s, action, text);
 		free(text);
 	}
+	s->reading = false;
 	if (ferror(stdin))
 		tool_fail(EX_IOERR, "read standard input: %s", strerror(errno));
 }

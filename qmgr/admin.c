@@ -218,6 +218,7 @@ order(const struct msg_admin *m, struct msg_admin_done *done, struct buf *why)
 		buf_puts(why, "unknown order");
 	} else if (!str_eq(m->id, STR("ALL"))) {
 		slot = slots_find(m->id);
+		done->missing = slot == NULL;
 		if (slot)
 			order_one(slot, m, c, why);
 		settle_batch(c, verb, done, why);
@@ -350,6 +351,14 @@ admin_user_allowed(const struct service_client *client, enum param list)
 
 /* --- Sessions ------------------------------------------------------------------------------------------------------ */
 
+/* By administrator's or user's order. Waits. */
+static void
+flush(const struct msg_flush *wanted, struct msg_admin_done *done)
+{
+	done->count = flush_messages(wanted);
+	done->missing = wanted->id.len > 0 && done->count == 0;
+}
+
 void
 admin_session(struct service_client *client)
 {
@@ -371,10 +380,8 @@ admin_session(struct service_client *client)
 		if (m.schema == &msg_admin_cat) {
 			ok = cat_slot(channel, m.body);
 		} else {
-			const struct msg_flush *flush = m.body;
-
 			if (m.schema == &msg_flush)
-				done.count = flush_messages(flush);
+				flush(m.body, &done);
 			else
 				order(m.body, &done, &why);
 			ok = ipc_send(channel, &msg_admin_done, &done) == IPC_OK &&
@@ -393,16 +400,16 @@ admin_flush_session(struct service_client *client)
 	struct ipc_channel *channel = admin_open_public(client, "flush");
 	struct arena *a = arena_new(512);
 	struct msg_admin_done done = {.why = STR_EMPTY};
-	struct msg_flush flush;
+	struct msg_flush wanted;
 
-	if (channel && ipc_recv_one(channel, a, &msg_flush, &flush) == IPC_OK) {
+	if (channel && ipc_recv_one(channel, a, &msg_flush, &wanted) == IPC_OK) {
 		if (admin_user_allowed(client, P_authorized_flush_users))
-			done.count = flush_messages(&flush);
+			flush(&wanted, &done);
 		else
 			done.why = STR("not allowed by authorized_flush_users");
 		/* How many there are from somebody, or for somebody, is not for everybody. */
 		if (client->uid != 0 && client->uid != geteuid())
-			done.count = 0;
+			done = (struct msg_admin_done){.why = done.why};
 		if (ipc_send(channel, &msg_admin_done, &done) == IPC_OK)
 			ipc_flush(channel);
 	}

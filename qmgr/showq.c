@@ -153,8 +153,10 @@ show_active(struct listing *l, struct slot *slot)
 	size_t at = 0;
 	bool more;
 
-	if (!l->all && !is_theirs(&msg->m.envelope, l->uid))
+	if (!l->all && !is_theirs(&msg->m.envelope, l->uid)) {
+		l->end.hidden = true;
 		return true;
+	}
 	slots_id(slot, id);
 	if (!send_frame(l, &entry, &msg->m, msg, &at, &more))
 		return false;
@@ -257,6 +259,7 @@ show_waiting(struct listing *l, struct slot *slot)
 	bool shown = job.status == SPOOL_OK && (l->all || is_theirs(&job.m.envelope, l->uid));
 	bool whole = job.m.envelope.n_rcpts > 0;
 
+	l->end.hidden = l->end.hidden || (job.status == SPOOL_OK && !shown);
 	/* Only for a long list the slot is held while the caller takes its time. */
 	if (shown && !whole)
 		ok = show_pieces(l, &entry, &job);

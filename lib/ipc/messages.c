@@ -272,6 +272,7 @@ MESSAGE(admin, 48);
 
 static const struct ipc_field admin_done_fields[] = {
     IPC_FIELD(struct msg_admin_done, count, IPC_U64, 0),
+    IPC_FIELD(struct msg_admin_done, missing, IPC_BOOL, 0),
     IPC_FIELD(struct msg_admin_done, why, IPC_STR, MSG_TEXT_MAX),
 };
 MESSAGE(admin_done, 49);
@@ -322,6 +323,7 @@ MESSAGE(showq_entry, 54);
 static const struct ipc_field showq_end_fields[] = {
     IPC_FIELD(struct msg_showq_end, count, IPC_U64, 0),
     IPC_FIELD(struct msg_showq_end, bytes, IPC_U64, 0),
+    IPC_FIELD(struct msg_showq_end, hidden, IPC_BOOL, 0),
 };
 MESSAGE(showq_end, 55);
 

@@ -317,6 +317,7 @@ struct msg_admin {
 
 struct msg_admin_done {
 	uint64_t count; /* messages it was done to; durable when this arrives */
+	bool missing;   /* one was named, and there is none of that name that this can be done to */
 	struct str why; /* empty, or what went wrong */
 };
 
@@ -380,6 +381,7 @@ struct msg_showq_entry {
 struct msg_showq_end {
 	uint64_t count; /* messages shown */
 	uint64_t bytes;
+	bool hidden; /* there is more, which is not for that user to see */
 };
 
 /* ---- proxymap ----------------------------------------------------------------------------------- */

@@ -209,6 +209,13 @@ class Check(MasterTest):
                    r"main.cf, line 13: the domain example.net stands in virtual_mailbox_domains and in "
                    r"relay_domains")
 
+    def test_no_main_cf(self):
+        """Which suite is meant stands there: no word of one that does not run, and no other one is stopped."""
+        os.rename(self.suite.etc + "/main.cf", self.suite.etc + "/main.cf.away")
+        for command in ("start", "stop", "abort", "reload", "flush", "status"):
+            self.assertEqual(self.suite.postkeep(command), (
+                1, f"postkeep: error: open {self.suite.etc}/main.cf: No such file or directory\n"), command)
+
     def test_unreadable_table(self):
         self.suite.main("alias_maps = hash:%s/aliases\n" % self.suite.etc)
         self.check(1, r"main.cf, line 11: alias_maps: cannot read %s/aliases" % self.suite.etc)

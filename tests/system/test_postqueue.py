@@ -132,6 +132,36 @@ class Postqueue(unittest.TestCase):
             os.chmod(self.suite.log_path, 0o644)
             self.suite.run("postsuper", "-c", self.suite.conf, "-d", own)
 
+    def test_nothing_to_see(self):
+        """A queue of others' mail is not an empty one."""
+        if not self.suite.root:
+            self.skipTest("needs root")
+        for args in (["-p"], ["--by", "reason"]):
+            self.assertEqual(self.postqueue(*args, user="nobody"), "No mail of yours is in the queue\n")
+        done = self.suite.run("postqueue", "-j", user="nobody")
+        self.assertEqual((done.stdout, done.stderr), (b"", b"postqueue: No mail of yours is in the queue\n"))
+
+    def test_no_such_message(self):
+        """Commands that are given an ID of a message that has left say so, and nothing else happens."""
+        with self.suite.smtp() as smtp:
+            smtp.sendmail("alice@example.net", ["y@gone.example"], CONTENT)
+        gone = self.suite.wait_log(r"(\w+): to=<y@gone\.example>.*status=bounced").group(1)
+        self.suite.wait_log(f"{gone}: removed")
+        def rest():
+            return [m for m in self.suite.queue() if m["queue_id"] in self.ids]
+
+        before = rest()
+        for argv in (["postqueue", "-i", gone], ["sendmail", "-qI" + gone],
+                     *(["postsuper", f"-{c}", gone] for c in "dehHrR")):
+            with self.subTest(argv):
+                done = self.suite.run(*argv)
+                self.assertRegex(done.stderr.decode(),
+                                 rf"^(postqueue|postsuper): warning: {gone}: no (such )?message [^\n]*\n$")
+        # Of a list some have always left.
+        done = self.suite.run("postsuper", "-h", "-", input=gone.encode() + b"\n")
+        self.assertEqual(done.stderr, b"")
+        self.assertEqual(rest(), before)
+
     def test_flush_by_address(self):
         """From a part of the sender's address: by postqueue, and by sendmail -qS, for an ordinary user too."""
         with self.suite.smtp() as smtp:
@@ -161,6 +191,8 @@ class Postqueue(unittest.TestCase):
             text = self.postqueue("--why", self.ids[0])
             self.assertIn("<a@grey.example>: waits", text)
             self.assertIn("from client localhost[127.0.0.1]", text)
+            done = self.suite.run("postsuper", "-h", "4jXKcV6sGYz8")
+            self.assertEqual(done.stderr, b"postsuper: warning: 4jXKcV6sGYz8: no such message in the queue\n")
         finally:
             self.suite.start()
 

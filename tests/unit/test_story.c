@@ -195,7 +195,7 @@ test_long_line(void **state)
 static void
 tell_groups(void *arg, FILE *out)
 {
-	groups_print(arg, 100000, out);
+	groups_print(arg, false, 100000, out);
 }
 
 static void
