@@ -154,6 +154,7 @@ secure_dane(struct delivery *d, const struct server *server, struct tls_policy *
 		records[dane.n++] = unusable;
 	dane.records = records;
 	dane.base = answer.base.len > 0 ? answer.base : server->name;
+	dane.alias = server->target ? server->target->mx_owner : STR_EMPTY;
 	dane.why = answer.why;
 	dane.insecure_mx = server->target && !server->target->mx_authentic;
 	ok = tls_policy_dane(d->client->tls, policy, &dane, &why);

@@ -26,6 +26,7 @@ struct hop {
 	struct host hosts[HOSTS_MAX];
 	size_t n_hosts;
 	bool mx_authentic;
+	struct str mx_owner;
 	uint32_t mx_ttl;
 	struct dns_target *targets; /* in the arena, room for ROOM */
 	size_t n_targets, room;
@@ -109,6 +110,7 @@ add_target(struct hop *h, const struct host *host, const struct dns_answer *answ
 
 	t->host = host->name;
 	t->canonical = answer->canonical;
+	t->mx_owner = h->mx_owner;
 	t->address = answer->records[i].address;
 	if (t->address.sa.sa_family == AF_INET6)
 		t->address.in6.sin6_port = htons(h->out->port);
@@ -316,6 +318,7 @@ ask_mx(struct hop *h)
 	if (answer.status == DNS_AGAIN && h->settings->hop.ignore_mx_error)
 		answer.status = DNS_NO_DATA;
 	h->mx_authentic = answer.authentic;
+	h->mx_owner = answer.canonical;
 	h->mx_ttl = answer.ttl;
 	switch (answer.status) {
 	case DNS_OK:

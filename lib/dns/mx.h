@@ -21,7 +21,9 @@ enum dns_hop_status {
 
 struct dns_target {
 	struct str host; /* the MX host's or next hop's name; of an address literal the address */
-	struct str canonical;      /* where its CNAME records lead, else the same as host */
+	struct str canonical; /* where its CNAME records lead, else the same as host */
+	struct str
+	    mx_owner; /* where the next hop's own CNAME records lead, and the MX records stand; or empty */
 	struct str text;           /* the address as text */
 	union dns_address address; /* with its port */
 	uint16_t port;
@@ -89,8 +91,8 @@ struct dns_tlsa_answer {
 
 /*
  * The TLSA records of a target (RFC 7672 section 2.2): first at the end of its CNAME chain, then at its own
- * name. None are looked up when its addresses were not authentic, unless FORCE
- * (smtp_tls_force_insecure_host_tlsa_lookup). Usable are DANE-TA(2) and DANE-EE(3), of the full certificate or
+ * name. When its addresses were not authentic, only at its own name, and only when that is an alias in a signed zone,
+ * or with FORCE (smtp_tls_force_insecure_host_tlsa_lookup). Usable are DANE-TA(2) and DANE-EE(3), of the full certificate or
  * key, SHA2-256 or SHA2-512. Waits.
  */
 void dns_tlsa_lookup(

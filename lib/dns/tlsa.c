@@ -69,22 +69,46 @@ ask(struct str base, uint16_t port, struct arena *arena, struct dns_tlsa_answer 
 	return true;
 }
 
+/*
+ * Are the addresses insecure only because the host is an alias that leads out of a signed zone? Its own name can have
+ * TLSA records then (RFC 7672 section 2.2.2, "Insecure CNAME"). In other zones they must not be asked for: some servers
+ * do not answer that.
+ */
+static bool
+is_secure_alias(const struct dns_target *target, struct arena *arena, struct dns_tlsa_answer *out)
+{
+	struct dns_answer answer;
+
+	if (str_eq_nocase(target->canonical, target->host))
+		return false;
+	dns_query(target->host, DNS_CNAME, arena, &answer);
+	if (answer.status != DNS_OK && !dns_is_final(answer.status)) {
+		out->status = DNS_TLSA_AGAIN;
+		out->why = answer.why;
+	}
+	return answer.status == DNS_OK && answer.authentic;
+}
+
 void
 dns_tlsa_lookup(
     const struct dns_target *target, bool force, struct arena *arena, struct dns_tlsa_answer *out)
 {
+	bool secure = target->address_authentic;
+
 	memset(out, 0, sizeof(*out));
 	out->status = DNS_TLSA_NONE;
 	out->base = target->host;
-	if (!target->address_authentic)
+	if (!secure)
 		dns_look_whether_validates(dns_get());
 	if (dns_get()->settings->level != DNS_LEVEL_DNSSEC) {
 		out->why = STR("DNSSEC is switched off: smtp_dns_support_level is not dnssec");
-	} else if (!target->address_authentic && !force) {
-		out->why = arena_printf(
-		    arena, "the address of %.*s is not validated by DNSSEC", STR_ARG(target->host));
+	} else if (!secure && !force && !is_secure_alias(target, arena, out)) {
+		if (out->status == DNS_TLSA_NONE)
+			out->why =
+			    arena_printf(arena, "the address of %.*s is not validated by DNSSEC",
+				STR_ARG(target->host));
 	} else {
-		if (str_eq_nocase(target->canonical, target->host) ||
+		if (!secure || str_eq_nocase(target->canonical, target->host) ||
 		    !ask(target->canonical, target->port, arena, out))
 			ask(target->host, target->port, arena, out);
 	}

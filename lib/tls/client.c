@@ -65,6 +65,7 @@ add_tlsa(
 	if (names) {
 		add_part(out, tls_reference(STR("hostname"), target, a));
 		add_part(out, tls_reference(STR("nexthop"), target, a));
+		add_part(out, tls_reference(p->tlsa_alias, target, a));
 	}
 }
 

@@ -107,6 +107,7 @@ tls_policy_dane(
 		return lower(p, TLS_ENCRYPT);
 	p->insecure_mx = dane->insecure_mx;
 	p->tlsa_base = dane->base;
+	p->tlsa_alias = dane->alias;
 	p->tlsa = dane->records;
 	p->n_tlsa = dane->n < RECORDS_MAX ? dane->n : RECORDS_MAX;
 	return true;
@@ -159,9 +160,14 @@ tls_dane_apply(struct tls_connection *t, const struct tls_policy *p,
 		SSL_set_tlsext_host_name(t->ssl, NULL);
 	} else {
 		add_name(t, tls_reference(STR("hostname"), target, a), a);
-		/* The next hop is no name of the server when DNS could be lied to on the way to it. */
-		if (!p->insecure_mx)
+		/*
+		 * RFC 7672 section 3.2.2. The next hop is no name of the server when DNS could be lied to on
+		 * the way to it.
+		 */
+		if (!p->insecure_mx) {
 			add_name(t, tls_reference(STR("nexthop"), target, a), a);
+			add_name(t, tls_reference(p->tlsa_alias, target, a), a);
+		}
 	}
 	return add_records(t, records, n) > 0;
 }

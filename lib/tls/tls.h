@@ -123,6 +123,7 @@ struct tls_policy {
 	const struct tls_policy *instead;  /* dane: what it becomes, may and encrypt */
 	const struct tls_policy *audit;    /* may, encrypt: tls_policy_audit() */
 	struct str tlsa_base;
+	struct str tlsa_alias; /* of the next hop; or empty */
 	const struct tls_tlsa *tlsa;
 	size_t n_tlsa;
 };
@@ -176,7 +177,9 @@ enum tls_dane_answer {
 struct tls_dane {
 	enum tls_dane_answer answer;
 	bool insecure_mx; /* the host's name came from an MX record that is not secure */
-	struct str base;  /* TLSA base domain (RFC 7672 2.2.3): the host after aliases, or before */
+	struct str
+	    alias; /* the next hop after its own aliases, when MX records were used; or empty */
+	struct str base; /* TLSA base domain (RFC 7672 2.2.3): the host after aliases, or before */
 	const struct tls_tlsa *records;
 	size_t n;
 	struct str why; /* TLS_DANE_FAILED: in words */

@@ -87,6 +87,7 @@ insecure CNAME mx1.plain.example.
 alias CNAME mx
 """ + f"_25._tcp.mx TLSA 3 1 1 {'ab' * 32}\n_25._tcp.mx TLSA 0 0 1 {'cd' * 32}\n" \
     + f"_26._tcp.mx TLSA 0 0 1 {'cd' * 32}\n_27._tcp.alias TLSA 3 1 1 {'ab' * 32}\n" \
+    + f"_27._tcp.insecure TLSA 3 1 1 {'ab' * 32}\n" \
     + "toplain MX 10 mx1.plain.example.\n"
 REVERSE = HEAD.format(zone="2.0.192.in-addr.arpa") + "1 PTR mx1.plain.example.\n1 PTR other.plain.example.\n"
 NOT_FOUND = "Host or domain name not found. Name service error for name={} type={}: "
@@ -705,6 +706,12 @@ class Dnssec(Zones):
             self.assertEqual(tlsa(probe, "[alias.signed.example]"), [("USABLE", "mx.signed.example", 1)])
             self.assertEqual(tlsa(probe, "[alias.signed.example]:27"), [("USABLE", "alias.signed.example", 1)])
             self.assertEqual(tlsa(probe, "[mx1.plain.example]"), [("NONE", "mx1.plain.example", 0)])
+            # An alias that leads out of the signed zone; and one of a zone that is not signed.
+            self.assertEqual(tlsa(probe, "[insecure.signed.example]:27"), [("USABLE", "insecure.signed.example", 1)])
+            self.assertEqual(tlsa(probe, "[insecure.signed.example]:28"), [("NONE", "insecure.signed.example", 0)])
+            with Relay(self.unbound.port) as relay, Probe([relay.port], self.MAIN + "inet_protocols = ipv4\n") as other:
+                self.assertEqual(tlsa(other, "[mxalias.plain.example]"), [("NONE", "mxalias.plain.example", 0)])
+                self.assertNotIn(52, {kind for _, kind in relay.counts})
             self.assertEqual(tlsa(probe, "[mx1.plain.example]", "force"), [("NONE", "mx1.plain.example", 0)])
         with Probe([self.unbound.port], "inet_protocols = ipv4\n") as probe:
             self.assertEqual(tlsa(probe, "signed.example"), [("NONE", "mx.signed.example", 0)])
