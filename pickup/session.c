@@ -23,6 +23,13 @@
 #define QMGR_WAIT_MS 5000
 /* Between two frames of a message: postdrop itself may wait for the program that feeds it. */
 #define IDLE_MS 300000
+/*
+ * Envelopes of all sessions together, each as it came and once more as it is submitted: some of the largest. One of
+ * less than HELD_FREE is always taken.
+ */
+#define HELD_MAX ((size_t)16 * DROP_ENVELOPE_MAX)
+#define HELD_FREE ((size_t)64 << 10)
+#define RCPTS_MAX 500000 /* of one message: what qmgr takes */
 
 /* One message of a session. */
 struct submission {
@@ -32,9 +39,13 @@ struct submission {
 	const struct msg_drop_begin *begin;
 	struct msg_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts;
+	size_t text;  /* bytes of addresses */
+	size_t held;  /* bytes that it counts in the sum over all */
 	bool content; /* the envelope is complete */
 	uint64_t size;
 };
+
+static size_t held; /* bytes of envelopes, of all sessions */
 
 static const struct ipc_schema *const expected_first[] = {&msg_drop_begin, NULL};
 static const struct ipc_schema *const expected_more[] = {&msg_submit_rcpts, &msg_drop_commit, NULL};
@@ -57,12 +68,38 @@ send_no(struct ipc_channel *ch, const struct message_no *no)
 	(void)send_done(ch, &done);
 }
 
+static void
+count_held(struct submission *s, size_t now)
+{
+	held += now - s->held;
+	s->held = now;
+}
+
+/*
+ * Not more than one message may have; nor, of all sessions together, than there is memory for: many users, or one with
+ * many sessions, are told to come later, and postdrop keeps what it can in maildrop/.
+ */
+static bool
+envelope_fits(struct submission *s, const struct msg_submit_rcpts *more)
+{
+	const struct msg_rcpt *list = more->rcpts.items;
+	size_t now = 2 * (arena_used(s->arena) + s->cap_rcpts * sizeof(*s->rcpts));
+
+	for (size_t i = 0; i < more->rcpts.count; i++)
+		s->text += list[i].address.len + list[i].orcpt.len;
+	if (s->text > DROP_ENVELOPE_MAX || s->n_rcpts + more->rcpts.count > RCPTS_MAX ||
+	    more->rcpts.count == 0 || (now > HELD_FREE && held + (now - s->held) > HELD_MAX))
+		return false;
+	count_held(s, now);
+	return true;
+}
+
 static bool
 add_rcpts(struct submission *s, const struct msg_submit_rcpts *more)
 {
 	const struct msg_rcpt *list = more->rcpts.items;
 
-	if (s->content || arena_used(s->arena) > DROP_ENVELOPE_MAX)
+	if (s->content || !envelope_fits(s, more))
 		return false;
 	for (size_t i = 0; i < more->rcpts.count; i++) {
 		if (s->n_rcpts == s->cap_rcpts) {
@@ -130,7 +167,9 @@ take_frame(struct submission *s, bool *ok)
 	if (in.schema == &msg_submit_rcpts) {
 		if (add_rcpts(s, in.body))
 			return true;
-		log_warning("%s: recipients behind the content, or too many", PEER_NAME);
+		log_warning(
+		    "%s: recipients behind the content, or too many, or too many in all sessions",
+		    PEER_NAME);
 		return false;
 	}
 	s->size += in.content.len;
@@ -176,10 +215,12 @@ session_run(struct service_client *client)
 	client->stream = NULL;
 	while (more) {
 		more = take_message(&s, client->uid);
+		count_held(&s, 0);
 		free(s.rcpts);
 		s.rcpts = NULL;
 		s.n_rcpts = s.cap_rcpts = 0;
 		s.content = false;
+		s.text = 0;
 		s.size = 0;
 		arena_reset(s.arena);
 	}

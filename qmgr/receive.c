@@ -37,6 +37,11 @@
 #define RECEIVE_TIMEOUT_MS (3600 * 1000)
 /* Bytes of addresses of one message: what sendmail may send (DROP_ENVELOPE_MAX), each address twice. */
 #define ADDRESSES_MAX (40u << 20)
+/* The same of all messages on their way in together, with what a recipient takes beside its text. */
+#define ADDRESSES_ALL_MAX (4 * ADDRESSES_MAX)
+#define RCPT_COST 64
+/* So much of one message is taken whatever the others have: few recipients wait for nobody. */
+#define ADDRESSES_FREE (64u << 10)
 
 /* One message on its way in. */
 struct receipt {
@@ -48,6 +53,7 @@ struct receipt {
 	size_t n_rcpts, rcpts_cap;
 	struct buf list;  /* the recipients of a long list, as they stand in the slot; else empty */
 	size_t addresses; /* bytes of text */
+	size_t listed;    /* what its recipients count in the sum over all */
 	struct buf
 	    data; /* the slot from offset .written on; from 0 on when nothing is written yet */
 	size_t gathered;  /* what .data counts in the sum over all */
@@ -164,10 +170,34 @@ add_rcpt(struct receipt *r, const struct slot_rcpt *rcpt)
 	e->rcpts[e->n_rcpts++] = *rcpt;
 }
 
+static size_t listed; /* bytes of recipients of messages on their way in */
+
+static void
+count_listed(struct receipt *r, size_t now)
+{
+	listed += now - r->listed;
+	r->listed = now;
+}
+
+/* Is there memory for N more recipients with TEXT bytes? */
+static bool
+list_fits(struct receipt *r, size_t n, size_t text)
+{
+	size_t now = r->listed + n * RCPT_COST + text;
+
+	if (r->addresses > ADDRESSES_MAX)
+		return false;
+	if (now > ADDRESSES_FREE && listed + (now - r->listed) > ADDRESSES_ALL_MAX)
+		return false;
+	count_listed(r, now);
+	return true;
+}
+
 static void
 take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 {
 	const struct msg_rcpt *in = m->rcpts.items;
+	size_t text = 0;
 
 	if (!r->has_envelope || r->laid_out || m->rcpts.count == 0 ||
 	    r->n_rcpts + m->rcpts.count > RCPTS_MAX) {
@@ -175,8 +205,9 @@ take_rcpts(struct receipt *r, const struct msg_submit_rcpts *m)
 		return;
 	}
 	for (size_t i = 0; i < m->rcpts.count; i++)
-		r->addresses += in[i].address.len + in[i].orig.len + in[i].orcpt.len;
-	if (r->addresses > ADDRESSES_MAX) {
+		text += in[i].address.len + in[i].orig.len + in[i].orcpt.len;
+	r->addresses += text;
+	if (!list_fits(r, m->rcpts.count, text)) {
 		refuse(r, 452, "4.5.3", "Error: too many recipients");
 		return;
 	}
@@ -556,6 +587,7 @@ receive_session(struct service_client *client, enum receive_from from)
 		if (r->slot)
 			slots_release(r->slot);
 		count_gathered(r, 0);
+		count_listed(r, 0);
 		buf_free(&r->data);
 		buf_free(&r->list);
 		arena_free(&r->arena);

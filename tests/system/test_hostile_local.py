@@ -22,7 +22,7 @@ import traceback
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from suite import Suite  # noqa: E402
+from suite import Suite, sanitized  # noqa: E402
 
 PREFIX = os.environ.get("POSTKEEP_PREFIX", "/usr/local")
 ROOT = os.geteuid() == 0
@@ -355,6 +355,48 @@ class Postdrop(Attack):
         self.delivered(self.victim.pw_name, self.token + "-s")
         if ROOT:
             self.delivered(self.victim.pw_name, self.token + "-v")
+
+    def memory(self):
+        """KiB of pickup and qmgr."""
+        total = 0
+        for name in ("pickup", "qmgr"):
+            for pid in self.suite.pids(name):
+                with open(f"/proc/{pid}/status") as f:
+                    total += int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+        return total
+
+    def test_stalled_lists(self):
+        """The same with the longest lists of recipients there may be: they do not take the memory of all others."""
+        domain = "b" * 60 + ".example.com"
+        rcpts = b"".join(record("R", "a" * 50 + f"{i:06}@{domain}") for i in range(110000))
+        data = record("V", "1") + record("S", "mallory") + rcpts + record("D", b"x" * 65534 + b"\r\n") * 5
+
+        def run():
+            before = self.memory()
+            many = [subprocess.Popen([self.program("postdrop"), "-r"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL) for _ in range(9)]
+            for p in many:
+                try:
+                    p.stdin.write(data)
+                    p.stdin.flush()
+                except BrokenPipeError:
+                    pass
+            own = self.postdrop(self.good())
+            time.sleep(1)
+            most = self.memory() - before
+            for p in many:
+                p.kill()
+                p.wait()
+            return own, most
+        own, most = self.attack(run)
+        self.assertEqual(own, 0)
+        self.delivered(self.user.pw_name, self.token)
+        if not sanitized():
+            self.assertLess(most, 200 << 10)
+        # One of them is a message like any other.
+        whole = data + record("Z", str(5 * 65536))
+        self.assertEqual(self.attack(lambda: self.postdrop(whole)), 0)
+        self.suite.run("postsuper", "-d", "ALL")
 
     def test_sendmail_arguments(self):
         """Odd words on sendmail's command line: a status of sysexits.h, never a signal, never a wrong recipient."""

@@ -84,6 +84,37 @@ class Limits(Rig):
             channel.close()
             self.assertEqual(self.admin(DELETE, queue_id), 1 - more)
 
+    def test_addresses_of_all(self):
+        """Long lists that are begun and never ended, one beside the other: no more than four of the largest are kept, and
+        mail to few goes on meanwhile. What is over makes room."""
+        self.start(silent)
+        full = {"address": "a" * 988 + "@example.com", "orig": "o" * 1000, "orcpt": "rfc822;" + "c" * 993}
+        frame = ipc.pack("submit_rcpts", rcpts=[full] * 20)
+        frames = (ADDRESSES_MAX * 9 // 10) // (20 * sum(len(v) for v in full.values()))
+        before, channels, answers = self.memory(), [], []
+        for _ in range(8):
+            channel = self.net()
+            self.begin(channel, hold=True)
+            for _ in range(frames):
+                channel.sock.sendall(frame)
+            channels.append(channel)
+        for _ in range(5):
+            ipc.submit(self.net(), CONTENT)
+        for channel in reversed(channels):
+            name, values = self.commit(channel, 0)
+            answers.append((name, values.get("code")))
+            channel.close()
+        self.assertEqual(answers[:4], [("submit_no", 452)] * 4)
+        self.assertEqual(answers[4:], [("submit_ok", None)] * 4)
+        if not SANITIZED:
+            self.assertLess(self.memory() - before, 5 * ADDRESSES_MAX)
+        channel = self.net()
+        self.begin(channel, hold=True)
+        for _ in range(frames):
+            channel.sock.sendall(frame)
+        self.assertEqual(self.commit(channel, 0)[0], "submit_ok")
+        channel.close()
+
     def test_memory_for_mail_on_its_way(self):
         """Messages that are not yet whole stay in memory up to a limit for all of them; beyond it they are written
         as they come. None is mixed up with another, and a receiver that goes away leaves nothing."""
