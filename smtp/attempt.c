@@ -77,11 +77,11 @@ use(struct delivery *d, struct connection **c)
 {
 	enum transaction_result result;
 
+	delivery_connected(d);
 	if (!content_rewind(&d->content)) {
 		cache_put(d->client->cache, c);
 		return true;
 	}
-	delivery_connected(d);
 	d->tls = arena_str(d->arena, (*c)->tls_status);
 	result = transaction_run(d, *c);
 	if (result != TRANSACTION_DEAD)

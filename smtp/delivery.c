@@ -82,9 +82,9 @@ delivery_connected(struct delivery *d)
 	if (!d->m->tell_connected || d->told_connected)
 		return;
 	d->told_connected = true;
-	/* A lost channel is seen by whoever needs it next. */
-	if (ipc_send(channel, &msg_agent_connected, &connected) == IPC_OK)
-		(void)ipc_flush(channel);
+	if (ipc_send(channel, &msg_agent_connected, &connected) != IPC_OK ||
+	    ipc_flush(channel) != IPC_OK)
+		d->content.lost = true;
 }
 
 /* The words of a result as the rules want them, in the delivery's arena. True: other ones. */
@@ -173,7 +173,10 @@ delivery_tell(struct delivery *d)
 		ok = send_result(d, t);
 		any = true;
 	}
-	return ok && (!any || ipc_flush(d->content.channel) == IPC_OK);
+	if (ok && any)
+		ok = ipc_flush(d->content.channel) == IPC_OK;
+	d->content.lost = !ok;
+	return ok;
 }
 
 bool

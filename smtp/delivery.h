@@ -63,9 +63,12 @@ void delivery_begin(struct delivery *d, struct client *client, struct ipc_channe
     const struct msg_deliver *m, struct arena *a);
 /* Tries next hops and their servers until no recipient is open or none is left. attempt.c. Waits. */
 void delivery_run(struct delivery *d);
-/* A connection to a server, new or kept, is ready for a transaction: the queue manager is told, if it has asked. */
+/*
+ * A connection to a server, new or kept, is ready for a transaction: the queue manager is told, if it has asked: where that
+ * fails, content.lost.
+ */
 void delivery_connected(struct delivery *d);
-/* Sends the results of all that are not open. False: the channel is lost. */
+/* Sends the results of all that are not open. False: the channel is lost, and content.lost from now on. */
 bool delivery_tell(struct delivery *d);
 /* Its channel is lost: what was sent is to be told on another way (late.h). */
 void delivery_report_late(const struct delivery *d);
