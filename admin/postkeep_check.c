@@ -14,7 +14,9 @@
 
 #include "admin/postkeep.h"
 #include "lib/base/hash.h"
+#include "lib/base/mem.h"
 #include "lib/conf/params.h"
+#include "lib/ipc/postlog.h"
 #include "lib/mail/notice_file.h"
 #include "lib/service/plan.h"
 #include "lib/service/tree.h"
@@ -187,6 +189,31 @@ check_files(const struct postkeep *p, struct conf_problems *problems)
 	buf_free(&path);
 }
 
+/* Can the log be written where it is meant to go? If not it goes elsewhere, and nobody looks there. */
+static void
+check_log(const struct postkeep *p, struct conf_problems *problems)
+{
+	const char *path = conf_cstr(p->conf, P_maillog_file), *file = NULL, *wrong = NULL;
+	char *directory = mem_strdup(path), *slash = strrchr(directory, '/');
+	size_t line = 0;
+	struct stat st;
+
+	conf_is_set(p->conf, P_maillog_file, &file, &line);
+	if (slash && strcmp(path, "/dev/stdout") != 0) {
+		slash[slash == directory] = '\0';
+		if (geteuid() == 0 && !postlog_file_allowed(p->conf, str_c(path)))
+			wrong = "not below one of maillog_file_prefixes";
+		else if (stat(directory, &st) < 0)
+			wrong = "there is no such directory";
+		else if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+			wrong = "not a plain file";
+	}
+	if (wrong)
+		conf_problem(problems, CONF_ERROR, file, line,
+		    "maillog_file = %s: %s: the log would go elsewhere", path, wrong);
+	free(directory);
+}
+
 /* main.cf before master.cf before what comes from no file. */
 static int
 rank(const struct conf_problem *p)
@@ -231,6 +258,7 @@ postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems)
 	check_templates(p->conf, problems);
 	postkeep_check_routes(p->conf, plan, hosts, problems);
 	check_files(p, problems);
+	check_log(p, problems);
 	postkeep_check_tls(p->conf, plan, problems);
 	if (tree_users(p->conf, &ids, problems))
 		tree_walk(p->conf, &ids, TREE_CHECK, problems, NULL);

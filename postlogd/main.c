@@ -201,10 +201,14 @@ postlogd_datagrams(int fd, size_t endpoint)
 	free(b);
 }
 
+/* Another file may lie where only root makes one: another process opens it, before it is confined. */
 static void
 postlogd_reload(void)
 {
-	output_reopen(true);
+	if (output_moved())
+		service_retire("maillog_file has changed");
+	else
+		output_reopen(true);
 }
 
 static const struct service postlogd_service = {

@@ -22,6 +22,7 @@
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/conf/conf.h"
+#include "lib/ipc/postlog.h"
 
 #define FALLBACK_FILE "/var/log/mail.log"
 #define SYSLOG_PATH "/dev/log"
@@ -35,6 +36,8 @@ static struct {
 	bool failing;      /* the last attempt to write did not succeed */
 	uint64_t gathered; /* lines in .lines */
 	struct buf path;   /* of the file */
+	struct buf asked;  /* maillog_file, as it was when the log was opened */
+	bool elsewhere;    /* that could not be used */
 	struct buf lines;  /* not yet written */
 	char host[256];
 	char stamp[64]; /* "Nov 22 06:07:42", of .stamp_at */
@@ -42,35 +45,11 @@ static struct {
 	int64_t looked_ms; /* when the name was compared with the file */
 } out = {.fd = -1, .syslog = -1};
 
-/* maillog_file must stand below one of maillog_file_prefixes: root opens nothing else here. */
+/* Where the log goes when no file is named, or not one that can be used; false when that is syslog. */
 static bool
-path_allowed(struct str path)
+fallback_path(struct buf *path)
 {
-	struct str rest = conf_str(conf_get(), P_maillog_file_prefixes), prefix;
-
-	if (str_eq(path, STR(STDOUT_NAME)))
-		return true; /* inherited, not opened */
-	while (conf_list_next(&rest, &prefix))
-		if (str_starts(path, prefix) &&
-		    (path.len == prefix.len || path.data[prefix.len] == '/'))
-			return str_find(path, STR("/../")) == STR_NPOS;
-	return geteuid() != 0;
-}
-
-/* The path that the configuration means; false when that is syslog. */
-static bool
-choose_path(struct buf *path)
-{
-	struct str file = conf_str(conf_get(), P_maillog_file);
-
 	buf_reset(path);
-	if (file.len > 0 && path_allowed(file)) {
-		buf_str(path, file);
-		return true;
-	}
-	if (file.len > 0)
-		log_warning("maillog_file = %.*s is not below maillog_file_prefixes: not used",
-		    STR_ARG(file));
 	if (access(SYSLOG_PATH, F_OK) == 0)
 		return false;
 	if (geteuid() == 0)
@@ -78,6 +57,25 @@ choose_path(struct buf *path)
 	else
 		buf_printf(path, "%s/mail.log", conf_cstr(conf_get(), P_data_directory));
 	return true;
+}
+
+/* The path that the configuration means; false when that is syslog. Root opens nothing else here. */
+static bool
+choose_path(struct buf *path)
+{
+	struct str file = conf_str(conf_get(), P_maillog_file);
+
+	if (file.len == 0)
+		return fallback_path(path);
+	if (str_eq(file, STR(STDOUT_NAME)) || geteuid() != 0 ||
+	    postlog_file_allowed(conf_get(), file)) {
+		buf_str(path, file);
+		return true;
+	}
+	log_warning(
+	    "maillog_file = %.*s is not below maillog_file_prefixes: not used", STR_ARG(file));
+	out.elsewhere = true;
+	return fallback_path(path);
 }
 
 /*
@@ -138,10 +136,22 @@ output_open(void)
 		snprintf(out.host, sizeof(out.host), "localhost");
 	out.host[strcspn(out.host, ".")] = '\0';
 	tzset();
-	if (choose_path(&out.path))
-		return open_file();
+	buf_str(&out.asked, conf_str(conf_get(), P_maillog_file));
+	if (choose_path(&out.path)) {
+		if (open_file())
+			return true;
+		out.elsewhere = true;
+		if (fallback_path(&out.path))
+			return open_file();
+	}
 	out.syslog = connect_syslog();
 	return true;
+}
+
+bool
+output_moved(void)
+{
+	return out.elsewhere || !str_eq(buf_view(&out.asked), conf_str(conf_get(), P_maillog_file));
 }
 
 void

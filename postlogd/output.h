@@ -11,9 +11,14 @@
 
 #include "lib/base/str.h"
 
-/* Opens what the configuration names, as root where that is needed. False: cannot write anywhere. */
+/*
+ * Opens what the configuration names, as root where that is needed; when that cannot be, what would be taken if it
+ * named nothing. False: cannot write anywhere.
+ */
 bool output_open(void);
-/* Opens a file again whose name now means another one (rotation), or the new configuration's. */
+/* Does the configuration ask for another file than is open? */
+bool output_moved(void);
+/* Opens a file again whose name now means another one (rotation). FORCE: without waiting for a second to pass. */
 void output_reopen(bool force);
 
 /* One line, "postkeep/smtpd[4711]: text", of LEVEL (enum log_level). */

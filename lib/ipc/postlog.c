@@ -45,3 +45,15 @@ postlog_use(const char *queue_directory)
 	else
 		log_to_syslog();
 }
+
+bool
+postlog_file_allowed(const struct conf *c, struct str path)
+{
+	struct str rest = conf_str(c, P_maillog_file_prefixes), prefix;
+
+	while (conf_list_next(&rest, &prefix))
+		if (str_starts(path, prefix) &&
+		    (path.len == prefix.len || path.data[prefix.len] == '/'))
+			return str_find(path, STR("/../")) == STR_NPOS;
+	return false;
+}

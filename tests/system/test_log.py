@@ -36,6 +36,27 @@ class Log(unittest.TestCase):
             with open(suite.log_path + ".1") as f:
                 self.assertIn("before", f.read())
 
+    def test_another_file(self):
+        """A reload takes up another maillog_file, in a directory of root's too; what cannot be one is an error."""
+        with Suite(PREFIX) as suite:
+            folder = os.path.join(suite.dir, "logs")
+            os.mkdir(folder)
+            suite.add_conf(f"maillog_file = {folder}/log\n")
+            suite.run("postkeep", "-c", suite.conf, "reload")
+            suite.log_path = os.path.join(folder, "log")
+            suite.wait_log("configuration read again")
+            suite.run("postlog", "-t", "test", "in the other file")
+            suite.wait_log("in the other file")
+            wrong = [(os.path.join(suite.dir, "nowhere/log"), "there is no such directory"), (folder, "not a plain file")]
+            if suite.root:
+                wrong.append(("/elsewhere/log", "not below one of maillog_file_prefixes"))
+            for path, why in wrong:
+                suite.add_conf(f"maillog_file = {path}\n")
+                checked = suite.run("postkeep", "-c", suite.conf, "check", check=False)
+                self.assertEqual(checked.returncode, 1)
+                self.assertRegex((checked.stdout + checked.stderr).decode(),
+                                 rf"error: \S*main.cf, line \d+: maillog_file = {path}: {why}")
+
     def test_logrotate(self):
         with Suite(PREFIX) as suite:
             suite.run("postlog", "-t", "test", "before")
