@@ -71,6 +71,7 @@ struct outcome {
 	struct destination *unreachable; /* deferred since this could not be reached; or NULL */
 	bool untried;                    /* … as was known before */
 	bool dsn_passed; /* sent, to a server that answers for success notices now */
+	bool ordered;    /* by a table or defer_transports of the administrator's: no trouble */
 	bool softened;   /* was "bounced" before soft_bounce made it "deferred" */
 };
 

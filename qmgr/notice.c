@@ -401,7 +401,7 @@ trouble_of(const struct outcome *o)
 {
 	struct dsn dsn;
 
-	if (o->status == DELIVERY_SENT || !dsn_parse(o->dsn, &dsn, NULL))
+	if (o->status == DELIVERY_SENT || o->ordered || !dsn_parse(o->dsn, &dsn, NULL))
 		return NULL;
 	if (o->remote_mta.len > 0)
 		return dsn.subject == 5 ? &troubles[0] : NULL;

@@ -46,7 +46,7 @@ split_status(struct str nexthop, const char *fallback, struct outcome *o)
 static bool
 deliver_builtin(struct message *msg, size_t index, const struct route *route)
 {
-	struct outcome o = {.relay = STR("none")};
+	struct outcome o = {.relay = STR("none"), .ordered = true};
 
 	if (str_eq(route->transport, STR("error"))) {
 		o.status = DELIVERY_BOUNCED;
@@ -83,6 +83,7 @@ put_off(struct message *msg, size_t index, const struct route *route)
 	    .text = STR("deferred transport"),
 	    .relay = STR("none"),
 	    .logged_as = "error",
+	    .ordered = true,
 	};
 
 	while (!msg->flushed && conf_list_next(&rest, &item))

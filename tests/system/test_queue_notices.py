@@ -187,15 +187,16 @@ class Notices(Rig):
 
     def test_trouble(self):
         """Results of a class that notify_classes has are told to the postmaster, ten times an hour at most;
-        the other classes, and notices themselves, are not."""
-        self.daemons.configure("notify_classes = protocol, software\n")
+        the other classes, notices themselves, and what the administrator has ordered are not."""
+        self.daemons.configure("notify_classes = protocol, software\ndefer_transports = off\ntransport_maps = "
+                               "inline:{ { moved.example = retry:4.3.0 being moved } { off.example = off: } }\n")
         remote = {"remote_mta": "dns; mx.example.net"}
         answers = {"p": (2, "5.5.2", "500 what?", False, remote), "s": (1, "4.3.0", "broken"),
                    "r": (1, "4.3.1", "no room"), "x": (2, "5.1.1", "who?", False, remote),
                    "y": (1, "4.3.2", "not now", False, remote)}
         self.start_all(lambda d, c: answers[d["rcpts"][0]["address"][0]])
         channel = self.net()
-        ipc.submit(channel, CONTENT, rcpts=[f"{name}@example.com" for name in answers])
+        ipc.submit(channel, CONTENT, rcpts=["o@moved.example", "o@off.example"] + [f"{name}@example.com" for name in answers])
         ipc.submit(channel, CONTENT, sender="", rcpts=["p@example.com"])
         self.bounce.wait(4)
         told = [(n["class"], n["kind"], [r["address"] for r in n["rcpts"]]) for n, _ in self.bounce.notices]
