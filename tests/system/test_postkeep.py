@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from master_suite import BUILD, ROOT, MasterTest, free_port, main
+from master_suite import BUILD, ROOT, MasterTest, free_port, main, wait_for
 
 STOCK = """\
 smtp      inet  n       -       y       -       -       smtpd
@@ -369,7 +369,7 @@ class Check(MasterTest):
             self.assertRegex(text, pattern)
         self.assertNotIn("biff", text)
         for pattern in told[:2]:
-            self.assertRegex(self.suite.log(), pattern)
+            wait_for(pattern, lambda p=pattern: re.search(p, self.suite.log()))
 
     @unittest.skipUnless(ROOT, "needs two users")
     def test_by_another_user(self):
