@@ -266,6 +266,52 @@ is_configured(const struct delivery *d, struct str hop)
 	return true;
 }
 
+#define HOP_SEPARATORS ", \t\r\n"
+
+static bool
+has_hop(struct str list, struct str hop)
+{
+	struct str item;
+
+	while (str_token(&list, HOP_SEPARATORS, &item))
+		if (str_eq_nocase(item, hop))
+			return true;
+	return false;
+}
+
+static bool
+any_hop(struct str list)
+{
+	struct str item;
+
+	return str_token(&list, HOP_SEPARATORS, &item);
+}
+
+/*
+ * Name servers have said no for good, or that HOP is this machine. A relay that main.cf names is a mistake there, for
+ * which nobody's mail comes back; and where there is another next hop, what is not found here may be found by that one.
+ */
+static void
+soften(const struct delivery *d, struct str hop, struct failure *f)
+{
+	const struct settings *st = &d->client->settings;
+	const char *param = has_hop(st->fallback, hop) ? "smtp_fallback_relay"
+	    : has_hop(st->relayhost, hop)              ? "relayhost"
+						       : NULL;
+
+	if (!f->hard)
+		return;
+	if (param) {
+		log_warning("%s: %.*s: %.*s", param, STR_ARG(hop), STR_ARG(f->text));
+		f->dsn = STR("4.3.5");
+		f->hard = f->own_mx = false;
+		f->unreachable = true;
+	} else if (d->more_hops && str_eq(f->dsn, STR("5.4.4"))) {
+		f->dsn = STR("4.4.4");
+		f->hard = false;
+	}
+}
+
 static void
 try_nexthop(struct delivery *d, struct str hop)
 {
@@ -280,8 +326,12 @@ try_nexthop(struct delivery *d, struct str hop)
 	if (!may_go_on(d))
 		return;
 	if (!servers_find(&client->settings, client->own, hop, is_configured(d, hop), d->arena,
-		&way.servers, &f) ||
-	    !secure_policy(d, &way.servers, &way.policy, &f) ||
+		&way.servers, &f)) {
+		soften(d, hop, &f);
+		fail_all(d, &f);
+		return;
+	}
+	if (!secure_policy(d, &way.servers, &way.policy, &f) ||
 	    !sts_find(d, &way.servers, &way.policy, &way.sts, &f)) {
 		fail_all(d, &f);
 		return;
@@ -300,6 +350,8 @@ delivery_run(struct delivery *d)
 	struct str lists[] = {d->m->nexthop, d->client->settings.fallback}, hop;
 
 	for (size_t i = 0; i < 2; i++)
-		while (may_go_on(d) && str_token(&lists[i], ", \t\r\n", &hop))
+		while (may_go_on(d) && str_token(&lists[i], HOP_SEPARATORS, &hop)) {
+			d->more_hops = any_hop(lists[i]) || (i == 0 && any_hop(lists[1]));
 			try_nexthop(d, hop);
+		}
 }

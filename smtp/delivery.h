@@ -48,6 +48,7 @@ struct delivery {
 	bool told_connected;
 	int64_t begun_us, talked_us; /* wall clock; when the last transaction began */
 	int sessions, addresses;     /* tried so far */
+	bool more_hops;              /* after the present one */
 	struct tried *tried;         /* servers, by old connections too */
 	struct str tls; /* how the present server uses TLS, for the log; may be empty */
 };

@@ -66,6 +66,7 @@ static const struct row texts[] = {
     ROW(hello_name, P_smtp_helo_name, P_lmtp_lhlo_name),
     ROW(port, P_smtp_tcp_port, P_lmtp_tcp_port),
     ROW(fallback, P_smtp_fallback_relay, P_lmtp_fallback_relay),
+    ROW(relayhost, P_relayhost, P_relayhost),
     ROW(bind4, P_smtp_bind_address, P_lmtp_bind_address),
     ROW(bind6, P_smtp_bind_address6, P_lmtp_bind_address6),
     ROW(pix_workarounds, P_smtp_pix_workarounds, P_lmtp_pix_workarounds),

@@ -47,7 +47,7 @@ struct settings {
 	int64_t reuse_count;        /* 0: no limit */
 
 	int64_t session_limit, address_limit; /* per delivery; 0: no limit */
-	struct str fallback;                  /* list of next hops */
+	struct str fallback, relayhost;       /* lists of next hops */
 	struct str bind4, bind6;
 	bool bind_enforce;
 

@@ -166,6 +166,34 @@ class ByDns(unittest.TestCase):
             mails = [sum(c.startswith(b"MAIL") for c in s.commands) for s in hop.sessions]
             self.assertEqual(mails, [3, 0])
 
+    def test_fallback(self):
+        """What is not found goes to smtp_fallback_relay; what says that it takes no mail comes back."""
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay) as suite:
+            for fallback, cases in (
+                    (f"[127.0.0.1]:{self.sink.port}", {"nowhere": ("sent", "2.0.0"), "lost": ("sent", "2.0.0"),
+                                                       "null": ("bounced", "5.1.10"), "two": ("sent", "2.0.0")}),
+                    ("null.zone.example", {"nowhere": ("deferred", "4.3.5"), "lost": ("deferred", "4.3.5")})):
+                suite.set_conf(f"smtp_fallback_relay = {fallback}")
+                suite.run("postkeep", "reload")
+                for domain, wanted in cases.items():
+                    rcpt = f"{len(fallback)}@{domain}.zone.example"
+                    suite.submit(rcpt, message(b"fallback", b"hello\r\n"))
+                    status = suite.wait_status(rcpt)
+                    self.assertEqual((status.word, status.dsn), wanted, status.why)
+            self.assertIn("warning: smtp_fallback_relay: null.zone.example: ", suite.log())
+
+    def test_relayhost(self):
+        """A mistake in relayhost sends nobody's mail back."""
+        for hop in ("null.zone.example", "[127.0.0.1]:25", "mine.zone.example:25"):
+            with self.subTest(hop=hop), name_servers.Relay(self.nsd.port) as relay, \
+                    self.suite(relay, start=False) as suite:
+                suite.add_conf(f"relayhost = {hop}\n")
+                suite.start()
+                suite.submit("you@two.zone.example", message(b"relayhost", b"hello\r\n"))
+                status = suite.wait_status("you@two.zone.example")
+                self.assertEqual((status.word, status.dsn), ("deferred", "4.3.5"), status.why)
+                self.assertIn(f"warning: relayhost: {hop}: ", suite.log())
+
     def test_international_policy(self):
         """A policy for a domain in A-labels is that of the same domain in U-labels."""
         hop = hostile.Hop()
