@@ -211,6 +211,16 @@ hear_end(struct transaction *t, bool first_heard)
 	return true;
 }
 
+/*
+ * Was all of the message sent with its commands? Then an old connection on which RSET fails, and MAIL does not, is
+ * good enough: on another one the message would come twice.
+ */
+static bool
+went_out(const struct transaction *t)
+{
+	return t->said > 0 && t->steps[t->said - 1].kind == STEP_BDAT;
+}
+
 static void
 take_reply(struct transaction *t, const struct step *step)
 {
@@ -218,7 +228,10 @@ take_reply(struct transaction *t, const struct step *step)
 
 	switch (step->kind) {
 	case STEP_RSET:
-		t->dead = class != 2;
+		if (class == 2)
+			break;
+		t->c->closing = true;
+		t->dead = !went_out(t);
 		break;
 	case STEP_XFORWARD:
 		if (class != 2)
@@ -226,7 +239,7 @@ take_reply(struct transaction *t, const struct step *step)
 			    t->c->reply.code);
 		break;
 	case STEP_MAIL:
-		if (t->c->uses > 1 && t->c->closing) {
+		if (t->c->uses > 1 && t->c->closing && (class != 2 || !went_out(t))) {
 			t->dead = true;
 			break;
 		}
@@ -391,13 +404,10 @@ end_of_body(struct transaction *t, enum body_result result)
 static void
 send_nothing(struct transaction *t)
 {
-	struct connection *c = t->c;
-
-	c->closing = true;
 	if (t->unsure || t->lmtp)
-		c->broken = STREAM_ERROR;
+		t->c->broken = STREAM_ERROR;
 	else
-		(void)connection_ask(c, c->st->data_done_ms, ".");
+		(void)connection_ask(t->c, t->c->st->data_done_ms, ".");
 }
 
 static enum transaction_result

@@ -192,6 +192,28 @@ test_again(void **state)
 	play_free(&p);
 }
 
+/* RSET is refused when all of the next message has gone after it, and was taken: it must not go again. */
+static void
+test_rset_refused(void **state)
+{
+	static const struct str packets[] = {STR("220 hop\r\n"),
+	    STR("250-hop\r\n250-CHUNKING\r\n250 PIPELINING\r\n"),
+	    STR("250 m\r\n250 r\r\n250 1\r\n"), STR("250 q1\r\n"),
+	    STR("502 rset\r\n250 m\r\n250 r\r\n250 q2\r\n")};
+	struct play p = {.packets = packets, .n_packets = COUNT(packets), .n = 2};
+
+	(void)state;
+	for (size_t i = 0; i < p.n; i++)
+		p.deliveries[i] =
+		    (struct play_delivery){.nexthop = HOP, .rcpts = one, .content = CONTENT};
+	play(&p);
+	assert_int_equal(p.n_results, 2);
+	assert_int_equal(p.connections, 1);
+	assert_int_equal(p.results[1].status, DELIVERY_SENT);
+	assert_true(str_eq(p.results[1].text, STR("250 q2")));
+	play_free(&p);
+}
+
 /* The channel ends anywhere in the content: there is no end of data. */
 static void
 test_cut(void **state)
@@ -357,6 +379,7 @@ main(void)
 	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_xforward),
+	    cmocka_unit_test(test_rset_refused),
 	    cmocka_unit_test(test_loop),
 	    cmocka_unit_test(test_lmtp),
 	    cmocka_unit_test(test_features),
