@@ -116,7 +116,7 @@ static const struct {
     {"SOFTBOUNCE", "refused, but kept (soft_bounce)", true},
     {"expired", "given up", true},
     {"deliverable", "would be delivered", false},
-    {"undeliverable", "would be refused", true},
+    {"undeliverable", "could not be delivered", true},
 };
 
 /* "to=<…>, relay=…, dsn=…, status=deferred (reason)" */

@@ -287,8 +287,11 @@ static void
 put_rcpt_fields(const struct compose *c, const struct msg_notice_rcpt *r, struct buf *out)
 {
 	const struct msg_notice *n = c->notice;
-	/* A status is of the action's class; what a probe or a relay said may be of another. */
-	char class = n->kind == NOTICE_DELAY ? '4' : r->status == DELIVERY_SENT ? '2' : '5';
+	/* A status is of the action's class; what a relay said may be of another. A probe ends with 4xx, too. */
+	bool later = str_eq(r->action, STR("undeliverable")) && str_starts(r->dsn, STR("4"));
+	char class = n->kind == NOTICE_DELAY || later ? '4'
+	    : r->status == DELIVERY_SENT              ? '2'
+						      : '5';
 	struct buf orcpt = {0};
 
 	put_field(

@@ -513,6 +513,7 @@ static void
 log_outcome(struct message *msg, size_t index, const struct outcome *o)
 {
 	static const char *const words[] = {"sent", "deferred", "bounced"};
+	static const char *const probe[] = {"deliverable", "undeliverable", "undeliverable"};
 	const struct slot_rcpt *r = recipients_get(msg, index);
 	int64_t now = clock_wall_us(), sent = o->sent_us ? o->sent_us : now;
 	char d[5][16];
@@ -530,7 +531,10 @@ log_outcome(struct message *msg, size_t index, const struct outcome *o)
 	    orig ? (int)r->orig.len : 0, r->orig.data, orig ? ">," : "", STR_ARG(o->relay), d[0],
 	    d[1], d[2], d[3], d[4], o->tls.len > 0 ? " tls=" : "", STR_ARG(o->tls),
 	    o->tls.len > 0 ? "," : "", STR_ARG(o->dsn),
-	    o->softened ? "SOFTBOUNCE" : words[o->status], STR_ARG(o->text));
+	    o->softened                       ? "SOFTBOUNCE"
+		: msg->m.envelope.verify_only ? probe[o->status]
+					      : words[o->status],
+	    STR_ARG(o->text));
 }
 
 void
@@ -617,7 +621,8 @@ state_after(const struct message *msg, const struct slot_rcpt *r, const struct o
 	case DELIVERY_BOUNCED:
 		return message_failed_state(msg, r);
 	default:
-		return SLOT_RCPT_TODO;
+		/* Who asks what would become of mail is told what is the case now. */
+		return msg->m.envelope.verify_only ? SLOT_RCPT_FAILED_NOTICE : SLOT_RCPT_TODO;
 	}
 }
 
@@ -652,7 +657,7 @@ message_result(struct message *msg, size_t index, const struct outcome *o)
 		return;
 	o = soften(msg, o, &soft, dsn);
 	state = state_after(msg, recipients_get(msg, index), o);
-	if (o->status == DELIVERY_DEFERRED)
+	if (state == SLOT_RCPT_TODO)
 		round_blocked(msg, o);
 	log_outcome(msg, index, o);
 	if (o->status != DELIVERY_SENT || state == SLOT_RCPT_SENT_NOTICE)

@@ -219,9 +219,18 @@ class Notices(Rig):
             actions = ["deliverable", "undeliverable"] if n == 0 else ["delivered", "failed"]
             self.assertEqual([r["action"] for r in notice["rcpts"]], actions)
         self.assertEqual([d["probe"] for d, _ in self.agent.deliveries], [True, True, False, False])
+        self.assertEqual(sum("status=deliverable (" in line for line in self.daemons.lines), 1)
+        # What cannot be told now is told now.
+        self.agent.decide = defer
+        probe = ipc.submit(local, CONTENT, verify_only=True)
+        self.log("status=undeliverable (mailbox is away)")
+        rcpt = self.bounce.wait(3)[0]["rcpts"][0]
+        self.assertEqual((rcpt["action"], rcpt["dsn"]), ("undeliverable", "4.2.2"))
+        self.removed(probe)
+        self.agent.decide = deliver
         # Strangers cannot ask for that.
         ipc.submit(self.net(), CONTENT, verify_only=True)
-        self.assertFalse(self.agent.wait(5)[0]["probe"])
+        self.assertFalse(self.agent.wait(6)[0]["probe"])
 
     def test_reasons(self):
         """Everybody's own reason, however many there are, over two rounds."""

@@ -315,6 +315,23 @@ test_long_word(void **state)
 	buf_free(&out);
 }
 
+/* What a probe could not find out for the moment is no refusal, though nothing is tried again. */
+static void
+test_probe(void **state)
+{
+	struct msg_notice n = sample(NOTICE_VERIFY);
+	struct str was = rcpts[1].action;
+	struct buf out = {0};
+	struct str t;
+
+	(void)state;
+	rcpts[1].action = STR("undeliverable");
+	t = compose(&n, &out, false);
+	HAS(t, "\r\nAction: failed\r\nStatus: 4.2.2\r\n");
+	rcpts[1].action = was;
+	buf_free(&out);
+}
+
 int
 main(void)
 {
@@ -329,6 +346,7 @@ main(void)
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_8bit_announced),
 	    cmocka_unit_test(test_long_word),
+	    cmocka_unit_test(test_probe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
