@@ -313,7 +313,7 @@ ipc_blocking_recv(struct ipc_blocking *b, struct arena *a, const struct ipc_sche
 		return recv_content(b, content, message);
 	}
 	message->body = arena_alloc(a, message->schema->size);
-	if (!ipc_unpack(message->schema, shown(b, frame.length), a, message->body, &b->why))
+	if (!ipc_frame_unpack(message->schema, shown(b, frame.length), a, message->body, &b->why))
 		return b->recv_status = IPC_BAD;
 	b->in_at += frame.length;
 	return IPC_OK;

@@ -238,7 +238,7 @@ recv_frame(struct ipc_channel *ch, struct arena *a, const struct ipc_schema *con
 	}
 	message->schema = schema;
 	message->body = arena_alloc(a, schema->size);
-	if (!ipc_unpack(schema, body, a, message->body, &why))
+	if (!ipc_frame_unpack(schema, body, a, message->body, &why))
 		return bad_peer(ch, &why);
 	stream_skip(ch->stream, frame.length);
 	return IPC_OK;

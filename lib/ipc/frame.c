@@ -128,6 +128,17 @@ ipc_frame_expected(struct ipc_frame frame, const struct ipc_schema *const *accep
 }
 
 bool
+ipc_frame_unpack(const struct ipc_schema *schema, struct str body, struct arena *a, void *message,
+    struct buf *why)
+{
+	if (ipc_unpack(schema, body, a, message, why))
+		return true;
+	/* Programs that were replaced while others of the suite run: far likelier than anything else. */
+	buf_puts(why, " (is the suite of another version still running? restart it)");
+	return false;
+}
+
+bool
 ipc_frame_hello(struct ipc_frame frame, struct str body, struct buf *name, struct buf *why)
 {
 	struct ipc_hello hello;

@@ -68,6 +68,9 @@ bool ipc_frame_pack_hello(const char *name, struct buf *out);
  */
 bool ipc_frame_expected(struct ipc_frame frame, const struct ipc_schema *const *accept,
     bool content, const struct ipc_schema **schema, struct buf *why);
+/* ipc_unpack(); its WHY says what an operator can do about a peer whose messages have other fields. */
+bool ipc_frame_unpack(const struct ipc_schema *schema, struct str body, struct arena *a,
+    void *message, struct buf *why);
 /* Checks a hello and copies the name to NAME (emptied before). False with WHY. */
 bool ipc_frame_hello(struct ipc_frame frame, struct str body, struct buf *name, struct buf *why);
 

@@ -232,8 +232,9 @@ test_every_message_cut(void **state)
 		}
 		buf_putc(&wire, '\0');
 		buf_reset(&why);
-		assert_false(ipc_unpack(schema, buf_view(&wire), a, in, &why));
+		assert_false(ipc_frame_unpack(schema, buf_view(&wire), a, in, &why));
 		assert_non_null(strstr(buf_cstr(&why), "1 surplus byte"));
+		assert_non_null(strstr(buf_cstr(&why), "restart it"));
 		buf_free(&wire);
 		buf_free(&why);
 		arena_free(&a);
