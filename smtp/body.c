@@ -154,6 +154,9 @@ feed(struct body *b, bool convert, struct failure *f)
 	else
 		while (content_next(&b->d->content, &piece) && take(b, piece))
 			;
+	if (b->encoder.broke)
+		log_info("%.*s: breaking line > %zu bytes with <CR><LF>SPACE", STR_ARG(b->d->m->id),
+		    b->encoder.line_max);
 	if (b->d->content.lost)
 		b->result = BODY_LOST;
 }

@@ -123,7 +123,8 @@ envelope_mail(const struct delivery *d, const struct connection *c, const struct
 	buf_puts(out, "MAIL FROM:");
 	if (!put_path(d, d->m->sender, out, f))
 		return false;
-	if (c->features.bits & FEATURE_SIZE)
+	/* What is converted comes out longer, and more than was announced is no server's duty (RFC 1870). */
+	if ((c->features.bits & FEATURE_SIZE) && !e->convert)
 		buf_printf(out, " SIZE=%" PRIu64, d->m->size);
 	if (e->eight_bit)
 		buf_puts(out, " BODY=8BITMIME");

@@ -226,6 +226,7 @@ put_text(struct dots_encoder *e, const char *p, size_t n, struct buf *out)
 			room--;
 		buf_append(out, p, room);
 		buf_puts(out, "\r\n ");
+		e->broke = true;
 		e->column = 1;
 		p += room;
 		n -= room;

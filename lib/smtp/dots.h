@@ -53,6 +53,7 @@ struct dots_encoder {
 	size_t column; /* bytes that stand on the current line */
 	bool cr;       /* a CR was the last byte in */
 	bool plain;    /* no dots are doubled, and none ends it: BDAT */
+	bool broke;    /* a line was too long */
 };
 
 void dots_encoder_init(struct dots_encoder *e, size_t line_max);

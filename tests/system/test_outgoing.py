@@ -66,6 +66,8 @@ class Outgoing(unittest.TestCase):
                     self.assertEqual(message.get_payload(decode=True).replace(b"\r\n", b"\n").decode(), lines)
                     commands = b"".join(hop.sessions[-1].commands)
                     self.assertEqual(b"BODY=8BITMIME" in commands, "8BITMIME" in keywords)
+                    # What becomes longer on the way is not announced.
+                    self.assertEqual(b" SIZE=" in commands, "8BITMIME" in keywords)
 
     def test_nobody_said_8bit(self):
         """The same for mail whose sender said nothing of 8 bits; large mail that is 7-bit stays as it is, to the byte."""

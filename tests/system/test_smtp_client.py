@@ -125,6 +125,16 @@ class Sent(Case):
                     at = next((i for i, (a, b) in enumerate(zip(got, whole)) if a != b), min(len(got), len(whole)))
                     self.assertTrue(got == whole, f"{len(got)} of {len(whole)} bytes; at {at}: {got[at - 50:at + 50]}")
 
+    def test_long_lines(self):
+        """Lines of more than smtp_line_length_limit are broken, and the log says so, as it changes what was signed."""
+        for keywords in (KEYWORDS, CHUNKING):
+            with self.subTest(keywords=keywords):
+                hop = self.hop(keywords=keywords)
+                since = self.client.daemons.log_mark()
+                self.client.one(hop, content=b"\r\n" + b"x" * 999 + b"\r\n")
+                self.assertEqual(self.accepted(hop)[0][2], b"\r\n" + b"x" * 998 + b"\r\n x\r\n")
+                self.client.daemons.log_wait(": breaking line > 998 bytes with <CR><LF>SPACE", since)
+
     def test_result(self):
         hop = self.hop()
         r = self.client.one(hop)
