@@ -774,6 +774,8 @@ agent_let_go(void)
 	for (struct list_link *l = list_first(&state.all); l; l = list_next(&state.all, l))
 		LIST_ITEM(l, struct agent, link)->leaving = true;
 	agents_wake();
+	/* Limits and pauses may be others now. */
+	fiber_wake_all(&state.pace);
 }
 
 void

@@ -40,24 +40,6 @@ transport_channels_read(void)
 	return channels;
 }
 
-void
-transport_channels_take(struct transport_channels *channels)
-{
-	struct transport_channels *old = state.channels;
-
-	struct transport *t;
-	size_t cursor = 0;
-
-	state.channels = channels;
-	while ((t = transport_next(&cursor)))
-		t->conf = NULL;
-	if (!old)
-		return;
-	master_cf_free(&old->cf);
-	conf_problems_free(&old->problems);
-	free(old);
-}
-
 /* The maxproc column of the transport's line. */
 static void
 set_channel_limit(struct transport *t)
@@ -159,6 +141,47 @@ transport_refresh(struct transport *t)
 	t->delay = delay_of(t, "_transport_rate_delay", P_default_transport_rate_delay);
 	set_channel_limit(t);
 	set_rules(t);
+}
+
+/* A pause that began under an earlier configuration is no longer than this one has it. */
+static void
+shorten_pauses(struct transport *t)
+{
+	fiber_deadline most = fiber_after(t->destination_delay);
+	size_t cursor = 0;
+	struct str key;
+	void *value;
+
+	if (t->not_before > fiber_after(t->delay))
+		t->not_before = fiber_after(t->delay);
+	/* Those in the list "resting" stay in the order of their ends. */
+	while (hash_next(t->destinations, &cursor, &key, &value)) {
+		struct destination *dest = value;
+
+		if (dest->not_before > most)
+			dest->not_before = most;
+	}
+}
+
+void
+transport_channels_take(struct transport_channels *channels)
+{
+	struct transport_channels *old = state.channels;
+	struct transport *t;
+	size_t cursor = 0;
+
+	state.channels = channels;
+	/* At once: who waits for a channel may be all there is for long. */
+	while ((t = transport_next(&cursor))) {
+		t->conf = NULL;
+		transport_refresh(t);
+		shorten_pauses(t);
+	}
+	if (!old)
+		return;
+	master_cf_free(&old->cf);
+	conf_problems_free(&old->problems);
+	free(old);
 }
 
 static struct transport *

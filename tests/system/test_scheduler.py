@@ -263,6 +263,37 @@ slow_initial_destination_concurrency = 1
         self.assertEqual([d["nexthop"] for d, _ in self.agent.deliveries],
                          ["one.test", "two.test", "one.test", "two.test"])
 
+    # --- What a reload changes ----------------------------------------------------------------------
+
+    def test_limits_after_reload(self):
+        """They hold for what is in memory already, though nothing comes after it."""
+        self.daemons.configure("smtp_destination_concurrency_limit = 1\n")
+        self.start(silent)
+        self.send_many(40)
+        self.stays_at(1)
+        self.daemons.configure("smtp_destination_concurrency_limit = 4\n")
+        self.daemons.order("qmgr", "R")
+        self.wait_for("four at once", lambda: len(self.agent.unanswered) == 4 or self.answer_one())
+        self.master_cf("smtp unix - - n - 2 smtp")
+        self.daemons.order("qmgr", "R")
+        self.answer_one()
+        self.wait_for("two at once", lambda: len(self.agent.unanswered) == 2 or self.answer_one())
+        self.stays_at(len(self.agent.deliveries))
+        self.agent.answer_all()
+        self.wait_empty()
+
+    def test_pauses_after_reload(self):
+        self.daemons.configure("smtp_destination_rate_delay = 1h\n")
+        self.start()
+        self.send_many(3)
+        self.stays_at(1)
+        self.daemons.configure("smtp_destination_rate_delay = 0\nsmtp_transport_rate_delay = 1h\n")
+        self.daemons.order("qmgr", "R")
+        self.stays_at(2)
+        self.daemons.configure("")
+        self.daemons.order("qmgr", "R")
+        self.wait_empty()
+
     def test_bad_feedback(self):
         """A setting that is no number is named, and does not stop the mail."""
         self.daemons.configure("smtp_destination_concurrency_positive_feedback = much\n")
