@@ -47,6 +47,24 @@ is_international(struct str hop)
 	return found;
 }
 
+/*
+ * What begins with a handshake cannot do without one: VALUE, of a map or empty, with the level encrypt in the place of
+ * its own.
+ */
+static bool
+wrap(struct delivery *d, struct str value, struct tls_policy *policy, struct buf *why)
+{
+	const struct client *client = d->client;
+	struct str level;
+
+	if (!client->settings.wrapper || tls_level_mandatory(policy->level))
+		return true;
+	log_warning("smtp_tls_wrappermode needs smtp_tls_security_level = encrypt, or more");
+	(void)str_token(&value, " \t\r\n,", &level);
+	return tls_policy_parse(client->tls, arena_printf(d->arena, "encrypt %.*s", STR_ARG(value)),
+	    d->arena, policy, why);
+}
+
 static bool
 by_maps(
     struct delivery *d, const struct servers *servers, struct tls_policy *policy, struct failure *f)
@@ -68,20 +86,13 @@ by_maps(
 	else
 		ok = tls_policy_parse(
 		    client->tls, arena_str(d->arena, buf_view(&value)), d->arena, policy, &why);
+	ok = ok && wrap(d, buf_view(&value), policy, &why);
 	if (!ok)
 		failure_local(f, d->arena, NULL, status == TABLE_ERROR ? "4.3.0" : TLS_DSN,
 		    "TLS policy for %.*s: %s", STR_ARG(hop), buf_cstr(&why));
 	buf_free(&value);
 	buf_free(&why);
 	return ok;
-}
-
-/* What begins with a handshake cannot do without one. */
-static void
-wrap(const struct client *client, struct tls_policy *policy)
-{
-	if (client->settings.wrapper && !tls_level_mandatory(policy->level))
-		policy->level = TLS_ENCRYPT;
 }
 
 bool
@@ -103,10 +114,6 @@ secure_policy(
 		f->unreachable = true;
 		return false;
 	}
-	if (client->settings.wrapper && !tls_level_mandatory(policy->level))
-		log_warning(
-		    "smtp_tls_wrappermode needs smtp_tls_security_level = encrypt, or more");
-	wrap(client, policy);
 	return true;
 }
 
@@ -132,6 +139,7 @@ secure_dane(struct delivery *d, const struct server *server, struct tls_policy *
 	static const struct tls_tlsa unusable = {.usage = UINT8_MAX};
 	struct dns_tlsa_answer answer;
 	struct tls_dane dane = {0};
+	struct tls_policy encrypt;
 	struct tls_tlsa *records;
 	struct buf why = {0};
 	bool ok;
@@ -157,8 +165,13 @@ secure_dane(struct delivery *d, const struct server *server, struct tls_policy *
 	dane.alias = server->target ? server->target->mx_owner : STR_EMPTY;
 	dane.why = answer.why;
 	dane.insecure_mx = server->target && !server->target->mx_authentic;
+	encrypt = policy->level == TLS_DANE ? policy->instead[1] : *policy;
 	ok = tls_policy_dane(d->client->tls, policy, &dane, &why);
-	wrap(d->client, policy);
+	/* Nor does it become less by a lack of records. */
+	if (d->client->settings.wrapper && !tls_level_mandatory(policy->level)) {
+		encrypt.connection_reuse = policy->connection_reuse;
+		*policy = encrypt;
+	}
 	rpt->feature = ok ? rpt->feature : TLS_FEATURE_FAILED;
 	report_dane(rpt, policy, &answer, ok, buf_view(&why));
 	if (!ok) {

@@ -378,7 +378,9 @@ least_used(struct dns_channel *channel)
 static bool
 no_edns(const struct buf *packet)
 {
-	return packet->len >= 4 && (packet->data[3] & 0x0f) == DNS_RCODE_FORMERR;
+	int rcode = packet->len >= 4 ? packet->data[3] & 0x0f : 0;
+
+	return rcode == DNS_RCODE_FORMERR || rcode == DNS_RCODE_NOTIMP;
 }
 
 bool

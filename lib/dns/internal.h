@@ -138,6 +138,7 @@ enum dns_reply_kind {
 };
 #define DNS_RCODE_FORMERR 1
 #define DNS_RCODE_SERVFAIL 2
+#define DNS_RCODE_NOTIMP 4
 struct dns_reply {
 	enum dns_reply_kind kind;
 	int rcode; /* -1 when the answer could not be read that far */

@@ -312,16 +312,19 @@ class Servers(Zones):
             self.assertEqual(probe("query", "loop1.plain.example", "A")["status"], "AGAIN")
 
     def test_old(self):
-        """A server that does not know EDNS and says so; one that says it and no more; one that is silent then."""
+        """A server that does not know EDNS and says so; in one way or the other; one that says it and no more; one that is silent then."""
         def says(packet, _):
             return answer(packet, 0, b"", 0x8181) if packet[11] else None
+
+        def cannot(packet, _):
+            return answer(packet, 0, b"", 0x8184) if packet[11] else None
 
         def says_no_more(packet, _):
             return packet[:2] + b"\x81\x81" + b"\0" * 8 if packet[11] else None
 
         def is_silent(packet, _):
             return [] if packet[11] else None
-        for reply in says, says_no_more, is_silent:
+        for reply in says, cannot, says_no_more, is_silent:
             with Relay(self.nsd.port, reply=reply) as relay, Probe([relay.port], resolv="options timeout:1\n") as probe:
                 for i in range(3):
                     self.assertEqual(probe("query", f"h{i}.plain.example", "A")["status"], "OK", reply)

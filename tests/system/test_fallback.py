@@ -52,6 +52,19 @@ class Fallback(unittest.TestCase):
         self.assertEqual(hop.accepted, [])
         self.assertEqual(status.word, "deferred", status.why)
 
+    def test_wrapped_at_all_levels(self):
+        """Whatever the level is, the handshake is made, and as the level encrypt demands it."""
+        hop = self.hop(wrapped=True)
+        for i, extra in enumerate(("", "smtp_tls_security_level = none\n", "smtp_tls_security_level = may\n",
+                                   "smtp_tls_security_level = dane\n",
+                                   f"smtp_tls_policy_maps = inline:{{ {{ [127.0.0.1]:{hop.port} = none }} }}\n"
+                                   "smtp_tls_security_level = may\n")):
+            with self.subTest(extra=extra):
+                token = b"wrapped-%d" % i
+                status = self.send(hop, "smtp_tls_wrappermode = yes\nsmtp_tls_mandatory_protocols = TLSv1.2\n" + extra, token)
+                self.assertEqual((status.word, hop.came(token)), ("sent", [True]), status.why)
+                self.assertEqual(hop.by_tls[-1][2], "TLSv1.2")
+
     def test_after_the_handshake(self):
         """A server that goes after the handshake (it wants a certificate, say) is asked in clear, as one that fails in it."""
         hop = self.hop(behave=at("secured", close))
