@@ -82,11 +82,12 @@ static struct str
 look_up_id(struct delivery *d, struct str domain)
 {
 	struct str id = STR_EMPTY, one;
+	struct arena *scratch = arena_new(0); /* an answer may be large, and the delivery long */
 	struct dns_answer answer;
 	size_t n = 0;
 
 	dns_query(
-	    arena_printf(d->arena, "_mta-sts.%.*s", STR_ARG(domain)), DNS_TXT, d->arena, &answer);
+	    arena_printf(scratch, "_mta-sts.%.*s", STR_ARG(domain)), DNS_TXT, scratch, &answer);
 	for (size_t i = 0; answer.status == DNS_OK && i < answer.n; i++)
 		if (answer.records[i].type == DNS_TXT &&
 		    str_starts(answer.records[i].txt, STR("v=STSv1"))) {
@@ -94,7 +95,9 @@ look_up_id(struct delivery *d, struct str domain)
 			if (sts_record_id(answer.records[i].txt, &one))
 				id = one;
 		}
-	return n == 1 ? id : STR_EMPTY;
+	id = arena_str(d->arena, n == 1 ? id : STR_EMPTY);
+	arena_free(&scratch);
+	return id;
 }
 
 /* --- mtasts ----------------------------------------------------------------------------------- */

@@ -21,6 +21,11 @@ struct hop {
 	const struct dns_settings *settings;
 	const struct dns_hop_options *options;
 	struct arena *arena;
+	/*
+	 * What is not to stay as long as the delivery: a hundred hosts may have a thousand addresses each. One for the MX
+	 * records, one for some hosts at a time.
+	 */
+	struct arena *records, *some;
 	struct dns_next_hop *out;
 	struct dns_hop_name name;
 	struct host hosts[HOSTS_MAX];
@@ -104,12 +109,13 @@ next_target(struct hop *h)
 }
 
 static void
-add_target(struct hop *h, const struct host *host, const struct dns_answer *answer, size_t i)
+add_target(struct hop *h, const struct host *host, struct str canonical,
+    const struct dns_answer *answer, size_t i)
 {
 	struct dns_target *t = next_target(h);
 
 	t->host = host->name;
-	t->canonical = answer->canonical;
+	t->canonical = canonical;
 	t->mx_owner = h->mx_owner;
 	t->address = answer->records[i].address;
 	if (t->address.sa.sa_family == AF_INET6)
@@ -131,7 +137,7 @@ add_target(struct hop *h, const struct host *host, const struct dns_answer *answ
 static bool
 is_address(const struct hop *h, struct str name, struct dns_answer *answer)
 {
-	struct dns_record *record = ARENA_NEW(h->arena, struct dns_record);
+	struct dns_record *record = ARENA_NEW(h->some, struct dns_record);
 
 	if (!dns_address_parse(name, &record->address) ||
 	    !(h->settings->families & family_of(&record->address)))
@@ -142,28 +148,31 @@ is_address(const struct hop *h, struct str name, struct dns_answer *answer)
 }
 
 static void
-add_host(struct hop *h, const struct host *host)
+add_host(struct hop *h, const struct host *found)
 {
+	struct host host = {found->preference, arena_str(h->arena, found->name)};
 	struct dns_answer answer;
+	struct str canonical;
 
-	if (is_me(h, host->name, NULL)) {
+	if (is_me(h, host.name, NULL)) {
 		h->myself = true;
 		return;
 	}
-	if (!is_address(h, host->name, &answer))
-		dns_host(host->name, DNS_IPV4 | DNS_IPV6, h->arena, &answer);
+	if (!is_address(h, host.name, &answer))
+		dns_host(host.name, DNS_IPV4 | DNS_IPV6, h->some, &answer);
 	if (answer.status != DNS_OK) {
 		if (weight(answer.status) >= weight(h->worst)) {
 			h->worst = answer.status;
-			h->why = answer.why;
+			h->why = arena_str(h->arena, answer.why);
 		}
 		return;
 	}
+	canonical = arena_str(h->arena, answer.canonical);
 	for (size_t i = 0; i < answer.n; i++) {
-		if (is_me(h, host->name, &answer.records[i].address))
+		if (is_me(h, host.name, &answer.records[i].address))
 			h->myself = true;
 		if (h->n_targets < TARGETS_MAX)
-			add_target(h, host, &answer, i);
+			add_target(h, &host, canonical, &answer, i);
 	}
 }
 
@@ -181,14 +190,15 @@ add_hosts(struct hop *h, const struct host *hosts, size_t n)
 	for (size_t i = 0; i < n && ahead; i++)
 		for (int six = 0; six < 2; six++)
 			if (h->settings->families & (six ? DNS_IPV6 : DNS_IPV4))
-				dns_ask(dns_get(), hosts[i].name, six ? DNS_AAAA : DNS_A, h->arena,
+				dns_ask(dns_get(), hosts[i].name, six ? DNS_AAAA : DNS_A, h->some,
 				    &asked[i][six]);
 	for (size_t i = 0; i < n; i++)
 		add_host(h, &hosts[i]);
 	for (size_t i = 0; i < n && ahead; i++)
 		for (int six = 0; six < 2; six++)
 			if (h->settings->families & (six ? DNS_IPV6 : DNS_IPV4))
-				dns_wait(&asked[i][six], h->arena, &ignored);
+				dns_wait(&asked[i][six], h->some, &ignored);
+	arena_reset(h->some);
 }
 
 /* Are there addresses enough to choose from? */
@@ -292,7 +302,7 @@ use_mx(struct hop *h, struct dns_answer *answer)
 
 		null += str_eq(r->name, STR("."));
 		/* Other names are no server's, but could look like something else in a log. */
-		if (dns_name_normal(r->name, h->arena, &name) && dns_is_host_name(name))
+		if (dns_name_normal(r->name, h->records, &name) && dns_is_host_name(name))
 			add_mx(h, r->preference, name);
 	}
 	h->out->mx = true;
@@ -314,11 +324,11 @@ ask_mx(struct hop *h)
 {
 	struct dns_answer answer;
 
-	dns_query(h->out->domain, DNS_MX, h->arena, &answer);
+	dns_query(h->out->domain, DNS_MX, h->records, &answer);
 	if (answer.status == DNS_AGAIN && h->settings->hop.ignore_mx_error)
 		answer.status = DNS_NO_DATA;
 	h->mx_authentic = answer.authentic;
-	h->mx_owner = answer.canonical;
+	h->mx_owner = arena_str(h->arena, answer.canonical);
 	h->mx_ttl = answer.ttl;
 	switch (answer.status) {
 	case DNS_OK:
@@ -331,7 +341,7 @@ ask_mx(struct hop *h)
 	case DNS_AGAIN:
 	case DNS_BOGUS:
 	case DNS_FILTERED:
-		end_with(h, answer.status, answer.why);
+		end_with(h, answer.status, arena_str(h->arena, answer.why));
 		break;
 	}
 }
@@ -355,7 +365,7 @@ use_literal(struct hop *h)
 		end_myself(h);
 	} else {
 		answer.ttl = INT32_MAX;
-		add_target(h, &host, &answer, 0);
+		add_target(h, &host, h->out->domain, &answer, 0);
 		h->out->targets = h->targets;
 		h->out->n = 1;
 		h->out->status = DNS_HOP_OK;
@@ -391,6 +401,8 @@ dns_next_hop(struct str hop, const struct dns_hop_options *options, struct arena
 	h->settings = dns_get()->settings;
 	h->options = options;
 	h->arena = arena;
+	h->records = arena_new(0);
+	h->some = arena_new(0);
 	h->out = out;
 	h->mx_ttl = INT32_MAX;
 	if (!dns_hop_parse(hop, options->service, h->settings->services, arena, &h->name, &why)) {
@@ -404,5 +416,7 @@ dns_next_hop(struct str hop, const struct dns_hop_options *options, struct arena
 		else
 			use_host(h);
 	}
+	arena_free(&h->records);
+	arena_free(&h->some);
 	buf_free(&why);
 }

@@ -39,16 +39,31 @@ dns_tlsa_usable(const struct dns_record *records, size_t n, struct dns_tlsa *out
 	return kept;
 }
 
+/* Of a whole answer only what can be used stays. */
+static void
+take(const struct dns_answer *answer, struct arena *arena, struct dns_tlsa_answer *out)
+{
+	struct dns_tlsa usable[RECORDS_MAX];
+
+	out->n = dns_tlsa_usable(answer->records, answer->n, usable);
+	out->records = arena_array(arena, RECORDS_MAX, sizeof(*out->records));
+	for (size_t i = 0; i < out->n; i++) {
+		out->records[i] = usable[i];
+		out->records[i].data = arena_str(arena, usable[i].data);
+	}
+}
+
 /* True: BASE has decided it. */
 static bool
-ask(struct str base, uint16_t port, struct arena *arena, struct dns_tlsa_answer *out)
+ask_in(struct arena *scratch, struct str base, uint16_t port, struct arena *arena,
+    struct dns_tlsa_answer *out)
 {
-	struct str name = arena_printf(arena, "_%u._tcp.%.*s", port, STR_ARG(base));
+	struct str name = arena_printf(scratch, "_%u._tcp.%.*s", port, STR_ARG(base));
 	struct dns_answer answer;
 
-	dns_query(name, DNS_TLSA, arena, &answer);
+	dns_query(name, DNS_TLSA, scratch, &answer);
 	out->ttl = answer.ttl;
-	out->why = answer.why;
+	out->why = arena_str(arena, answer.why);
 	if (dns_is_final(answer.status))
 		return false;
 	if (answer.status != DNS_OK) {
@@ -61,12 +76,21 @@ ask(struct str base, uint16_t port, struct arena *arena, struct dns_tlsa_answer 
 		return false;
 	}
 	out->base = base;
-	out->records = arena_array(arena, answer.n, sizeof(*out->records));
-	out->n = dns_tlsa_usable(answer.records, answer.n, out->records);
+	take(&answer, arena, out);
 	out->status = out->n > 0 ? DNS_TLSA_USABLE : DNS_TLSA_UNUSABLE;
 	if (out->n == 0)
 		out->why = arena_printf(arena, "no TLSA record of %.*s can be used", STR_ARG(name));
 	return true;
+}
+
+static bool
+ask(struct str base, uint16_t port, struct arena *arena, struct dns_tlsa_answer *out)
+{
+	struct arena *scratch = arena_new(0);
+	bool decided = ask_in(scratch, base, port, arena, out);
+
+	arena_free(&scratch);
+	return decided;
 }
 
 /*
@@ -78,15 +102,20 @@ static bool
 is_secure_alias(const struct dns_target *target, struct arena *arena, struct dns_tlsa_answer *out)
 {
 	struct dns_answer answer;
+	struct arena *scratch;
+	bool secure;
 
 	if (str_eq_nocase(target->canonical, target->host))
 		return false;
-	dns_query(target->host, DNS_CNAME, arena, &answer);
+	scratch = arena_new(0);
+	dns_query(target->host, DNS_CNAME, scratch, &answer);
 	if (answer.status != DNS_OK && !dns_is_final(answer.status)) {
 		out->status = DNS_TLSA_AGAIN;
-		out->why = answer.why;
+		out->why = arena_str(arena, answer.why);
 	}
-	return answer.status == DNS_OK && answer.authentic;
+	secure = answer.status == DNS_OK && answer.authentic;
+	arena_free(&scratch);
+	return secure;
 }
 
 void

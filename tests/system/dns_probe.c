@@ -260,6 +260,7 @@ put_hop(const struct dns_next_hop *hop)
 	put_text("domain", hop->domain);
 	put_number("port", hop->port);
 	put_number("literal", hop->literal);
+	put_number("kept", arena_used(probe.arena));
 	put_number("mx", hop->mx);
 	put_text("dsn", hop->dsn);
 	put_text("why", hop->why);

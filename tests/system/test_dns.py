@@ -76,7 +76,8 @@ dead NS ns.dead
 ns.dead A 127.0.0.2
 """ + "".join(f'many TXT "{i:03} {"x" * 100}"\n' for i in range(100)) \
     + "".join(f"hundred MX {i // 2} h{i}\nh{i} A 192.0.2.{i + 100}\nh{i} AAAA 2001:db8::{i + 100:x}\n" for i in range(100)) \
-    + "".join(f"equal MX 10 h{i}\n" for i in range(100))
+    + "".join(f"equal MX 10 h{i}\n" for i in range(100)) \
+    + "".join(f"crowd MX 10 c{i}\n" + "".join(f"c{i} A 10.1.{i}.{k}\n" for k in range(250)) for i in range(20))
 OTHER = HEAD.format(zone="other.example") + "elsewhere A 192.0.2.40\n"
 SIGNED = HEAD.format(zone="signed.example") + """
 @ MX 10 mx
@@ -537,6 +538,13 @@ class NextHops(Zones):
             # Any of them may be this machine: then none of them is left.
             hop = probe("hop", "equal.plain.example", "me=192.0.2.199")
             self.assertEqual((hop["status"], hop["dsn"]), ("MYSELF", "5.4.6"))
+
+    def test_crowd(self):
+        """Hosts with many addresses: what is kept as long as a delivery takes is what is tried, not all there is."""
+        with Probe([self.nsd.port]) as probe:
+            hop = probe("hop", "crowd.plain.example", "me=192.0.2.199")
+            self.assertEqual((hop["status"], len(hop["targets"])), ("OK", 5))
+            self.assertLess(hop["kept"], 500000)
 
     def test_implicit(self):
         with Probe([self.nsd.port]) as probe:
