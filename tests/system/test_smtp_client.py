@@ -125,7 +125,7 @@ class Sent(Case):
                     at = next((i for i, (a, b) in enumerate(zip(got, whole)) if a != b), min(len(got), len(whole)))
                     self.assertTrue(got == whole, f"{len(got)} of {len(whole)} bytes; at {at}: {got[at - 50:at + 50]}")
 
-    def test_long_lines(self):
+    def test_long_lines_are_logged(self):
         """Lines of more than smtp_line_length_limit are broken, and the log says so, as it changes what was signed."""
         for keywords in (KEYWORDS, CHUNKING):
             with self.subTest(keywords=keywords):
