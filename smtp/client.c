@@ -61,6 +61,18 @@ prepare_lists(struct client *client, const struct conf *conf, bool lmtp, struct 
 	return client->keep != NULL;
 }
 
+/* A mail server of several on one machine is known by its own address, as client too. */
+static void
+take_own_address(struct client *client, const struct conf *conf)
+{
+	struct settings *st = &client->settings;
+
+	if (st->bind4.len == 0 && route_only_address(conf, AF_INET, &client->only4))
+		st->bind4 = buf_view(&client->only4);
+	if (st->bind6.len == 0 && route_only_address(conf, AF_INET6, &client->only6))
+		st->bind6 = buf_view(&client->only6);
+}
+
 static void
 watch_one(const char *path, void *arg)
 {
@@ -92,6 +104,7 @@ client_prepare(struct client *client, const struct conf *conf, bool lmtp, struct
 	client->own = route_own_addresses(conf, why);
 	if (!client->own)
 		return false;
+	take_own_address(client, conf);
 	/* A digest that is missing costs the mechanisms that need it, no more. */
 	if (!sasl_prepare(why))
 		log_warning("%s", buf_cstr(why));

@@ -57,8 +57,9 @@ struct client {
 	struct sasl_settings *sasl;  /* NULL: no logins */
 	struct sasl_passwords *passwords;
 	struct table_maps discard_maps; /* by the server's address: EHLO keywords to overlook */
-	struct table_maps pix_maps;     /* and what to do about faulty firewalls */
-	struct match_list *keep;        /* next hops whose connections are kept in any case */
+	struct buf only4, only6;    /* the addresses to come from that inet_interfaces implies */
+	struct table_maps pix_maps; /* and what to do about faulty firewalls */
+	struct match_list *keep;    /* next hops whose connections are kept in any case */
 	struct logins logins;
 	struct port25 port25;
 	struct chunking chunking;     /* servers whose offer of it is not to be believed */

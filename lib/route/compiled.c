@@ -140,6 +140,37 @@ add_word(struct str word, struct buf *text, struct buf *why)
 	return true;
 }
 
+static bool
+is_local(struct str address)
+{
+	return str_starts(address, STR("127.")) || str_eq(address, STR("[::1]")) ||
+	    str_starts(address, STR("[fe80:"));
+}
+
+bool
+route_only_address(const struct conf *conf, int family, struct buf *out)
+{
+	struct str rest = conf_str(conf, P_inet_interfaces), word, only = STR_EMPTY;
+	struct buf text = {0}, why = {0};
+	bool known = true;
+	size_t n = 0;
+
+	while (known && conf_list_next(&rest, &word))
+		known = !str_eq_nocase(word, STR("all")) && add_word(word, &text, &why);
+	rest = buf_view(&text);
+	while (str_token(&rest, " ", &word))
+		if ((word.data[0] == '[') == (family == AF_INET6)) {
+			only = word;
+			n++;
+		}
+	known = known && n == 1 && !is_local(only);
+	if (known)
+		buf_str(out, family == AF_INET6 ? str_sub(only, 1, only.len - 2) : only);
+	buf_free(&text);
+	buf_free(&why);
+	return known;
+}
+
 struct match_list *
 route_own_addresses(const struct conf *conf, struct buf *why)
 {

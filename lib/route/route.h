@@ -58,6 +58,11 @@ enum route_status route_class_of(const struct conf *conf, struct str domain,
  * library; the caller frees the list. NULL with WHY when one has no address. May ask the resolver.
  */
 struct match_list *route_own_addresses(const struct conf *conf, struct buf *why);
+/*
+ * When inet_interfaces names just one address of FAMILY, and that is not the loopback's or a link's: it, to OUT. A
+ * machine with several addresses is then known by this one, as client too. May ask the resolver.
+ */
+bool route_only_address(const struct conf *conf, int family, struct buf *out);
 /* Is DOMAIN a literal ("[192.0.2.1]", "[IPv6:…]") and one of ADDRESSES? */
 enum table_status route_own_literal(
     struct match_list *addresses, struct str domain, struct buf *why);

@@ -15,7 +15,7 @@ sys.path[:0] = [os.path.join(HERE_DIR, "hops"), HERE_DIR]
 import netns  # noqa: E402
 from hostile import Hop, at  # noqa: E402
 from name_servers import TYPES, question_of  # noqa: E402
-from netns import SILENT, SILENT6, THERE, THERE6  # noqa: E402
+from netns import HERE, SILENT, SILENT6, THERE, THERE6  # noqa: E402
 from ports import free_port  # noqa: E402
 from relay import Relay, message  # noqa: E402
 
@@ -66,6 +66,19 @@ class BadNetwork(unittest.TestCase):
             relay.wait_status("big@hop.example", "sent", timeout=DEADLINE)
             self.assertEqual(set(hop.copies(b"small")), {f"r{i}@hop.example" for i in range(100)})
             self.assertIn(big, [content.partition(b"\r\n\r\n")[2] for _, _, content in hop.accepted])
+
+    def test_own_address(self):
+        """Who has one address of several in inet_interfaces comes from it."""
+        second = "10.99.0.77"
+        subprocess.run(["ip", "addr", "add", second + "/24", "dev", "near0"], check=True)
+        peers = []
+        hop = self.hop(at("connect", lambda s, stage, reply: peers.append(s.conn.getpeername()[0]) or reply))
+        routes = {"hop.example": f"smtp:[{THERE}]:{hop.port}"}
+        for interfaces in (second, "all", f"{second} {HERE}"):
+            with Relay(PREFIX, routes, extra=f"inet_interfaces = {interfaces}\n") as relay:
+                relay.submit("one@hop.example", message(b"own"))
+                relay.wait_status("one@hop.example", "sent", timeout=DEADLINE)
+        self.assertEqual(peers, [second, HERE, HERE])
 
     def test_silent_host(self):
         """The next host is asked when one is silent; mail for a host that stays silent waits, and says why."""

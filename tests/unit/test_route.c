@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -431,6 +432,42 @@ test_local_keys(void **state)
 	}
 }
 
+/* The address that clients of this machine come from, when inet_interfaces leaves no choice. */
+static void
+test_only_address(void **state)
+{
+	static const struct {
+		const char *interfaces, *four, *six;
+	} cases[] = {
+	    {"192.0.2.5", "192.0.2.5", ""},
+	    {"192.0.2.5, [2001:db8::5]", "192.0.2.5", "2001:db8::5"},
+	    {"192.0.2.5 192.0.2.6 [2001:db8::5]", "", "2001:db8::5"},
+	    {"192.0.2.5, 127.0.0.1", "", ""},
+	    {"127.0.0.1, [::1]", "", ""},
+	    {"192.0.2.5, loopback-only", "", ""},
+	    {"[fe80::1]", "", ""},
+	    {"192.0.2.5, all", "", ""},
+	    {"all", "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf line = {0}, four = {0}, six = {0};
+		struct conf *conf;
+
+		buf_printf(&line, "inet_interfaces = %s\n", cases[i].interfaces);
+		conf = load(buf_cstr(&line));
+		assert_int_equal(route_only_address(conf, AF_INET, &four), cases[i].four[0] != 0);
+		assert_int_equal(route_only_address(conf, AF_INET6, &six), cases[i].six[0] != 0);
+		assert_string_equal(buf_cstr(&four), cases[i].four);
+		assert_string_equal(buf_cstr(&six), cases[i].six);
+		unload(&conf);
+		buf_free(&line);
+		buf_free(&four);
+		buf_free(&six);
+	}
+}
+
 int
 main(void)
 {
@@ -442,6 +479,7 @@ main(void)
 	    cmocka_unit_test(test_resolve),
 	    cmocka_unit_test(test_by_sender),
 	    cmocka_unit_test(test_patterns),
+	    cmocka_unit_test(test_only_address),
 	    cmocka_unit_test(test_resolve_fails),
 	    cmocka_unit_test(test_local_keys),
 	};
