@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "master/master.h"
+
+/* Status packets of one process that are read at once: more than its socket holds. */
+#define PACKETS_AT_ONCE 1000
 
 /* Of a growing argument vector. */
 struct arguments {
@@ -251,22 +255,34 @@ child_drain(struct master_child *c)
 	c->ending = clock_mono_ms();
 }
 
+/* What a process says is any bytes: a bool of them would be none. */
+static void
+take_status(struct master_child *c, const char *packet)
+{
+	struct service_status status = {0};
+
+	memcpy(&status, packet, offsetof(struct service_status, ready));
+	status.ready = packet[offsetof(struct service_status, ready)] != 0;
+	status.leaving = packet[offsetof(struct service_status, leaving)] != 0;
+	c->status = status;
+}
+
 void
 child_read_status(struct master_child *c)
 {
-	struct service_status status;
 	ssize_t n;
 
-	while (c->status_fd >= 0) {
+	/* Who never stops talking is heard on in the next turn. */
+	for (int i = 0; i < PACKETS_AT_ONCE && c->status_fd >= 0; i++) {
 		/* One byte more than a packet has, to see that a longer one is wrong. */
-		char packet[sizeof(status) + 1];
+		char packet[sizeof(struct service_status) + 1];
 
 		n = recv(c->status_fd, packet, sizeof(packet), MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != (ssize_t)sizeof(status)) {
+		if (n != (ssize_t)sizeof(struct service_status)) {
 			if (n > 0)
 				log_warning(
 				    "process %s[%ld] sent a bad status packet; it is let go",
@@ -274,8 +290,7 @@ child_read_status(struct master_child *c)
 			io_close(&c->status_fd);
 			break;
 		}
-		memcpy(&status, packet, sizeof(status));
-		c->status = status;
+		take_status(c, packet);
 	}
 	if (c->wakeup_due && c->status.ready) {
 		child_order(c, SERVICE_ORDER_WAKEUP);

@@ -10,6 +10,7 @@ What it does beside that is said by its arguments:
   slow         is not ready before half a second has gone by
   load=N       reports that load
   garbage      sends master a status packet of the wrong size
+  nonsense     sends many of the right size that make no sense
 Under the name of postlogd it writes the log, queue_directory/test.log.
 """
 import getopt
@@ -115,6 +116,9 @@ class Probe:
             os.set_blocking(fd, False)
         if "garbage" in self.args:
             self.status.send(b"x" * 17)
+        if "nonsense" in self.args:
+            for _ in range(5000):
+                self.status.send(b"\xff" * 16)
         self.report()
         for arg in self.args:
             if arg.startswith("exit="):

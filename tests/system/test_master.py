@@ -204,6 +204,16 @@ class Processes(MasterTest):
         self.suite.connect()[0].close()
         s.close()
 
+    def test_nonsense(self):
+        """Numbers that cannot be and bytes that are no truth values, more of them than master hears at once."""
+        odd = free_port()
+        self.suite.master(self.suite.lines() + "%d inet n - n - - smtpd nonsense\n" % odd)
+        self.start()
+        s, _, _, _ = self.suite.connect(odd)
+        self.suite.connect()[0].close()
+        self.assertEqual(self.suite.postkeep("status")[0], 0)
+        s.close()
+
     def test_process_limit(self):
         port = free_port()
         self.suite.master(self.suite.lines() + "%d inet n n n - 2 probe single\n" % port)
