@@ -49,8 +49,7 @@ endpoint_label(const struct delivery *d, const struct servers *servers, const st
 	buf_printf(&label, "%.*s %u %d ", STR_ARG(server->address), server->port,
 	    policy->connection_reuse);
 	if (account)
-		buf_printf(
-		    &label, "%" PRIx64 " ", login_fingerprint(d->client, server->name, account));
+		buf_printf(&label, "%" PRIx64 " ", login_fingerprint(d->client, server, account));
 	else
 		buf_puts(&label, "- ");
 	tls_policy_key(policy, &target, d->arena, &label);

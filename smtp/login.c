@@ -18,7 +18,8 @@
 /* --- Refusals that are remembered ----------------------------------------------------------------- */
 
 uint64_t
-login_fingerprint(struct client *client, struct str host, const struct sasl_account *account)
+login_fingerprint(
+    struct client *client, const struct server *server, const struct sasl_account *account)
 {
 	struct buf all = {0};
 	uint64_t sum;
@@ -28,7 +29,8 @@ login_fingerprint(struct client *client, struct str host, const struct sasl_acco
 		fiber_waitq_init(&client->logins.ended);
 		client->logins.ready = true;
 	}
-	buf_str(&all, host);
+	/* With its port: behind tunnels one address is many servers. */
+	buf_printf(&all, "%.*s:%u", STR_ARG(server->name), server->port);
 	buf_putc(&all, '\0');
 	buf_str(&all, buf_view(&account->user));
 	buf_putc(&all, '\0');
@@ -179,7 +181,8 @@ run(struct exchange *x)
 		if (!send_line(x) || step == SASL_STEP_CANCEL)
 			return fail(x, "4.7.0");
 	}
-	if (x->c->reply.code != 235)
+	/* RFC 4954 has 235; some servers say 250. */
+	if (connection_class(x->c) != 2)
 		return refused(x);
 	if (!sasl_login_done(x->login, last_line(x->c), &x->why)) {
 		x->c->closing = true;
@@ -209,7 +212,7 @@ log_in(struct exchange *x, const struct server *server, const struct sasl_accoun
 	enum sasl_channel channel = !x->c->tls ? SASL_CHANNEL_CLEAR
 	    : x->c->tls_verified               ? SASL_CHANNEL_VERIFIED
 					       : SASL_CHANNEL_TLS;
-	uint64_t sum = login_fingerprint(client, x->c->host, account), *place;
+	uint64_t sum = login_fingerprint(client, server, account), *place;
 	bool ok;
 
 	x->login = sasl_login_new(client->sasl, channel, str_c(x->c->features.auth), server->name,

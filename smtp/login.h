@@ -20,8 +20,8 @@ void login_none(const struct delivery *d, struct connection *c, const struct ser
 /* Logs in on C as ACCOUNT. False: F says why mail waits. Waits. */
 bool login_run(struct delivery *d, struct connection *c, const struct server *server,
     const struct sasl_account *account, struct failure *f);
-/* HOST, user and password as one number that only this process can make. */
+/* SERVER with its port, user and password as one number that only this process can make. */
 uint64_t login_fingerprint(
-    struct client *client, struct str host, const struct sasl_account *account);
+    struct client *client, const struct server *server, const struct sasl_account *account);
 
 #endif

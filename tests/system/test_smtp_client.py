@@ -532,6 +532,23 @@ class Shared(unittest.TestCase):
             hop = Hop(behave, KEYWORDS + ("AUTH PLAIN",))
             self.assertEqual(self.uses(hop, nobody, order), [1, 1, 2])
 
+    def test_login_by_port(self):
+        """A password that one server refuses is still tried at another one behind the same address, which may well be a
+        tunnel's; and what that one says may be any 2xx."""
+        def hop(answer):
+            def behave(s, stage, reply):
+                return answer if stage == "other" and s.commands[-1].startswith(b"AUTH") else reply
+            return Hop(behave, KEYWORDS + ("AUTH PLAIN",))
+        refusing, good = hop(b"535 5.7.8 no\r\n"), hop(b"250 in\r\n")
+        self.addCleanup(refusing.stop)
+        main = ("smtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\n"
+                "smtp_sasl_password_maps = static:u:p\n")
+        first, again, third = self.uses(good, main, [f"[127.0.0.1]:{refusing.port}", f"[127.0.0.1]:{refusing.port}",
+                                                     "[127.0.0.1]:@"])
+        self.assertIn("535 5.7.8 no", first)
+        self.assertIn("has refused this user and password lately", again)
+        self.assertEqual(third, 1)
+
     def test_dead_ones(self):
         """One that is dead is replaced without a word, for the other next hop as well."""
         hop = Hop(lambda s, stage, reply: b"421 4.4.2 idle\r\n" if stage == "rset" and s is hop.sessions[0] else reply)
