@@ -258,6 +258,8 @@ function page_range(n,   r) {
 		return "An absolute path."
 	if (r == "servers")
 		return "Addresses, each as it is or with a port."
+	if (r == "networks")
+		return "Networks and addresses, host names, files and tables."
 	gsub(/\|/, ", ", r)
 	if (r ~ /^,/)
 		r = "(empty)" r

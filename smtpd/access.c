@@ -165,8 +165,9 @@ static bool
 has_client(struct match_list *list, const struct session *s)
 {
 	struct buf why = {0};
-	enum table_status status =
-	    match_list_has(list, str_c(s->peer.name), str_c(s->peer.address), &why);
+	enum table_status status = list
+	    ? match_list_has(list, str_c(s->peer.name), str_c(s->peer.address), &why)
+	    : TABLE_NOT_FOUND;
 
 	if (status == TABLE_ERROR)
 		log_warning("%s: %s", s->peer.namaddr, buf_cstr(&why));
@@ -185,9 +186,12 @@ access_client(struct session *s)
 		s->rewrites = s->unlimited = s->newlines_excepted = true;
 		return;
 	}
-	s->mynetworks =
-	    match_list_has(a->mynetworks, str_c(s->peer.name), str_c(s->peer.address), &why);
-	if (s->mynetworks == TABLE_ERROR)
+	if (a->mynetworks)
+		s->mynetworks = match_list_has(
+		    a->mynetworks, str_c(s->peer.name), str_c(s->peer.address), &why);
+	else
+		s->mynetworks = TABLE_ERROR;
+	if (a->mynetworks && s->mynetworks == TABLE_ERROR)
 		log_warning("mynetworks: %s: %s", s->peer.namaddr, buf_cstr(&why));
 	buf_free(&why);
 	s->unlimited = has_client(a->unlimited, s);
@@ -246,20 +250,21 @@ own_addresses(struct buf *out)
 	freeifaddrs(all);
 }
 
-static bool
-compile(struct match_list **list, struct str text, const char *param, struct buf *why)
+/* Who is in a list that makes no sense is not known: NULL. */
+static struct match_list *
+compile(struct str text, const char *param)
 {
-	struct buf cause = {0};
+	struct buf why = {0};
+	struct match_list *list = match_list_new_for(MATCH_ADDRESS, false, text, param, true, &why);
 
-	*list = match_list_new_for(MATCH_ADDRESS, false, text, param, true, &cause);
-	if (!*list)
-		buf_printf(why, "%s: %s", param, buf_cstr(&cause));
-	buf_free(&cause);
-	return *list != NULL;
+	if (!list)
+		log_error("%s: %s", param, buf_cstr(&why));
+	buf_free(&why);
+	return list;
 }
 
 struct access *
-access_new(const struct conf *conf, struct buf *why)
+access_new(const struct conf *conf)
 {
 	struct access *a = MEM_NEW(struct access);
 	struct buf own = {0};
@@ -276,15 +281,14 @@ access_new(const struct conf *conf, struct buf *why)
 		a->rewrite_mynetworks |= str_eq_nocase(item, STR("permit_mynetworks"));
 	}
 	own_addresses(&own);
-	if (!compile(&a->mynetworks, conf_str(conf, P_mynetworks), "mynetworks", why) ||
-	    !compile(&a->unlimited, conf_str(conf, P_smtpd_client_event_limit_exceptions),
-		"smtpd_client_event_limit_exceptions", why) ||
-	    !compile(&a->verp, conf_str(conf, P_smtpd_authorized_verp_clients),
-		"smtpd_authorized_verp_clients", why) ||
-	    !compile(&a->newlines, conf_str(conf, P_smtpd_forbid_bare_newline_exclusions),
-		"smtpd_forbid_bare_newline_exclusions", why) ||
-	    !compile(&a->interfaces, buf_view(&own), "inet_interfaces", why))
-		access_free(&a);
+	a->mynetworks = compile(conf_str(conf, P_mynetworks), "mynetworks");
+	a->unlimited = compile(conf_str(conf, P_smtpd_client_event_limit_exceptions),
+	    "smtpd_client_event_limit_exceptions");
+	a->verp = compile(
+	    conf_str(conf, P_smtpd_authorized_verp_clients), "smtpd_authorized_verp_clients");
+	a->newlines = compile(conf_str(conf, P_smtpd_forbid_bare_newline_exclusions),
+	    "smtpd_forbid_bare_newline_exclusions");
+	a->interfaces = compile(buf_view(&own), "inet_interfaces");
 	buf_free(&own);
 	return a;
 }

@@ -15,8 +15,11 @@
 #include "lib/mail/address.h"
 #include "smtpd/session.h"
 
-/* Compiles the lists. NULL with WHY set when one makes no sense. Before confinement. */
-struct access *access_new(const struct conf *conf, struct buf *why);
+/*
+ * Compiles the lists, before confinement. One that makes no sense is logged: with it nobody is an exception, and
+ * whether a client is in mynetworks is not known (451 where it matters).
+ */
+struct access *access_new(const struct conf *conf);
 void access_free(struct access **a);
 
 /* What the lists say of the client, once: fills in s->mynetworks, rewrites, unlimited, newlines_excepted, verp. */

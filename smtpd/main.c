@@ -57,17 +57,12 @@ smtpd_open_resources(void)
 	tzset();
 	server_init(&server, conf_get());
 	read_stress_settings();
-	if (!route_prepare(server.conf, !service_standalone(), &why)) {
+	if (!route_prepare(server.conf, !service_standalone(), &why))
 		log_warning("%s", buf_cstr(&why));
-		buf_reset(&why);
-	}
-	server.access = access_new(server.conf, &why);
-	if (server.access)
-		server.recipients = recipients_new(server.conf, &why);
-	if (!server.recipients)
-		log_error("%s", buf_cstr(&why));
+	server.access = access_new(server.conf);
+	server.recipients = recipients_new(server.conf);
 	buf_free(&why);
-	return server.recipients != NULL;
+	return true;
 }
 
 static bool

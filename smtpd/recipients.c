@@ -20,8 +20,9 @@
 
 /* One table of a class. */
 struct listing {
-	struct table *table;
-	bool names; /* its keys are plain user names: unix: */
+	struct table *table; /* NULL: it cannot be used */
+	char *broken;        /* … and why */
+	bool names;          /* its keys are plain user names: unix: */
 };
 
 struct class_listings {
@@ -73,40 +74,41 @@ stands_in(const struct conf *conf, enum param p, struct str item)
 	return false;
 }
 
-static bool
-open_class(struct recipients *r, size_t row, struct buf *why)
+static void
+open_class(struct recipients *r, size_t row)
 {
 	struct class_listings *c = &r->classes[class_maps[row].class];
 	struct str rest = conf_str(r->conf, class_maps[row].maps), item;
 
 	while (conf_list_next(&rest, &item)) {
 		struct str bare = str_starts(item, STR("proxy:")) ? str_from(item, 6) : item;
-		struct table *t;
+		struct listing *l;
+		struct buf why = {0};
 
 		/* Aliases are not expanded yet: whoever exists only there does not exist. */
 		if (class_maps[row].class == ROUTE_LOCAL && stands_in(r->conf, P_alias_maps, item))
 			continue;
-		t = table_open_for(item, class_maps[row].param, true, why);
-		if (!t)
-			return false;
 		c->list = mem_resize(c->list, (c->n + 1) * sizeof(*c->list));
-		c->list[c->n++] = (struct listing){t, str_starts(bare, STR("unix:"))};
+		l = &c->list[c->n++];
+		*l = (struct listing){.names = str_starts(bare, STR("unix:"))};
+		l->table = table_open_for(item, class_maps[row].param, true, &why);
+		if (!l->table) {
+			log_error("%s: %s", class_maps[row].param, buf_cstr(&why));
+			l->broken = buf_take(&why);
+		}
+		buf_free(&why);
 	}
-	return true;
 }
 
 struct recipients *
-recipients_new(const struct conf *conf, struct buf *why)
+recipients_new(const struct conf *conf)
 {
 	struct recipients *r = MEM_NEW(struct recipients);
 
 	r->conf = conf;
 	r->found = hash_new();
 	for (size_t i = 0; i < N_CLASSES; i++)
-		if (!open_class(r, i, why)) {
-			recipients_free(&r);
-			return NULL;
-		}
+		open_class(r, i);
 	return r;
 }
 
@@ -120,8 +122,10 @@ recipients_free(struct recipients **rp)
 	for (size_t i = 0; i < N_CLASSES; i++) {
 		struct class_listings *c = &r->classes[class_maps[i].class];
 
-		for (size_t k = 0; k < c->n; k++)
+		for (size_t k = 0; k < c->n; k++) {
 			table_close(&c->list[k].table);
+			free(c->list[k].broken);
+		}
 		free(c->list);
 	}
 	hash_free(&r->found, free);
@@ -210,6 +214,11 @@ look_up(struct recipients *r, enum route_class class, const struct mail_address 
 	for (size_t i = 0; i < c->n && status == TABLE_NOT_FOUND; i++) {
 		struct keys k;
 
+		if (!c->list[i].table) {
+			buf_puts(why, c->list[i].broken);
+			status = TABLE_ERROR;
+			break;
+		}
 		keys_for(r, class, to, c->list[i].names, a, &k);
 		for (size_t j = 0; j < k.n && status == TABLE_NOT_FOUND; j++) {
 			buf_reset(&value);

@@ -16,7 +16,8 @@
 
 struct recipients;
 
-struct recipients *recipients_new(const struct conf *conf, struct buf *why);
+/* Opens the tables, before confinement. One that cannot be used is logged, and gives errors (451), not refusals. */
+struct recipients *recipients_new(const struct conf *conf);
 void recipients_free(struct recipients **r);
 
 /*

@@ -10,6 +10,7 @@ libcore_la_SOURCES += \
 	lib/base/list.h \
 	lib/base/log.c lib/base/log.h \
 	lib/base/mem.c lib/base/mem.h \
+	lib/base/net.c lib/base/net.h \
 	lib/base/random.c lib/base/random.h \
 	lib/base/siphash.c lib/base/siphash.h \
 	lib/base/str.c lib/base/str.h

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/base/net.h"
 #include "lib/conf/expand.h"
 
 static bool
@@ -295,11 +296,29 @@ is_server(struct str s)
 	return str_to_u64(str_from(s, colon + 1), UINT16_MAX, &port) && port > 0;
 }
 
+/* Only what is meant as an address: names, files and tables stand in such lists, too. */
+static bool
+check_networks(struct str text, struct buf *why)
+{
+	struct net net;
+	struct str item;
+
+	while (conf_list_next(&text, &item)) {
+		while (item.len > 0 && item.data[0] == '!')
+			item = str_trim(str_from(item, 1));
+		if (net_parse(item, &net, why) == NET_BAD)
+			return false;
+	}
+	return true;
+}
+
 static bool
 check_list(struct str words, struct str text, struct buf *why)
 {
 	struct str item;
 
+	if (str_eq(words, STR("networks")))
+		return check_networks(text, why);
 	if (!str_eq(words, STR("servers")))
 		return words.len == 0 || parse_words(words, text, why);
 	while (conf_list_next(&text, &item))

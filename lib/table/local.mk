@@ -1,8 +1,7 @@
 # lib/table: look-up tables and match lists.
 libpostkeep_la_SOURCES += \
 	lib/table/each.c lib/table/each.h \
-	lib/table/match_list.c lib/table/match_private.h \
-	lib/table/match_net.c \
+	lib/table/match_list.c \
 	lib/table/maps.c lib/table/maps.h \
 	lib/table/table.c lib/table/table.h \
 	lib/table/table_file.c lib/table/table_private.h \

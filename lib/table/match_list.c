@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/net.h"
 #include "lib/conf/conf.h"
-#include "lib/table/match_private.h"
 #include "lib/table/table_private.h"
 
 #define DEPTH_MAX 8 /* files that name files */
@@ -26,7 +26,7 @@ struct item {
 	enum item_kind kind;
 	bool negate;
 	char *text; /* the name, the path */
-	struct match_net net;
+	struct net net;
 	struct table *table;
 	struct match_file *file;
 };
@@ -135,13 +135,13 @@ compile(const struct match_list *m, struct items *items, struct str text, unsign
 	if (text.data[0] == '/')
 		return compile_file(m, item, text, depth, why);
 	if (m->kind == MATCH_ADDRESS) {
-		switch (match_net_parse(text, &item->net, why)) {
-		case MATCH_NET_OK:
+		switch (net_parse(text, &item->net, why)) {
+		case NET_OK:
 			item->kind = ITEM_NET;
 			return true;
-		case MATCH_NET_BAD:
+		case NET_BAD:
 			return false;
-		case MATCH_NET_NONE:
+		case NET_NONE:
 			break;
 		}
 	}
@@ -262,7 +262,7 @@ struct question {
 	const struct match_list *list;
 	struct str key;
 	bool has_address;
-	struct match_net address; /* as a network of one */
+	struct net address; /* as a network of one */
 	struct str address_text;
 	struct buf *why;
 };
@@ -331,7 +331,7 @@ items_have(const struct question *q, struct items *items, bool *negated)
 				status = TABLE_FOUND;
 			break;
 		case ITEM_NET:
-			if (q->has_address && match_net_has(&item->net, &q->address))
+			if (q->has_address && net_has(&item->net, &q->address))
 				status = TABLE_FOUND;
 			break;
 		case ITEM_TABLE:
@@ -360,7 +360,7 @@ match_list_has(struct match_list *m, struct str key, struct str address, struct 
 	bool negated = false;
 
 	q.has_address = m->kind == MATCH_ADDRESS && address.len > 0 &&
-	    match_net_parse(address, &q.address, NULL) == MATCH_NET_OK;
+	    net_parse(address, &q.address, NULL) == NET_OK;
 	status = items_have(&q, &m->items, &negated);
 	return status == TABLE_FOUND && negated ? TABLE_NOT_FOUND : status;
 }

@@ -315,6 +315,19 @@ def look_up_fails(s):
     c.say("RCPT TO:<no-such-user-here@example.com>", "550")
 
 
+@test(main="mynetworks = cidr:/etc/networks\nrelay_domains = customer.example\nrelay_recipient_maps = mysql:/etc/x\n")
+def types_that_there_are_not(s):
+    """A table of a type that is not there keeps no other mail from being taken."""
+    for param, kind in (("mynetworks", "cidr"), ("relay_recipient_maps", "mysql")):
+        assert any(f'error: {param}: unsupported table type "{kind}"' in line for line in s.daemons.lines)
+    c = s.client()
+    c.say("MAIL FROM:<smith@bar.example>", "250")
+    c.say("RCPT TO:<x@elsewhere.example>", "451 4.3.0")
+    c.say("RCPT TO:<x@customer.example>", "451 4.3.0")
+    c.say("RCPT TO:<jones@example.com>", "250")
+    quit(c)
+
+
 @test("mydestination=example.com", "virtual_mailbox_domains=example.com")
 def ambiguous_class(s):
     c = s.client(source=STRANGER)

@@ -191,9 +191,9 @@ fixture_server_init(struct fixture_server *f, const char *main_cf)
 	buf_puts(&text, main_cf);
 	f->conf = fixture_load(text.data, text.len, NULL, 0, &told);
 	server_init(&f->server, f->conf);
-	if (!route_prepare(f->conf, true, &why) ||
-	    !(f->server.access = access_new(f->conf, &why)) ||
-	    !(f->server.recipients = recipients_new(f->conf, &why))) {
+	f->server.access = access_new(f->conf);
+	f->server.recipients = recipients_new(f->conf);
+	if (!route_prepare(f->conf, true, &why)) {
 		fprintf(stderr, "%s%s\n", buf_cstr(&told), buf_cstr(&why));
 		abort();
 	}

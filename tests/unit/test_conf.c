@@ -240,6 +240,19 @@ static const struct problem_case reported[] = {
 	"warning main.cf:1: alias_maps: aliases are not expanded yet: mail for a name that stands "
 	"only there is refused (550); without aliases: alias_maps =\n"},
     {"alias_maps =\n", ""},
+    {"mynetworks = 127.0.0.0/8, 192.168.1.5/24\n",
+	"error main.cf:1: mynetworks = 127.0.0.0/8, 192.168.1.5/24: \"192.168.1.5/24\": the "
+	"address has "
+	"bits set behind the network length\n"},
+    {"mynetworks = 127.0.0.0/8; 10.0.0.0/8\n",
+	"error main.cf:1: mynetworks = 127.0.0.0/8; 10.0.0.0/8: \"127.0.0.0/8;\": not a valid "
+	"network "
+	"length\n"},
+    {"smtpd_authorized_verp_clients = !192.168.1\n",
+	"error main.cf:1: smtpd_authorized_verp_clients = !192.168.1: \"192.168.1\": not a valid "
+	"address\n"},
+    {"mynetworks = !10.0.0.1 10.0.0.0/8 [::1]/128 2001:db8::/32 host.example .lan cidr:/x /file\n",
+	""},
     {"enable_long_queue_ids = no\n",
 	"note main.cf:1: enable_long_queue_ids has no purpose here: The long queue ID is the only "
 	"kind.\n"},

@@ -1,25 +1,25 @@
 /*
- * match_net - networks in CIDR notation
+ * net - networks in CIDR notation
  *
  * Strict: a network with host bits set is a mistake to be told, not a network near it.
  */
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "lib/table/match_private.h"
+#include "lib/base/net.h"
 
 #define TEXT_MAX 64 /* longer than any address */
 
-static enum match_net_status
+static enum net_status
 bad(struct str text, const char *cause, struct buf *why)
 {
 	if (why)
 		buf_printf(why, "\"%.*s\": %s", STR_ARG(text), cause);
-	return MATCH_NET_BAD;
+	return NET_BAD;
 }
 
 static bool
-parse_address(struct str s, struct match_net *net)
+parse_address(struct str s, struct net *net)
 {
 	char text[TEXT_MAX];
 
@@ -43,7 +43,7 @@ looks_numeric(struct str s)
 }
 
 static bool
-has_host_bits(const struct match_net *net)
+has_host_bits(const struct net *net)
 {
 	unsigned size = net->v6 ? 128 : 32;
 
@@ -53,15 +53,15 @@ has_host_bits(const struct match_net *net)
 	return false;
 }
 
-enum match_net_status
-match_net_parse(struct str text, struct match_net *net, struct buf *why)
+enum net_status
+net_parse(struct str text, struct net *net, struct buf *why)
 {
 	size_t slash = str_chr(text, '/');
 	struct str address = str_sub(text, 0, slash);
 	bool bracketed = address.len > 0 && address.data[0] == '[';
 	uint64_t bits;
 
-	*net = (struct match_net){0};
+	*net = (struct net){0};
 	if (bracketed) {
 		if (address.len < 3 || address.data[address.len - 1] != ']')
 			return bad(text, "closing ] is missing", why);
@@ -70,21 +70,21 @@ match_net_parse(struct str text, struct match_net *net, struct buf *why)
 	if (!parse_address(address, net)) {
 		if (bracketed || looks_numeric(address))
 			return bad(text, "not a valid address", why);
-		return MATCH_NET_NONE;
+		return NET_NONE;
 	}
 	if (slash == STR_NPOS)
-		return MATCH_NET_OK;
+		return NET_OK;
 	if (!str_to_u64(str_from(text, slash + 1), net->bits, &bits))
 		return bad(text, "not a valid network length", why);
 	net->bits = (unsigned)bits;
 	if (has_host_bits(net))
 		return bad(text, "the address has bits set behind the network length", why);
-	return MATCH_NET_OK;
+	return NET_OK;
 }
 
 /* ::ffff:192.0.2.1 as 192.0.2.1. */
 static void
-unmap(struct match_net *a)
+unmap(struct net *a)
 {
 	static const unsigned char prefix[12] = {[10] = 0xff, [11] = 0xff};
 
@@ -96,9 +96,9 @@ unmap(struct match_net *a)
 }
 
 bool
-match_net_has(const struct match_net *net, const struct match_net *address)
+net_has(const struct net *net, const struct net *address)
 {
-	struct match_net a = *address;
+	struct net a = *address;
 	unsigned whole = net->bits / 8, rest = net->bits % 8;
 
 	if (!net->v6)
