@@ -21,6 +21,7 @@
 #include "qmgr/dead.h"
 #include "qmgr/notice.h"
 #include "qmgr/recipients.h"
+#include "qmgr/report.h"
 #include "qmgr/schedule.h"
 
 #define WORK_MAX 2            /* times that qmgr may end while it reads a slot */
@@ -335,6 +336,7 @@ message_activate(struct slot *slot)
 		return;
 	}
 	slots_begin_reading(slot);
+	report_forget();
 	msg = load_message(slot, id);
 	if (!msg)
 		return;

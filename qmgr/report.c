@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/messages.h"
 #include "lib/mail/dsn.h"
@@ -17,44 +19,103 @@
 
 #define QUIET_MS 10000 /* after a line about a report without a ticket */
 
+/*
+ * What was read of a message for one report is kept for the next, which is mostly about the same one: of a long list
+ * hundreds of recipients may be under way when a queue manager ends.
+ */
 struct report_job {
 	int fd;
 	uint64_t index;
+	char id[QUEUE_ID_SIZE]; /* of the message that the rest is about; "" */
+	uint64_t epoch;         /* … as it was then */
 	struct arena *arena, *piece;
 	struct spool_message m;
+	struct spool_cursor *begins; /* of a long list: where each piece that was read begins */
+	size_t n_begins, cap;
+	struct slot_rcpt *rcpts; /* the piece, or all */
+	uint32_t first;
+	size_t n;
 	const struct slot_rcpt *rcpt;
 	enum spool_status status;
 };
 
+static uint64_t epoch; /* another one when what was read may not be true any more */
+
+void
+report_forget(void)
+{
+	epoch++;
+}
+
+static void
+add_begin(struct report_job *job, struct spool_cursor cursor)
+{
+	if (job->n_begins == job->cap) {
+		job->cap = job->cap ? 2 * job->cap : 16;
+		job->begins = mem_resize(job->begins, job->cap * sizeof(*job->begins));
+	}
+	job->begins[job->n_begins++] = cursor;
+}
+
+/* The piece of that number, where it begins is known. */
+static void
+read_piece(struct report_job *job, size_t number, struct buf *why)
+{
+	struct spool_cursor cursor = job->begins[number];
+
+	arena_reset(job->piece);
+	job->first = cursor.index;
+	job->n = 0;
+	job->status = spool_next_rcpts(job->fd, &job->m.header, &cursor, SPOOL_PIECE_RCPTS,
+	    job->piece, &job->rcpts, &job->n, why);
+	if (job->status != SPOOL_OK)
+		job->n = 0;
+	if (job->n > 0 && number + 1 == job->n_begins)
+		add_begin(job, cursor);
+}
+
 /* The recipient of that index, in a long list too. */
 static void
-find_rcpt(struct report_job *job, struct spool_cursor *cursor, struct buf *why)
+find_rcpt(struct report_job *job, struct buf *why)
 {
-	struct slot_rcpt *rcpts = job->m.envelope.rcpts;
-	uint32_t first = 0;
-	size_t n = job->m.envelope.n_rcpts;
+	size_t number = job->n_begins - 1;
 
-	while (n == 0 || job->index >= first + n) {
-		arena_reset(job->piece);
-		first = cursor->index;
-		job->status = spool_next_rcpts(job->fd, &job->m.header, cursor, SPOOL_PIECE_RCPTS,
-		    job->piece, &rcpts, &n, why);
-		if (job->status != SPOOL_OK || n == 0)
-			return;
+	if (job->index < job->first || job->index >= job->first + job->n) {
+		while (number > 0 && job->begins[number].index > job->index)
+			number--;
+		do
+			read_piece(job, number++, why);
+		while (job->n > 0 && job->index >= job->first + job->n);
 	}
-	job->rcpt = &rcpts[job->index - first];
+	if (job->n > 0)
+		job->rcpt = &job->rcpts[job->index - job->first];
+}
+
+static void
+read_message(struct report_job *job, struct buf *why)
+{
+	struct spool_cursor begin = {0};
+
+	arena_reset(job->arena);
+	job->status = spool_load_begin(job->fd, false, job->arena, &job->m, &begin, NULL, 0, why);
+	job->first = 0;
+	job->rcpts = job->m.envelope.rcpts;
+	job->n = job->m.envelope.n_rcpts;
+	job->n_begins = 0;
+	add_begin(job, begin);
 }
 
 static void
 read_for_report(void *arg)
 {
 	struct report_job *job = arg;
-	struct spool_cursor cursor;
 	struct buf why = {0};
 
-	job->status = spool_load_begin(job->fd, false, job->arena, &job->m, &cursor, NULL, 0, &why);
+	job->rcpt = NULL;
+	if (!job->id[0])
+		read_message(job, &why);
 	if (job->status == SPOOL_OK && job->index < job->m.header.rcpts)
-		find_rcpt(job, &cursor, &why);
+		find_rcpt(job, &why);
 	buf_free(&why);
 }
 
@@ -120,23 +181,34 @@ mark_reported(struct slot *slot, const struct report_job *job, const struct outc
 		nothing_to_deliver(slot, m);
 }
 
-/* The message is not in memory: its slot takes the result. Waits. */
+/* The message ID is not in memory: its slot takes the result. Waits. */
 static void
-report_to_slot(struct slot *slot, uint64_t index, const struct outcome *sent)
+report_to_slot(struct report_job *job, struct slot *slot, const struct msg_report *r,
+    const struct outcome *sent)
 {
-	struct report_job job = {.index = index, .arena = arena_new(1024), .piece = arena_new(0)};
+	bool own;
 
-	if (slots_use(slot)) {
-		slots_begin_reading(slot);
-		job.fd = slot->fd;
-		fiber_offload(FIBER_POOL_READ, read_for_report, &job);
-		if (job.rcpt && job.m.marks[index].state == SLOT_RCPT_TODO)
-			mark_reported(slot, &job, sent);
-		slots_end_reading(slot);
-		slots_unuse(slot);
+	if (!str_eq(r->id, str_c(job->id)) || job->epoch != epoch)
+		job->id[0] = '\0';
+	if (!slots_use(slot))
+		return;
+	slots_begin_reading(slot);
+	job->epoch = epoch;
+	job->index = r->index;
+	job->fd = slot->fd;
+	fiber_offload(FIBER_POOL_READ, read_for_report, job);
+	if (job->rcpt && job->m.marks[r->index].state == SLOT_RCPT_TODO) {
+		mark_reported(slot, job, sent);
+		/* Which is news for all others. */
+		own = job->epoch == epoch;
+		epoch++;
+		job->epoch = own ? epoch : job->epoch;
 	}
-	arena_free(&job.piece);
-	arena_free(&job.arena);
+	slots_id(slot, job->id);
+	if (job->status != SPOOL_OK)
+		job->id[0] = '\0';
+	slots_end_reading(slot);
+	slots_unuse(slot);
 }
 
 static fiber_deadline quiet_until; /* about reports without tickets */
@@ -155,7 +227,7 @@ refuse(const struct service_client *client, const struct msg_report *r)
 }
 
 static void
-take_report(const struct service_client *client, const struct msg_report *r)
+take_report(struct report_job *job, const struct service_client *client, const struct msg_report *r)
 {
 	const struct outcome sent = {
 	    .status = DELIVERY_SENT,
@@ -172,11 +244,12 @@ take_report(const struct service_client *client, const struct msg_report *r)
 		refuse(client, r);
 		return;
 	}
+	slots_put_off_tries();
 	slot = slots_find(r->id);
 	if (!slot || !(slot = slots_settled(slot)))
 		return;
 	if (slot->use == SLOT_USE_WAITING)
-		report_to_slot(slot, r->index, &sent);
+		report_to_slot(job, slot, r, &sent);
 	else if (slot->message && r->index < slot->message->m.header.rcpts)
 		message_reported(slot->message, (uint32_t)r->index, &sent);
 }
@@ -186,6 +259,7 @@ report_session(struct service_client *client)
 {
 	static const struct ipc_schema *const accept[] = {&msg_report, NULL};
 	struct ipc_channel *channel = ipc_channel_new(client->stream, "qmgr", "delivery agent");
+	struct report_job job = {.arena = arena_new(1024), .piece = arena_new(0)};
 	struct arena *arena = arena_new(1024);
 	struct msg_report_ok ok = {0};
 	struct ipc_message m;
@@ -194,12 +268,15 @@ report_session(struct service_client *client)
 	while (
 	    service_idle(client, true) && ipc_recv(channel, arena, accept, false, &m) == IPC_OK) {
 		service_idle(client, false);
-		take_report(client, m.body);
+		take_report(&job, client, m.body);
 		if (ipc_send(channel, &msg_report_ok, &ok) != IPC_OK ||
 		    ipc_flush(channel) != IPC_OK)
 			break;
 		arena_reset(arena);
 	}
+	free(job.begins);
+	arena_free(&job.piece);
+	arena_free(&job.arena);
 	arena_free(&arena);
 	ipc_channel_free(&channel);
 }

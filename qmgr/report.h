@@ -9,6 +9,8 @@
 
 #include "lib/service/service.h"
 
+/* A message that was not in memory is read in: what is known of it here may not be true for long. */
+void report_forget(void);
 /* A session of private/qmgr-report. */
 void report_session(struct service_client *client);
 

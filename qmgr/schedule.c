@@ -263,8 +263,14 @@ activate_fiber(void *arg)
 		slots_follow_clock();
 		struct slot *slot = slots_due();
 		int64_t now = clock_wall();
+		fiber_deadline off = slots_tries_put_off();
 		bool room = message_room();
 
+		if (off > fiber_now()) {
+			if (slots_due_wait(off) == FIBER_CANCELED)
+				return;
+			continue;
+		}
 		if (slot && room && slot->next <= now) {
 			message_activate(slot);
 			continue;

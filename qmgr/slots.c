@@ -23,8 +23,11 @@
 
 /* Idle slots at the hot end of the free list keep their descriptors; the rest is opened at need. */
 #define OPEN_FREE_MAX 512
-#define CLOCK_SLACK_MS 10000 /* a clock that differs by less was not set, it drifts */
-#define SETTLE_LOOK_MS 5     /* a slot is read in less, unless it is large or the disk is busy */
+#define REPORTS_MS                                                                                 \
+	30000 /* after a start, in which agents may hold up what waits with their reports */
+#define REPORTS_QUIET_MS 1000 /* from the last of them */
+#define CLOCK_SLACK_MS 10000  /* a clock that differs by less was not set, it drifts */
+#define SETTLE_LOOK_MS 5      /* a slot is read in less, unless it is large or the disk is busy */
 
 struct slots_state slots_state;
 
@@ -430,6 +433,21 @@ slots_follow_clock(void)
 		due_shift(&s->due, -(back / 1000));
 	}
 	s->clock = ahead;
+}
+
+void
+slots_put_off_tries(void)
+{
+	struct slots_state *s = &slots_state;
+	fiber_deadline end = s->opened + REPORTS_MS, quiet = fiber_after(REPORTS_QUIET_MS);
+
+	s->tries_off = quiet < end ? quiet : end;
+}
+
+fiber_deadline
+slots_tries_put_off(void)
+{
+	return slots_state.tries_off;
 }
 
 struct slot *

@@ -124,6 +124,13 @@ void slots_schedule(struct slot *slot, int64_t next);
 void slots_unschedule(struct slot *slot);
 /* When the wall clock has been set back, all due times go back with it. */
 void slots_follow_clock(void);
+/*
+ * An agent reports what it has delivered: for a second nothing that waits is tried again, so that it can be told of all
+ * of it; within the first half minute of the process.
+ */
+void slots_put_off_tries(void);
+/* Until when nothing is tried. */
+fiber_deadline slots_tries_put_off(void);
 /* The slot that is due first, or NULL. */
 struct slot *slots_due(void);
 /* Waits until something is scheduled, slots_due_wake() is called, or DEADLINE. */

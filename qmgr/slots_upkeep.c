@@ -263,6 +263,7 @@ slots_open(struct buf *why)
 	if (!s->spool || !spool_each(s->spool, found_slot, NULL, why))
 		return false;
 	recover(false);
+	s->opened = fiber_now();
 	return true;
 }
 

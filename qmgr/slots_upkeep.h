@@ -20,10 +20,12 @@ struct slots_state {
 	struct due due;
 	struct fiber_waitq free_wait, reserved_wait, dirty_wait, due_wait, upkeep_wait,
 	    put_off_wait;
-	size_t put_off;    /* how many slots are PUT_OFF */
-	int making_failed; /* errno of the last attempt to make slots; 0 = it worked */
-	uint64_t room;     /* bytes free on the file system */
-	int64_t room_at;   /* when that was asked, monotonic ms */
+	fiber_deadline opened;    /* when recovery was over */
+	fiber_deadline tries_off; /* see slots_put_off_tries() */
+	size_t put_off;           /* how many slots are PUT_OFF */
+	int making_failed;        /* errno of the last attempt to make slots; 0 = it worked */
+	uint64_t room;            /* bytes free on the file system */
+	int64_t room_at;          /* when that was asked, monotonic ms */
 };
 
 extern struct slots_state slots_state;

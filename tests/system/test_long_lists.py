@@ -67,6 +67,29 @@ class Lists(SchedulerRig):
         again = numbers(self.agent.deliveries[before:])
         self.assertEqual(sorted(again), sorted(set(range(LIST)) - done))
 
+    def test_reported_late(self):
+        """Hundreds were under way when qmgr was killed: while agents report, nothing is tried again."""
+        self.start(silent)
+        rcpts = [f"u{i:05}@d{i % 40}.test" for i in range(LIST)]
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts, batch=100)
+        self.wait_for("a slice", lambda: len(numbers(self.agent.deliveries)) >= 900, timeout=30)
+        self.daemons.kill("qmgr")
+        told = [r for d, _ in self.agent.deliveries for r in d["rcpts"]][::-1]
+        self.agent.decide = deliver
+        before = len(self.agent.deliveries)
+        self.daemons.start("qmgr")
+        channel = ipc.Channel(self.path("private/qmgr-report"), timeout=30)
+        # More slowly than the second of grace allows.
+        for n, r in enumerate(told):
+            if n % 150 == 0:
+                time.sleep(0.3)
+            channel.send("report", id=queue_id, index=r["index"], ticket=r["ticket"], dsn="2.0.0", text="delivered",
+                         relay="hop", remote_mta="", dsn_passed=False)
+            channel.expect("report_ok")
+        self.log(f"{queue_id}: removed", timeout=30)
+        self.assertEqual(sorted(numbers(self.agent.deliveries[before:])),
+                         sorted(set(range(LIST)) - {r["index"] for r in told}))
+
     def test_mixed_results(self):
         """Some fail: one mark each, notices for all of them, in lots."""
         def decide(delivery, content):
