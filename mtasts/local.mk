@@ -23,7 +23,7 @@ endif
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_mtasts
-tests_fuzz_fuzz_mtasts_SOURCES = tests/fuzz/fuzz_mtasts.c
+tests_fuzz_fuzz_mtasts_SOURCES = tests/fuzz/fuzz_mtasts.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_mtasts_LDADD = libmtasts.la libsmtpclient.la libpostkeep-net.la libpostkeep-tables.la libpostkeep.la
 tests_fuzz_fuzz_mtasts_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 endif

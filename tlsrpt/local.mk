@@ -26,7 +26,7 @@ endif
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_tlsrpt
-tests_fuzz_fuzz_tlsrpt_SOURCES = tests/fuzz/fuzz_tlsrpt.c
+tests_fuzz_fuzz_tlsrpt_SOURCES = tests/fuzz/fuzz_tlsrpt.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_tlsrpt_LDADD = libtlsrpt.la libpostkeep.la
 tests_fuzz_fuzz_tlsrpt_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 endif

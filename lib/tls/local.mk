@@ -35,7 +35,7 @@ endif
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_tls
-tests_fuzz_fuzz_tls_SOURCES = tests/fuzz/fuzz_tls.c
+tests_fuzz_fuzz_tls_SOURCES = tests/fuzz/fuzz_tls.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_tls_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 tests_fuzz_fuzz_tls_LDADD = libpostkeep-net.la libpostkeep.la $(OPENSSL_LIBS)
 tests_fuzz_fuzz_tls_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)

@@ -7,18 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "lib/base/log.h"
 #include "mtasts/policy.h"
 #include "smtp/sts.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(bool ok, const char *what)
-{
-	if (!ok)
-		log_panic("%s", what);
-}
+#include "tests/fuzz/fuzz.h"
 
 /* What a pattern with its '*' replaced by a label is, and what only begins like one is not. */
 static void

@@ -10,21 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/log.h"
 #include "lib/tls/internal.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static struct tls_client *client;
 static struct arena *arena;
-
-static void
-must(bool ok, const char *what)
-{
-	if (!ok)
-		log_panic("%s", what);
-}
 
 static void
 must_print(struct str text)

@@ -7,18 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "lib/base/log.h"
+#include "tests/fuzz/fuzz.h"
 #include "tlsrpt/record.h"
 #include "tlsrpt/report.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(bool ok, const char *what)
-{
-	if (!ok)
-		log_panic("%s", what);
-}
 
 static void
 check_record(struct str txt)

@@ -96,6 +96,14 @@ class Suite:
         with open(os.path.join(self.conf, "main.cf"), "a") as f:
             f.write(text if text.endswith("\n") else text + "\n")
 
+    def remove_service(self, name):
+        """Takes the services called NAME out of master.cf; before the start."""
+        path = os.path.join(self.conf, "master.cf")
+        with open(path) as f:
+            lines = [line for line in f if line.split()[:1] != [name]]
+        with open(path, "w") as f:
+            f.writelines(lines)
+
     def _commands(self):
         """Where the commands are. A set-group-id postdrop obeys only the configuration that root has installed:
         an ordinary user's suite gets a copy without that bit."""

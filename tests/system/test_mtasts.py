@@ -281,11 +281,7 @@ class MtaSts(unittest.TestCase):
     def test_without_mtasts(self):
         """When the helper is not there, mail waits: what is demanded is not known."""
         with self.suite(start=False) as suite:
-            path = os.path.join(suite.conf, "master.cf")
-            with open(path) as f:
-                lines = [line for line in f if not line.startswith("mtasts")]
-            with open(path, "w") as f:
-                f.writelines(lines)
+            suite.remove_service("mtasts")
             suite.start()
             suite.submit("you@good.zone.example", message(b"sts-without", b"hello\r\n"))
             status = suite.wait_status("you@good.zone.example")

@@ -259,11 +259,7 @@ class TlsRpt(unittest.TestCase):
     def test_without_collector(self):
         """Mail waits for no tlsrpt; the log says that something is missing."""
         with self.suite(start=False) as suite:
-            path = os.path.join(suite.conf, "master.cf")
-            with open(path) as f:
-                lines = [line for line in f if not line.startswith("tlsrpt")]
-            with open(path, "w") as f:
-                f.writelines(lines)
+            suite.remove_service("tlsrpt")
             suite.start()
             for _ in range(3):
                 self.send(suite, "sent", "none.plain.example")
