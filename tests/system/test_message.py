@@ -69,6 +69,16 @@ class OneMessage(unittest.TestCase):
             self.assertIn(b"Status: 5.1.1", text)
             suite.wait_empty()
 
+    def test_address_literal_after_reload(self):
+        """A confined qmgr that reads its configuration again still knows this machine's addresses."""
+        with Suite(PREFIX, extra="inet_interfaces = all\nlocal_recipient_maps =\n") as suite:
+            for n in range(2):
+                suite.run("sendmail", f"{suite.user}@[127.0.0.1]", input=b"Subject: x\n\nliteral %d\n" % n)
+                suite.wait_mail(suite.user, b"literal %d" % n)
+                suite.run("postkeep", "-c", suite.conf, "reload")
+                suite.wait_log(r"qmgr\[\d+\]: configuration read again", count=n + 1)
+            self.assertNotIn("the addresses of this machine", suite.log())
+
     def test_stop_start_keeps_queue(self):
         with Suite(PREFIX, extra="defer_transports = smtp\n") as suite:
             suite.run("sendmail", f"{suite.user}@nowhere.example.com", input=b"Subject: waits\n\nwait\n")
