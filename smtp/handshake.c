@@ -58,7 +58,7 @@ hear_greeting(struct connection *c, struct arena *a, struct failure *f)
 	/* Another server may be of another opinion, unless that is switched off. */
 	if (f->hard && c->st->skip_5xx) {
 		f->hard = false;
-		f->dsn = STR("4.0.0");
+		f->dsn = arena_printf(a, "4%.*s", STR_ARG(str_from(f->dsn, 1)));
 	}
 	return false;
 }

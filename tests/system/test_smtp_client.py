@@ -267,7 +267,7 @@ class Refused(Case):
     def test_unreachable(self):
         self.result(self.client.deliver(None, nexthop=f"[127.0.0.1]:{free_port()}")[0], DEFERRED, "4.4.1",
                     "Connection refused", True)
-        for reply, dsn in (("554 5.7.1 no", "4.0.0"), ("421 4.3.2 busy", "4.3.2")):
+        for reply, dsn in (("554 5.7.1 no", "4.7.1"), ("554 no", "4.0.0"), ("421 4.3.2 busy", "4.3.2")):
             self.result(self.client.one(self.hop(at("connect", say(reply + "\r\n")))), DEFERRED, dsn,
                         "refused to talk to me: " + reply, True)
         self.result(self.client.one(self.hop(at("connect", close))), DEFERRED, "4.4.2",
