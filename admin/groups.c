@@ -162,10 +162,13 @@ find(struct groups *g, struct str key, struct str name, const struct reply_advic
 }
 
 static struct group *
-group_of(struct groups *g, const struct msg_showq_rcpt *r)
+group_of(struct groups *g, const struct msg_showq_entry *e, const struct msg_showq_rcpt *r)
 {
 	const struct reply_advice *advice = NULL;
-	struct str name = r->reason.len ? r->reason : STR("(not tried yet)");
+	/* Of a long list's recipients a slot keeps some answers only. */
+	struct str name = r->reason.len ? r->reason
+	    : e->tries > 0              ? STR("(tried, the answer was not kept: see the log)")
+					: STR("(not tried yet)");
 	struct buf key = {0};
 	struct group *group = g->by == GROUP_REASON ? hash_get(g->texts, name) : NULL;
 
@@ -198,7 +201,7 @@ next_of(const struct msg_showq_entry *e)
 static void
 count(struct groups *g, const struct msg_showq_entry *e, const struct msg_showq_rcpt *r)
 {
-	struct group *group = group_of(g, r);
+	struct group *group = group_of(g, e, r);
 	int64_t next = next_of(e);
 
 	group->rcpts++;

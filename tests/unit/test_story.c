@@ -228,6 +228,25 @@ fill(struct groups *g)
 	add(g, "active", 99990, 0, "nobody", "", false);
 }
 
+/* What a long list's slot had no room for. */
+static void
+test_reason_not_kept(void **state)
+{
+	struct groups *g = groups_new(GROUP_REASON);
+	struct msg_showq_rcpt rcpt = {.address = STR("a@one.example")};
+	struct msg_showq_entry e = {
+	    .id = STR("x"), .state = STR("deferred"), .tries = 1, .rcpts = {&rcpt, 1}};
+	char *text;
+
+	(void)state;
+	groups_entry(g, &e);
+	text = printed(tell_groups, g);
+	assert_non_null(strstr(text, "(tried, the answer was not kept: see the log)\n"));
+	assert_null(strstr(text, "not tried"));
+	free(text);
+	groups_free(&g);
+}
+
 static void
 test_groups(void **state)
 {
@@ -311,6 +330,7 @@ main(void)
 	    cmocka_unit_test(test_many_lines),
 	    cmocka_unit_test(test_long_line),
 	    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_reason_not_kept),
 	    cmocka_unit_test(test_many_groups),
 	    cmocka_unit_test(test_span),
 	};
