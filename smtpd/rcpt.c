@@ -16,17 +16,21 @@
 #include "smtpd/reply.h"
 #include "smtpd/transaction.h"
 
-/* smtpd_recipient_limit. True: refused. Going on in spite of it becomes an error after a while. */
+/* smtpd_recipient_limit, and memory. True: refused. Going on in spite of it becomes an error after a while. */
 static bool
 refuse_too_many(struct session *s, bool *good)
 {
 	const struct settings *st = &s->server->settings;
 	struct transaction *t = s->transaction;
 
-	if (st->rcpt_max == 0 || t->accepted < st->rcpt_max)
+	if (st->rcpt_max > 0 && t->accepted >= st->rcpt_max)
+		reply(s, 452, "4.5.3", "Error: too many recipients");
+	else if (!transaction_room(t))
+		reply(
+		    s, 452, "4.3.1", "Error: too many recipients in all sessions, try again later");
+	else
 		return false;
 	*good = t->refused++ < st->rcpt_overshoot;
-	reply(s, 452, "4.5.3", "Error: too many recipients");
 	return true;
 }
 

@@ -14,6 +14,18 @@
 #define FEW_RECIPIENTS 8
 /* First bytes of the arena: a sender and a recipient or two. */
 #define TRANSACTION_ARENA 512
+/* Envelopes of all sessions of the process together; one of less than HELD_FREE is always taken. */
+#define HELD_MAX ((size_t)64 << 20)
+#define HELD_FREE ((size_t)64 << 10)
+
+static size_t held; /* bytes of envelopes, of all sessions */
+
+static void
+count_held(struct transaction *t, size_t now)
+{
+	held += now - t->held;
+	t->held = now;
+}
 
 struct transaction *
 transaction_new(void)
@@ -29,12 +41,23 @@ transaction_end(struct transaction **t)
 {
 	if (!*t)
 		return;
+	count_held(*t, 0);
 	content_free(&(*t)->content);
 	hash_free(&(*t)->seen, NULL);
 	free((*t)->rcpts);
 	arena_free(&(*t)->arena);
 	free(*t);
 	*t = NULL;
+}
+
+bool
+transaction_room(struct transaction *t)
+{
+	/* What was seen is there a second time. */
+	size_t now = 2 * arena_used(t->arena) + t->cap_rcpts * sizeof(*t->rcpts);
+
+	count_held(t, now);
+	return now <= HELD_FREE || held <= HELD_MAX;
 }
 
 static char

@@ -34,6 +34,7 @@ struct transaction {
 	size_t n_rcpts, cap_rcpts; /* without duplicates */
 	size_t accepted;           /* answered with 250, duplicates included */
 	size_t refused;            /* answered with "too many recipients" */
+	size_t held;               /* what it counts in the sum over all */
 	struct hash *seen;         /* only when there are many */
 	struct content *content;   /* between chunks of BDAT, and while DATA runs */
 	struct submit_refusal *no; /* a chunk of BDAT was refused before there was content */
@@ -45,6 +46,12 @@ struct transaction *transaction_new(void);
  * NULL. NULL is accepted.
  */
 void transaction_end(struct transaction **t);
+
+/*
+ * Is there memory for one more recipient? Many sessions with long lists are not to take all there is; a few recipients
+ * always find room.
+ */
+bool transaction_room(struct transaction *t);
 
 /*
  * A recipient that was accepted: text lives in t->arena. One that stands there already, with the same

@@ -76,6 +76,32 @@ def junk_commands(s):
     quit(c)
 
 
+@test("smtpd_recipient_limit=1000", "smtpd_recipient_overshoot_limit=1000", main="recipient_delimiter = +\n")
+def long_lists_in_many_sessions(s):
+    """All of them together have a limit in memory; who has few recipients does not notice."""
+    lines = b"".join(b"RCPT TO:<smith+%d%s@example.com> ORCPT=rfc822;%s\r\n" % (i, b"x" * 800, b"y" * 450) for i in range(1000))
+    clients, refused = [], 0
+    for _ in range(25):
+        c = s.client()
+        c.say("MAIL FROM:<smith@bar.example>", "250 2.1.0 Ok")
+        c.send(lines)
+        replies = [c.reply() for _ in range(1000)]
+        refused += sum(r.startswith("452 4.3.1 Error: too many recipients in all sessions") for r in replies)
+        assert all(r.startswith(("250 2.1.5", "452 4.3.1")) for r in replies), replies
+        clients.append(c)
+    assert 25000 / 4 < refused < 25000 * 3 / 4, refused
+    few = s.client()
+    envelope(few, rcpts=["smith+%d@example.com" % i for i in range(40)])
+    quit(few)
+    for c in clients:
+        c.say("RSET", "250")
+    c.say("MAIL FROM:<smith@bar.example>", "250 2.1.0 Ok")
+    c.send(lines)
+    assert all(c.reply().startswith("250 2.1.5") for _ in range(1000))
+    for c in clients:
+        quit(c)
+
+
 @test("smtpd_timeout=1s")
 def timeouts(s):
     c = s.client()
