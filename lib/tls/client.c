@@ -5,6 +5,7 @@
  * set on the connection, never on the context that connections share.
  */
 #include <errno.h>
+#include <openssl/dherr.h>
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
 #include <string.h>
@@ -187,6 +188,8 @@ plain_reason(unsigned long code)
 		for (size_t i = 0; i < COUNT(table); i++)
 			if (ERR_GET_REASON(code) == table[i].reason)
 				return table[i].words;
+	if (ERR_GET_LIB(code) == ERR_LIB_DH && ERR_GET_REASON(code) == DH_R_MODULUS_TOO_LARGE)
+		return "the server's key exchange costs too much";
 	return ERR_reason_error_string(code);
 }
 

@@ -51,12 +51,16 @@ enum tls_setting {
 
 struct tls_anchors;
 
+typedef int tls_security_callback(
+    const SSL *ssl, const SSL_CTX *ctx, int op, int bits, int nid, void *other, void *ex);
+
 struct tls_client {
 	const struct conf *conf;
 	enum tls_client_kind kind;
 	SSL_CTX *ctx;
-	struct buf fault;               /* the first one's text, with a NUL; empty: none */
-	struct conf_problems *problems; /* where all of them go (tls_client_check()), or NULL */
+	tls_security_callback *security; /* OpenSSL's own, behind ours */
+	struct buf fault;                /* the first one's text, with a NUL; empty: none */
+	struct conf_problems *problems;  /* where all of them go (tls_client_check()), or NULL */
 	struct arena *arena;
 	struct tls_policy policies[LEVELS]; /* main.cf's for each level */
 	enum tls_level level;

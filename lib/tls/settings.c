@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <openssl/conf.h>
+#include <openssl/dherr.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 /* Longest file of certificates. */
 #define FILE_MAX ((size_t)16 * 1024 * 1024)
 #define MS 1000
+#define DH_BITS_MAX 4096 /* of a group without a name */
 
 #define BOTH(name)                                                                                 \
 	{                                                                                          \
@@ -239,6 +241,29 @@ load_dane_digests(struct tls_client *c)
 	}
 }
 
+/*
+ * A server chooses the group of a DHE exchange. OpenSSL takes one of 10,000 bits, which costs a second of the loop of
+ * all sessions; the standard groups of more bits have names, and short exponents.
+ */
+static int
+limit_cost(const SSL *ssl, const SSL_CTX *ctx, int op, int bits, int nid, void *other, void *ex)
+{
+	const struct tls_client *c = ex;
+	char name[64];
+	size_t len;
+
+	if (op == SSL_SECOP_TMP_DH && other && EVP_PKEY_get_bits(other) > DH_BITS_MAX) {
+		ERR_set_mark();
+		if (EVP_PKEY_get_group_name(other, name, sizeof(name), &len) != 1) {
+			ERR_pop_to_mark();
+			ERR_raise(ERR_LIB_DH, DH_R_MODULUS_TOO_LARGE);
+			return 0;
+		}
+		ERR_pop_to_mark();
+	}
+	return c->security(ssl, ctx, op, bits, nid, other, NULL);
+}
+
 static void
 make_context(struct tls_client *c)
 {
@@ -256,6 +281,9 @@ make_context(struct tls_client *c)
 	SSL_CTX_set_read_ahead(c->ctx, 1);
 	/* Weak encryption is better than none; what must not be weak says verify.c and the policy. */
 	SSL_CTX_set_security_level(c->ctx, 0);
+	c->security = SSL_CTX_get_security_callback(c->ctx);
+	SSL_CTX_set0_security_ex_data(c->ctx, c);
+	SSL_CTX_set_security_callback(c->ctx, limit_cost);
 	SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(c->ctx, tls_new_session);
 	c->sessions = tls_sessions_new(conf_time(c->conf, tls_param(c, SET_CACHE_TIMEOUT)));
