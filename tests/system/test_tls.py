@@ -1,6 +1,8 @@
 """TLS as a client: tls_probe (lib/tls) against openssl s_server, with certificates made for each situation."""
+import base64
 import hashlib
 import os
+import random
 import re
 import shutil
 import socket
@@ -489,6 +491,37 @@ class Tls(unittest.TestCase):
                 listener.close()
                 self.assertEqual(said["outcome"], [outcome], said)
                 self.assertTrue(said["why"][0].startswith(why), said)
+
+    def dh_group(self, bits):
+        """A file with a group of a server's own: an odd number and a generator, which nobody checks to be good."""
+        def integer(n):
+            data = n.to_bytes(n.bit_length() // 8 + 1, "big")
+            return b"\x02" + length(data)
+
+        def length(data):
+            size = len(data).to_bytes((len(data).bit_length() + 7) // 8, "big")
+            return (bytes([len(data)]) if len(data) < 128 else bytes([0x80 | len(size)]) + size) + data
+        der = b"\x30" + length(integer(random.getrandbits(bits) | 1 | 1 << (bits - 1)) + integer(2))
+        path = self.certs.path(f"dh{bits}.pem")
+        with open(path, "w") as f:
+            f.write("-----BEGIN DH PARAMETERS-----\n" + base64.encodebytes(der).decode() + "-----END DH PARAMETERS-----\n")
+        return path
+
+    def test_costly_group(self):
+        """The group of a key exchange is the server's choice; one that would cost seconds is refused."""
+        named = self.certs.path("ffdhe8192.pem")
+        subprocess.run(["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe8192", "-out", named],
+                       check=True, capture_output=True)
+        for group, good in ((self.dh_group(4096), True), (named, True), (self.dh_group(4104), False),
+                            (self.dh_group(10000), False)):
+            with self.subTest(group=group), Server(
+                    self.certs, "self.pem", None, "-tls1_2", "-cipher", "ADH-AES256-GCM-SHA384:@SECLEVEL=0",
+                    "-dhparam", group) as server:
+                said = self.probe(self.conf(), server.port)
+                self.assertEqual(said["outcome"], ["ok" if good else "handshake-failed"], said)
+                if not good:
+                    self.assertEqual(said["why"], ["Cannot start TLS: handshake failure: the server's key exchange costs "
+                                                   "too much"])
 
     def test_early(self):
         """Bytes that come in clear behind the answer to STARTTLS, in the same packet, go no further."""
