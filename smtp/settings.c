@@ -110,6 +110,9 @@ settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct bu
 	st->never_ehlo = !lmtp && conf_bool(conf, P_smtp_never_send_ehlo);
 	st->pix_threshold = conf_time(conf,
 	    lmtp ? P_lmtp_pix_workaround_threshold_time : P_smtp_pix_workaround_threshold_time);
+	st->verify_data = str_eq(
+	    conf_str(conf, lmtp ? P_lmtp_address_verify_target : P_smtp_address_verify_target),
+	    STR("data"));
 	st->filter_replies =
 	    conf_str(conf, lmtp ? P_lmtp_reply_filter : P_smtp_reply_filter).len > 0;
 	discard =

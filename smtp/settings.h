@@ -33,6 +33,7 @@ struct settings {
 	bool log_tls;          /* smtp_log_tls_feature_status */
 	bool skip_reused;      /* smtp_tlsrpt_skip_reused_handshakes */
 	bool dummy_auth;       /* smtp_send_dummy_mail_auth */
+	bool verify_data;      /* smtp_address_verify_target = data */
 	int64_t line_max;
 	unsigned discard; /* enum feature bits that are overlooked */
 

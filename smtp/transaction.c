@@ -117,7 +117,7 @@ take_rcpt(struct transaction *t, struct target *target)
 	if (connection_class(t->c) == 2) {
 		target->accepted = true;
 		t->accepted++;
-		if (t->d->m->probe)
+		if (t->d->m->probe && !t->c->st->verify_data)
 			target_sent(t->d, target, t->c);
 		return;
 	}
@@ -505,6 +505,22 @@ send_content(struct transaction *t, struct buf *line)
 	return by_data(t, line);
 }
 
+/* No mail, only the question whether it would be taken (smtp_address_verify_target). */
+static void
+probe(struct transaction *t, struct buf *line)
+{
+	if (!catch_up(t) || !t->c->st->verify_data || t->accepted == 0)
+		return;
+	buf_puts(line, "DATA");
+	if (!say(t, STEP_DATA, NULL, line) || !catch_up(t) || !t->content_now)
+		return;
+	for (size_t i = 0; i < t->d->n; i++)
+		if (t->d->targets[i].accepted)
+			target_sent(t->d, &t->d->targets[i], t->c);
+	/* The server waits for content, which does not come. */
+	t->c->broken = STREAM_ERROR;
+}
+
 enum transaction_result
 transaction_run(struct delivery *d, struct connection *c)
 {
@@ -527,7 +543,7 @@ transaction_run(struct delivery *d, struct connection *c)
 	if (!say_mail(&t, &line) || !say_rcpts(&t, &line))
 		result = t.dead ? TRANSACTION_DEAD : TRANSACTION_DONE;
 	else if (d->m->probe)
-		(void)catch_up(&t);
+		probe(&t, &line);
 	else
 		result = send_content(&t, &line);
 	if (t.dead)

@@ -604,7 +604,7 @@ class Tables(Case):
             "smtp_connection_cache_destinations = 127.0.0.1\nsmtp_bind_address = 127.0.0.9\nsmtp_helo_name = me.example\n"
             "smtp_reply_filter = inline:{ { 550 5.7.1 x = 451 4.7.1 y } }\n"
             "smtp_delivery_status_filter = inline:{ { 4.4.2 z = 5.4.2 z } }\n"
-            "smtp_send_xforward_command = yes\nsmtp_connection_reuse_count_limit = 2\n")
+            "smtp_send_xforward_command = yes\nsmtp_address_verify_target = data\nsmtp_connection_reuse_count_limit = 2\n")
 
     def test_keywords_to_overlook(self):
         hop = self.hop()
@@ -632,6 +632,15 @@ class Tables(Case):
                 self.client.one(hop, arrival_us=int((time.time() - age) * 1e6))
                 self.assertEqual(hop.sessions[0].commands[0], b"HELO me.example")
                 self.client.daemons.log_wait(f"enabling PIX workarounds: {words} for 127.0.0.1[127.0.0.1]:{hop.port}", since)
+
+    def test_probe_to_data(self):
+        """The question goes as far as DATA, and no content follows."""
+        hop = self.hop()
+        self.result(self.client.one(hop, probe=True), SENT, "2.0.0", "354")
+        self.assertEqual(hop.accepted, [])
+        self.result(self.client.one(self.hop(at("data", say("554 5.7.1 no\r\n"))), probe=True), BOUNCED, "5.7.1",
+                    "in reply to DATA command")
+        self.result(self.client.one(self.hop(at("rcpt", say("550 5.1.1 no\r\n"))), probe=True), BOUNCED, "5.1.1", "RCPT TO")
 
     def test_reply_filter(self):
         since = self.client.daemons.log_mark()
