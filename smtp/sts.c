@@ -77,6 +77,15 @@ sts_record_id(struct str txt, struct str *id)
 	return found && good_id(*id);
 }
 
+/* RFC 8461 section 3.1: what begins otherwise is something else, and does not count. */
+static bool
+is_record(struct str txt)
+{
+	struct str version;
+
+	return str_token(&txt, ";", &version) && str_eq(str_trim(version), STR("v=STSv1"));
+}
+
 /* Empty: there is no record, or not exactly one, or it is not known. */
 static struct str
 look_up_id(struct delivery *d, struct str domain)
@@ -89,8 +98,7 @@ look_up_id(struct delivery *d, struct str domain)
 	dns_query(
 	    arena_printf(scratch, "_mta-sts.%.*s", STR_ARG(domain)), DNS_TXT, scratch, &answer);
 	for (size_t i = 0; answer.status == DNS_OK && i < answer.n; i++)
-		if (answer.records[i].type == DNS_TXT &&
-		    str_starts(answer.records[i].txt, STR("v=STSv1"))) {
+		if (answer.records[i].type == DNS_TXT && is_record(answer.records[i].txt)) {
 			n++;
 			if (sts_record_id(answer.records[i].txt, &one))
 				id = one;

@@ -30,8 +30,29 @@ POLICIES = {
     "html": ENFORCE,
     "rubbish": "<html>not here</html>",
 }
+# Domain -> its TXT records, and its policy, which obeyed would let the mail go (True) or not.
+REFUSES, LETS = ENFORCE.replace("*.zone.example", "mx.elsewhere.example"), ENFORCE
+RECORD = ' TXT "v=STSv1; id=1;"\n'
+ODD = {
+    "split": ('{} TXT "v=STS" "v1; id=1;"\n', REFUSES, False),
+    "alias": ("{} CNAME record\nrecord" + RECORD, REFUSES, False),
+    "beside": ('{} TXT "v=spf1 -all"\n{}' + RECORD, REFUSES, False),
+    "later": ('{} TXT "v=STSv10; id=2"\n{}' + RECORD, REFUSES, False),
+    "blanks": ('{} TXT "v=STSv1 ; id=1 ; "\n', REFUSES, False),
+    "more": ('{} TXT "v=STSv1; x=1; id=20160831085700Z; y=2"\n', REFUSES + "more: a:b\n\n", False),
+    "twice": ('{} TXT "v=STSv1; id=2"\n{}' + RECORD, REFUSES, True),
+    "no-id": ('{} TXT "v=STSv1;"\n', REFUSES, True),
+    "long-id": ('{} TXT "v=STSv1; id=' + 33 * "a" + '"\n', REFUSES, True),
+    "crlf": ("{}" + RECORD, REFUSES.replace("\n", "\r\n"), False),
+    "no-end": ("{}" + RECORD, REFUSES.rstrip("\n"), False),
+    "tight": ("{}" + RECORD, REFUSES.replace(": ", ":"), False),
+    "two-labels": ("{}" + RECORD, LETS.replace("*.zone", "*"), False),
+    "capitals": ("{}" + RECORD, LETS.replace("*.zone.example", "MX.Zone.Example."), True),
+    "several": ("{}" + RECORD, LETS.replace("mx:", "mx: a.example\nmx:"), True),
+}
+POLICIES |= {domain: policy for domain, (_, policy, _) in ODD.items()}
 SLOW = [f"slow{i}" for i in range(8)]  # as many as are fetched at the same time
-DOMAINS = [*POLICIES, "none", "mismatch"]
+DOMAINS = [*(domain for domain in POLICIES if domain not in ODD), "none", "mismatch"]
 ZONE = """$ORIGIN zone.example.
 $TTL 300
 @ SOA ns hostmaster 1 3600 600 86400 2
@@ -41,7 +62,8 @@ mx A 127.0.0.1
 bad A 127.0.0.2
 """ + "".join(f"""{d} MX 10 {"bad" if d == "badcert" else "mx"}
 mta-sts.{d} A 127.0.0.1
-""" + (f'_mta-sts.{d} TXT "v=STSv1; id=1;"\n' if d != "none" else "") for d in DOMAINS) + "".join(f"mta-sts.{d} A 127.0.0.1\n" for d in SLOW) + r"""a\@b MX 10 mx
+""" + (f'_mta-sts.{d} TXT "v=STSv1; id=1;"\n' if d != "none" else "") for d in DOMAINS) + "".join(f"mta-sts.{d} A 127.0.0.1\n" for d in [*SLOW, *ODD]) \
+    + "".join(f"{d} MX 10 mx\n" + records.replace("{}", "_mta-sts." + d) for d, (records, _, _) in ODD.items()) + r"""a\@b MX 10 mx
 mta-sts.a\@b A 127.0.0.1
 _mta-sts.a\@b TXT "v=STSv1; id=1;"
 """
@@ -155,7 +177,7 @@ class MtaSts(unittest.TestCase):
             raise unittest.SkipTest("no nsd")
         cls.certs = Certificates()
         cls.addClassCleanup(shutil.rmtree, cls.certs.dir)
-        cls.certs.issue("web", "web", "root", SAN=",".join(f"DNS:mta-sts.{d}.zone.example" for d in DOMAINS + SLOW))
+        cls.certs.issue("web", "web", "root", SAN=",".join(f"DNS:mta-sts.{d}.zone.example" for d in [*DOMAINS, *SLOW, *ODD]))
         cls.certs.issue("mx", "mx", "root", SAN="DNS:mx.zone.example")
         cls.nsd = name_servers.Nsd({"zone.example": ZONE})
         cls.nsd.__enter__()
@@ -219,6 +241,17 @@ class MtaSts(unittest.TestCase):
             self.assertIn("does not have the host mx.zone.example",
                           suite.wait_status("later@wrongmx.zone.example").why)
             self.assertEqual([h for h, _ in self.web.asked].count("mta-sts.wrongmx.zone.example"), 1)
+
+    def test_odd_records(self):
+        """What counts as a record and as a policy."""
+        with self.suite() as suite:
+            for domain in ODD:
+                suite.submit(f"you@{domain}.zone.example", message(b"sts-" + domain.encode(), b"hello\r\n"))
+            for domain, (_, _, goes) in ODD.items():
+                with self.subTest(domain=domain):
+                    status = suite.wait_status(f"you@{domain}.zone.example")
+                    self.assertEqual((status.word, status.dsn), ("sent", "2.0.0") if goes else ("deferred", "4.7.5"),
+                                     status.why)
 
     def test_odd_domains(self):
         """No domain of a stranger's leads elsewhere, or ends the program, of which all mail has need."""
