@@ -221,6 +221,10 @@ check_transport(struct routes *r, struct str value)
 		tell(r, value, "no line of master.cf provides this transport: its mail waits");
 		return;
 	}
+	if (!plan_find(r->plan, e->name, MASTER_UNIX)) {
+		tell(r, value, "its line of master.cf has no effect yet: its mail waits");
+		return;
+	}
 	if (strcmp(e->command, "smtp") == 0 || strcmp(e->command, "lmtp") == 0)
 		check_hops(r, hops, strcmp(e->command, "smtp") == 0);
 }
@@ -389,7 +393,12 @@ postkeep_check_routes(
 		r.told = 0;
 		r.file = NULL;
 		r.line = 0;
-		if (!conf_is_set(c, sources[i].param, &r.file, &r.line) || rest.len == 0)
+		if (!conf_is_set(c, sources[i].param, &r.file, &r.line) &&
+		    !(sources[i].param == P_virtual_transport &&
+			conf_is_set(c, P_virtual_mailbox_domains, &r.file, &r.line) &&
+			conf_str(c, P_virtual_mailbox_domains).len > 0))
+			continue;
+		if (rest.len == 0)
 			continue;
 		if (!sources[i].tables)
 			check_value(&r, str_trim(rest));

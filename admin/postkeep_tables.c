@@ -53,6 +53,41 @@ take_table(struct str item, struct named *t)
 	return true;
 }
 
+/* "hash:", "inline:{a}": what is behind the type makes no sense. */
+static void
+check_spec(struct str item, const struct named *t)
+{
+	struct buf why = {0};
+	struct table *table = str_starts(item, STR("inline:")) || item.data[item.len - 1] == ':'
+	    ? table_open(item, &why)
+	    : NULL;
+
+	if (why.len > 0)
+		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
+		    "%.*s: %s: mail that needs it would be put off", STR_ARG(t->param),
+		    buf_cstr(&why));
+	table_close(&table);
+	buf_free(&why);
+}
+
+/* The list "/file": is it there? */
+static void
+check_list_file(struct str item, const struct named *t)
+{
+	char *path;
+
+	while (item.len > 0 && item.data[0] == '!')
+		item = str_from(item, 1);
+	if (item.len == 0 || item.data[0] != '/')
+		return;
+	path = str_dup(item);
+	if (access(path, R_OK) != 0)
+		conf_problem(t->problems, CONF_WAITS, t->file, t->line,
+		    "%.*s: cannot read the list %s (%s): mail that needs it would be put off",
+		    STR_ARG(t->param), path, strerror(errno));
+	free(path);
+}
+
 /*
  * A type that there is not: whatever the parameter, if Postfix has it; else where a parameter can have nothing but
  * tables (in other lists a colon may be that of an address).
@@ -75,8 +110,11 @@ check_type(struct str item, const struct named *t)
 		    "%.*s: \"%.*s\" is no table: mail that needs it would be put off; write it as "
 		    "type:name, for example texthash:%.*s",
 		    STR_ARG(t->param), STR_ARG(item), STR_ARG(item));
-	if (type.len == item.len || is_one_of(type, table_types()) ||
-	    !(tables_only || is_one_of(type, others)))
+	if (is_one_of(type, table_types())) {
+		check_spec(item, t);
+		return;
+	}
+	if (type.len == item.len || !(tables_only || is_one_of(type, others)))
 		return;
 	conf_problem(t->problems, CONF_WAITS, t->file, t->line,
 	    "%.*s: there are no tables of the type \"%.*s\": mail that needs it would be put off; "
@@ -206,6 +244,15 @@ check_mode(const struct named *t, const char *suffix)
 	buf_free(&path);
 }
 
+/* Lists in which "/file" is a list in a file. */
+static bool
+is_match_list(enum param p)
+{
+	return p == P_mynetworks || p == P_mydestination || p == P_relay_domains ||
+	    p == P_virtual_alias_domains || p == P_virtual_mailbox_domains ||
+	    p == P_fast_flush_domains;
+}
+
 static void
 check_param(const struct conf *c, enum param p, struct named *t)
 {
@@ -222,6 +269,8 @@ check_param(const struct conf *c, enum param p, struct named *t)
 		delimiter = conf_cstr(c, P_lmtp_sasl_password_result_delimiter);
 	while (conf_list_next(&rest, &item)) {
 		check_type(item, t);
+		if (is_match_list(p))
+			check_list_file(item, t);
 		if (!take_table(item, t))
 			continue;
 		if (delimiter) {

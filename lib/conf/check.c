@@ -251,6 +251,10 @@ note_without_effect(const struct check *k, const struct conf_setting *s, enum pa
 		problem_at(k, CONF_WARNING, s,
 		    "aliases are not expanded yet: mail for a name that stands only there is "
 		    "refused (550); without aliases: alias_maps =");
+	else if (p == P_virtual_alias_maps && k->l->c->value[p].len > 0)
+		problem_at(k, CONF_WARNING, s,
+		    "virtual aliases are not expanded yet: mail for virtual_alias_domains waits, "
+		    "and other mail goes to its recipients as they are");
 }
 
 /* A problem of P, at the line that sets it if there is one. */
@@ -281,7 +285,12 @@ check_limits(const struct check *k)
 	const int64_t *number = k->l->c->number;
 	int64_t message = number[P_message_size_limit], mailbox = number[P_mailbox_size_limit];
 
-	if (mailbox > 0 && (message == 0 || message > mailbox))
+	if (mailbox > 0 && (message == 0 || message > mailbox) &&
+	    !k->l->c->set[P_mailbox_size_limit])
+		problem_of(k, CONF_ERROR, P_message_size_limit,
+		    "larger than mailbox_size_limit, which has its default: the largest message "
+		    "could never be delivered; set mailbox_size_limit too (0: no limit)");
+	else if (mailbox > 0 && (message == 0 || message > mailbox))
 		problem_of(k, CONF_ERROR, P_mailbox_size_limit,
 		    "smaller than message_size_limit: the largest message could never be "
 		    "delivered");

@@ -7,6 +7,7 @@
 #include "lib/route/route_private.h"
 
 #define VIRTUAL_ALIAS_UNKNOWN "5.1.1 User unknown in virtual alias table"
+#define VIRTUAL_ALIAS_WAITS "4.3.5 virtual_alias_maps: aliases are not expanded yet"
 
 static struct str
 lower(struct arena *a, struct str s)
@@ -96,8 +97,11 @@ by_class(const struct conf *conf, struct str sender, struct str domain, struct a
 	const char *param;
 
 	if (r->class == ROUTE_VIRTUAL_ALIAS) {
-		r->transport = STR("error");
-		r->nexthop = STR(VIRTUAL_ALIAS_UNKNOWN);
+		/* The address may well be in the table: that is no reason to return its mail. */
+		bool maps = conf_str(conf, P_virtual_alias_maps).len > 0;
+
+		r->transport = maps ? STR("retry") : STR("error");
+		r->nexthop = maps ? STR(VIRTUAL_ALIAS_WAITS) : STR(VIRTUAL_ALIAS_UNKNOWN);
 		return true;
 	}
 	if (!transport_of(conf, r->class, sender, a, &value, &param, why))

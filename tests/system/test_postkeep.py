@@ -379,6 +379,19 @@ class Check(MasterTest):
         self.assertEqual((r.returncode, r.stdout), (1, ""))
         self.assertRegex(r.stderr, "^postkeep: error: \\S+ belongs to root: this command is for that user alone\n$")
 
+    def test_mail_that_would_wait(self):
+        """Lists and tables without a file, and a transport that nobody provides: named with the line."""
+        lines = (("mydestination = localhost, /nowhere/list\n", r"mydestination: cannot read the list /nowhere/list "),
+                 ("transport_maps = hash:\n", r'transport_maps: "hash:" is no table'),
+                 ("transport_maps = inline:{a}\n", r'transport_maps: inline:\{a\}: "a" is not key=value'))
+        for text, words in lines:
+            self.suite.main(text)
+            self.check(1, "error: .*main.cf, line 11: " + words)
+        self.suite.main("virtual_mailbox_domains = example.net\n")
+        self.check(0, 'warning: .*main.cf, line 11: virtual_transport: "virtual": no line of master.cf provides this transport')
+        self.suite.master(self.suite.lines() + "virtual unix - n n - - virtual\n")
+        self.check(0, 'warning: .*main.cf, line 11: virtual_transport: "virtual": its line of master.cf has no effect yet')
+
     def test_missing_peer(self):
         self.suite.master(self.suite.lines().replace("anvil unix - - y - 1 anvil\n", ""))
         self.check(0, r"warning: .*line 1: .*smtpd asks private/anvil, which no line provides")

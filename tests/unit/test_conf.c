@@ -304,6 +304,13 @@ static const struct problem_case reported[] = {
 	"error main.cf:1: mailbox_size_limit: smaller than message_size_limit: "
 	"the largest message could never be delivered\n"},
     {"mailbox_size_limit = 0\nmessage_size_limit = 0\n", ""},
+    {"message_size_limit = 100M\nqueue_minfree = 200M\n",
+	"error main.cf:1: message_size_limit: larger than mailbox_size_limit, which has its "
+	"default: the "
+	"largest message could never be delivered; set mailbox_size_limit too (0: no limit)\n"},
+    {"virtual_alias_maps = hash:/etc/postfix/virtual\n",
+	"warning main.cf:1: virtual_alias_maps: virtual aliases are not expanded yet: mail for "
+	"virtual_alias_domains waits, and other mail goes to its recipients as they are\n"},
     {"queue_minfree = 1000\n",
 	"warning main.cf:1: queue_minfree: less than one and a half times "
 	"message_size_limit: a large message may fill the disk\n"},

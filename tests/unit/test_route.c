@@ -194,6 +194,10 @@ static const struct {
 	"5.1.1 User unknown in virtual alias table"},
     {VIRTUAL MAPS, "bob", "alias.test", "error", "5.1.1 User unknown in virtual alias table",
 	"5.1.1 User unknown in virtual alias table"},
+    /* not expanded yet: no reason to return it */
+    {VIRTUAL "virtual_alias_maps = inline:{bob@alias.test=x}\n", "bob", "alias.test", "retry",
+	"4.3.5 virtual_alias_maps: aliases are not expanded yet",
+	"4.3.5 virtual_alias_maps: aliases are not expanded yet"},
     {"default_transport = error:5.4.4 no outside here\n", "bob", "x.test", "error",
 	"5.4.4 no outside here", "5.4.4 no outside here"},
     /* transport(5) */
