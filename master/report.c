@@ -4,8 +4,9 @@
  * It holds the other end of a pipe: one byte means that all sockets listen and the processes that
  * always run have come up; the end of the pipe without it means failure, said on standard error.
  */
-#include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/io.h"
@@ -24,15 +25,15 @@ is_up(const struct master *m, const struct master_service *s)
 	return false;
 }
 
-/* From here on nobody reads standard error. */
+/*
+ * From here on nobody reads standard error; whoever waits for its end must not wait for ours. Standard input is
+ * /dev/null from the beginning.
+ */
 static void
 leave_terminal(struct master *m)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
-		log_warning("cannot open /dev/null");
-	io_close(&fd);
+	if (dup2(STDIN_FILENO, STDOUT_FILENO) < 0 || dup2(STDIN_FILENO, STDERR_FILENO) < 0)
+		log_warning("cannot leave the terminal: %s", strerror(errno));
 	io_close(&m->report_fd);
 }
 
