@@ -13,14 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/base/str.h"
-
-/* "0.5", "1/concurrency", "1 / sqrt_concurrency": default_destination_concurrency_positive_feedback. */
-enum feedback_divisor { FEEDBACK_BY_ONE, FEEDBACK_BY_CONCURRENCY, FEEDBACK_BY_ROOT };
-struct feedback_step {
-	double amount;
-	enum feedback_divisor divisor;
-};
+#include "lib/conf/feedback_step.h"
 
 struct feedback_rules {
 	size_t limit;   /* at most that many at once; 0 = no limit of its own */
@@ -38,9 +31,6 @@ struct feedback {
 	int64_t probe_at; /* dead: wall seconds of the next probe */
 	int64_t pause;    /* dead: seconds from the last probe to the next one, before jitter */
 };
-
-/* False: TEXT is not of that form, or not between 0 and 1. */
-bool feedback_parse(struct str text, struct feedback_step *step);
 
 void feedback_init(struct feedback *f, const struct feedback_rules *rules);
 /* A delivery has reached it; BUSY: so many were under way, that one included. Revives a dead one. */

@@ -7,6 +7,7 @@
 #include "lib/conf/internal.h"
 
 #include "lib/conf/expand.h"
+#include "lib/conf/feedback_step.h"
 #include "lib/conf/master_cf.h"
 
 /* Looking for a similar name costs about a millisecond; who has more misspellings begins with these. */
@@ -303,6 +304,39 @@ check_limits(const struct check *k)
 		    k, CONF_WARNING, P_minimal_backoff_time, "longer than maximal_backoff_time");
 }
 
+/* VALUE of S: how much a result changes a destination's concurrency. What refers to others is checked there. */
+static void
+check_step(const struct check *k, const struct conf_setting *s, struct str value)
+{
+	struct feedback_step step;
+
+	if (str_chr(value, '$') == STR_NPOS && !feedback_parse(value, &step))
+		problem_at(k, CONF_WARNING, s,
+		    "not a number from 0 to 1, with \"/concurrency\" or \"/sqrt_concurrency\" "
+		    "behind it "
+		    "or not: 1 is used");
+}
+
+static void
+check_steps(const struct check *k)
+{
+	static const enum param steps[] = {P_default_destination_concurrency_positive_feedback,
+	    P_default_destination_concurrency_negative_feedback};
+	size_t cursor = 0;
+	struct str name;
+	void *value;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (k->l->c->set[steps[i]])
+			check_step(k, k->l->c->set[steps[i]], k->l->c->value[steps[i]]);
+	while (hash_next(k->l->c->user, &cursor, &name, &value)) {
+		const struct conf_user *u = value;
+
+		if (u->family && str_ends_nocase(name, STR("tive_feedback")))
+			check_step(k, &u->setting, u->setting.raw);
+	}
+}
+
 /* Directories that an old file takes from Postfix: its programs and spool are not ours. */
 static void
 check_directories(const struct check *k)
@@ -338,6 +372,7 @@ conf_check(struct loader *l)
 	}
 	check_network(&k);
 	check_limits(&k);
+	check_steps(&k);
 	check_directories(&k);
 	master_cf_free(&k.master);
 	hash_free(&k.databases, NULL);

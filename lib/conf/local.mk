@@ -5,6 +5,7 @@ libcore_la_SOURCES += \
 	lib/conf/conf.c lib/conf/conf.h \
 	lib/conf/evaluate.c \
 	lib/conf/expand.c lib/conf/expand.h \
+	lib/conf/feedback_step.c lib/conf/feedback_step.h \
 	lib/conf/internal.h \
 	lib/conf/lines.c lib/conf/lines.h \
 	lib/conf/master_args.c lib/conf/master_args.h \

@@ -316,6 +316,11 @@ static const struct problem_case reported[] = {
 	"message_size_limit: a large message may fill the disk\n"},
     {"minimal_backoff_time = 5000s\n",
 	"warning main.cf:1: minimal_backoff_time: longer than maximal_backoff_time\n"},
+    {"default_destination_concurrency_negative_feedback = 2/concurrency\n",
+	"warning main.cf:1: default_destination_concurrency_negative_feedback: not a number from 0 "
+	"to "
+	"1, with \"/concurrency\" or \"/sqrt_concurrency\" behind it or not: 1 is used\n"},
+    {"default_destination_concurrency_positive_feedback = 0.5 / sqrt_concurrency\n", ""},
     {"queue_directory = /var/spool/postfix\n",
 	"warning main.cf:1: queue_directory: this directory belongs to "
 	"Postfix; without this line the right one is taken\n"},
