@@ -146,12 +146,15 @@ static bool
 refused(struct exchange *x)
 {
 	const struct settings *st = x->c->st;
-	bool hard = x->c->reply.code == 535 && !st->auth_soft_bounce;
+	int code = x->c->reply.code;
+	bool hard = code == 535 && !st->auth_soft_bounce;
+	/* 454: the server cannot tell now; nothing is wrong with the password. */
+	const char *dsn = hard ? "5.7.8" : code < 500 ? "4.7.0" : "4.7.8";
 	struct buf said = {0};
 
 	sasl_login_error(x->login, &x->why);
 	smtp_reply_join(&x->c->reply, &said);
-	failure_local(x->f, x->d->arena, x->c, hard ? "5.7.8" : "4.7.8",
+	failure_local(x->f, x->d->arena, x->c, dsn,
 	    "SASL authentication failed; server %.*s said: %s%s%s", STR_ARG(x->c->peer),
 	    buf_cstr(&said), x->why.len > 0 ? " " : "", buf_cstr(&x->why));
 	x->f->diagnostic = arena_printf(x->d->arena, "smtp; %s", buf_cstr(&said));

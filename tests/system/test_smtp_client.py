@@ -548,6 +548,14 @@ class Shared(unittest.TestCase):
         self.assertIn("535 5.7.8 no", first)
         self.assertIn("has refused this user and password lately", again)
         self.assertEqual(third, 1)
+        # Nothing of the kind is remembered of a server that cannot tell now.
+        busy = hop(b"454 4.7.0 later\r\n")
+        self.addCleanup(busy.stop)
+        with Client(main) as client:
+            for _ in range(2):
+                r = client.one(busy)
+                self.assertEqual((r["status"], r["dsn"]), (DEFERRED, "4.7.0"), r)
+                self.assertIn("454 4.7.0 later", r["text"])
 
     def test_dead_ones(self):
         """One that is dead is replaced without a word, for the other next hop as well."""
