@@ -258,6 +258,65 @@ note_without_effect(const struct check *k, const struct conf_setting *s, enum pa
 		    "and other mail goes to its recipients as they are");
 }
 
+static bool
+is_name_char(char c)
+{
+	return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z');
+}
+
+static bool
+is_known(const struct check *k, struct str name)
+{
+	size_t prefix;
+	enum param p;
+
+	return param_find(name, &p) || param_family(name, &prefix) || hash_get(k->l->c->user, name);
+}
+
+static void
+tell_undefined(struct check *k, const struct conf_setting *s, struct str name)
+{
+	struct str hint = STR_EMPTY;
+	enum param similar;
+
+	if (k->suggestions++ < SUGGESTIONS_MAX && param_suggest(name, &similar))
+		hint = param_name(similar);
+	conf_problem(k->l->problems, CONF_WARNING, s->line ? k->l->c->file : NULL, s->line,
+	    "%.*s: undefined parameter: $%.*s, which is empty%s%.*s", STR_ARG(s->name),
+	    STR_ARG(name), hint.len > 0 ? "; did you mean $" : "", STR_ARG(hint));
+}
+
+/*
+ * "$mydoman" is empty, and nobody says so. Not where the name is only asked for (${name?text}), nor in what is
+ * expanded at use, whose names are its reader's.
+ */
+static void
+check_names(struct check *k, const struct conf_setting *s, enum param p)
+{
+	if (param_infos[p].type == PARAM_RAW || param_infos[p].state != PARAM_STATE_USED)
+		return;
+	for (size_t i = 0; i + 1 < s->raw.len; i++) {
+		size_t start = i + 1, end;
+		char close = '\0';
+		struct str name;
+
+		if (s->raw.data[i] != '$')
+			continue;
+		if (s->raw.data[start] == '{' || s->raw.data[start] == '(')
+			close = s->raw.data[start++] == '{' ? '}' : ')';
+		for (end = start; end < s->raw.len && is_name_char(s->raw.data[end]);)
+			end++;
+		name = str_sub(s->raw, start, end - start);
+		if (s->raw.data[i + 1] == '$')
+			i++;
+		if (name.len == 0 || is_known(k, name) ||
+		    (close && (end == s->raw.len || s->raw.data[end] != close)))
+			continue;
+		tell_undefined(k, s, name);
+	}
+}
+
 /* A problem of P, at the line that sets it if there is one. */
 static void
 problem_of(const struct check *k, enum conf_severity severity, enum param p, const char *text)
@@ -364,6 +423,7 @@ conf_check(struct loader *l)
 		if (!l->c->set[p])
 			continue;
 		check_comment(&k, l->c->set[p]);
+		check_names(&k, l->c->set[p], (enum param)p);
 		note_without_effect(&k, l->c->set[p], (enum param)p);
 	}
 	while (hash_next(l->c->user, &cursor, &name, &u)) {

@@ -214,6 +214,13 @@ static const struct problem_case reported[] = {
 	"warning main.cf:1: mail_name: the value begins with \"#\"; put the comment on a "
 	"line of its own\n"},
     {"mail_name = x#y\n", ""},
+    {"mydestination = $myhostname, $mydoman\n",
+	"warning main.cf:1: mydestination: undefined parameter: $mydoman, which is empty; did you "
+	"mean "
+	"$mydomain\n"},
+    {"mail_name = ${zebra}$(quagga)$$horse ${donkey?x} ${myhostname}\n",
+	"warning main.cf:1: mail_name: undefined parameter: $zebra, which is empty\n"
+	"warning main.cf:1: mail_name: undefined parameter: $quagga, which is empty\n"},
     {"biff = no\n", "note main.cf:1: biff: this parameter has no effect yet\n"},
     {"content_filter = scan:[127.0.0.1]:10025\n",
 	"warning main.cf:1: content_filter: this parameter has no effect yet: mail is treated as "
