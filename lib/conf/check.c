@@ -363,12 +363,16 @@ check_limits(const struct check *k)
 		    k, CONF_WARNING, P_minimal_backoff_time, "longer than maximal_backoff_time");
 }
 
-/* VALUE of S: how much a result changes a destination's concurrency. What refers to others is checked there. */
+/* How much a result changes a destination's concurrency. What refers to another value is checked there. */
 static void
-check_step(const struct check *k, const struct conf_setting *s, struct str value)
+check_step(const struct check *k, const struct conf_setting *s)
 {
+	struct str value = str_trim(s->raw);
 	struct feedback_step step;
 
+	if (!str_ends_nocase(s->name, STR("_positive_feedback")) &&
+	    !str_ends_nocase(s->name, STR("_negative_feedback")))
+		return;
 	if (str_chr(value, '$') == STR_NPOS && !feedback_parse(value, &step))
 		problem_at(k, CONF_WARNING, s,
 		    "not a number from 0 to 1, with \"/concurrency\" or \"/sqrt_concurrency\" "
@@ -379,21 +383,17 @@ check_step(const struct check *k, const struct conf_setting *s, struct str value
 static void
 check_steps(const struct check *k)
 {
-	static const enum param steps[] = {P_default_destination_concurrency_positive_feedback,
-	    P_default_destination_concurrency_negative_feedback};
 	size_t cursor = 0;
 	struct str name;
-	void *value;
+	void *u;
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-		if (k->l->c->set[steps[i]])
-			check_step(k, k->l->c->set[steps[i]], k->l->c->value[steps[i]]);
-	while (hash_next(k->l->c->user, &cursor, &name, &value)) {
-		const struct conf_user *u = value;
-
-		if (u->family && str_ends_nocase(name, STR("tive_feedback")))
-			check_step(k, &u->setting, u->setting.raw);
-	}
+	/* Of the transports that everybody has, and of others. */
+	for (size_t p = 0; p < PARAM_COUNT; p++)
+		if (k->l->c->set[p])
+			check_step(k, k->l->c->set[p]);
+	while (hash_next(k->l->c->user, &cursor, &name, &u))
+		if (((const struct conf_user *)u)->family)
+			check_step(k, &((const struct conf_user *)u)->setting);
 }
 
 /* Directories that an old file takes from Postfix: its programs and spool are not ours. */

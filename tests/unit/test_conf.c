@@ -328,6 +328,10 @@ static const struct problem_case reported[] = {
 	"to "
 	"1, with \"/concurrency\" or \"/sqrt_concurrency\" behind it or not: 1 is used\n"},
     {"default_destination_concurrency_positive_feedback = 0.5 / sqrt_concurrency\n", ""},
+    {"smtp_destination_concurrency_positive_feedback = x\n",
+	"warning main.cf:1: smtp_destination_concurrency_positive_feedback: not a number from 0 to "
+	"1, "
+	"with \"/concurrency\" or \"/sqrt_concurrency\" behind it or not: 1 is used\n"},
     {"queue_directory = /var/spool/postfix\n",
 	"warning main.cf:1: queue_directory: this directory belongs to "
 	"Postfix; without this line the right one is taken\n"},
