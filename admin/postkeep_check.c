@@ -214,6 +214,31 @@ check_log(const struct postkeep *p, struct conf_problems *problems)
 	free(directory);
 }
 
+/* Where local's mail is kept: home_mailbox, or else mail_spool_directory. */
+static void
+check_mailboxes(const struct postkeep *p, struct conf_problems *problems)
+{
+	const char *home = conf_cstr(p->conf, P_home_mailbox), *file = NULL;
+	const char *spool = conf_cstr(p->conf, P_mail_spool_directory);
+	size_t line = 0;
+	struct stat st;
+
+	if (*home == '/') {
+		conf_is_set(p->conf, P_home_mailbox, &file, &line);
+		conf_problem(problems, CONF_WARNING, file, line,
+		    "home_mailbox = %s is below each user's home directory, in spite of the \"/\" "
+		    "in front; "
+		    "for one directory for all set mail_spool_directory",
+		    home);
+	} else if (!*home && (stat(spool, &st) < 0 || !S_ISDIR(st.st_mode))) {
+		conf_is_set(p->conf, P_mail_spool_directory, &file, &line);
+		conf_problem(problems, CONF_WARNING, file, line,
+		    "mail_spool_directory: there is no directory %s: mail for users of this "
+		    "machine waits",
+		    spool);
+	}
+}
+
 /* main.cf before master.cf before what comes from no file. */
 static int
 rank(const struct conf_problem *p)
@@ -259,6 +284,7 @@ postkeep_gather(struct postkeep *p, bool hosts, struct conf_problems *problems)
 	postkeep_check_routes(p->conf, plan, hosts, problems);
 	check_files(p, problems);
 	check_log(p, problems);
+	check_mailboxes(p, problems);
 	postkeep_check_tls(p->conf, plan, problems);
 	if (tree_users(p->conf, &ids, problems))
 		tree_walk(p->conf, &ids, TREE_CHECK, problems, NULL);

@@ -387,6 +387,11 @@ class Check(MasterTest):
         for text, words in lines:
             self.suite.main(text)
             self.check(1, "error: .*main.cf, line 11: " + words)
+        self.suite.main("mail_spool_directory = /nowhere\n")
+        self.check(0, "warning: .*main.cf, line 11: mail_spool_directory: there is no directory /nowhere")
+        self.suite.main("mail_spool_directory = /nowhere\nhome_mailbox = /var/mail/\n")
+        text = self.check(0, "warning: .*main.cf, line 12: home_mailbox = /var/mail/ is below each user's home directory")
+        self.assertNotIn("/nowhere:", text)
         self.suite.main("virtual_mailbox_domains = example.net\n")
         self.check(0, 'warning: .*main.cf, line 11: virtual_transport: "virtual": no line of master.cf provides this transport')
         self.suite.master(self.suite.lines() + "virtual unix - n n - - virtual\n")
