@@ -258,6 +258,8 @@ function page_range(n,   r) {
 		return "An absolute path."
 	if (r == "servers")
 		return "Addresses, each as it is or with a port."
+	if (r == "ipv4" || r == "ipv6")
+		return "An IP" substr(r, 3) " address."
 	if (r == "networks")
 		return "Networks and addresses, host names, files and tables."
 	gsub(/\|/, ", ", r)

@@ -241,6 +241,24 @@ refuse(struct buf *why, const char *text)
 }
 
 /* WORDS: the kind of string, if it is a certain one. */
+/* Nothing, or an address of FAMILY, which may stand in brackets. */
+static bool
+is_source(struct str text, int family)
+{
+	char copy[INET6_ADDRSTRLEN];
+	struct in6_addr bytes;
+
+	if (text.len > 1 && text.data[0] == '[' && text.data[text.len - 1] == ']')
+		text = str_sub(text, 1, text.len - 2);
+	if (text.len == 0)
+		return true;
+	if (text.len >= sizeof(copy) || str_chr(text, '\0') != STR_NPOS)
+		return false;
+	memcpy(copy, text.data, text.len);
+	copy[text.len] = '\0';
+	return inet_pton(family, copy, &bytes) == 1;
+}
+
 static bool
 check_string(struct str words, struct str text, struct buf *why)
 {
@@ -248,6 +266,10 @@ check_string(struct str words, struct str text, struct buf *why)
 
 	if (str_eq(words, STR("hostname")) && !is_host_name(text))
 		return refuse(why, "must be a host name: letters, digits, \"-\" and \".\"");
+	if (str_eq(words, STR("ipv4")) && !is_source(text, AF_INET))
+		return refuse(why, "must be an IPv4 address, or empty");
+	if (str_eq(words, STR("ipv6")) && !is_source(text, AF_INET6))
+		return refuse(why, "must be an IPv6 address, or empty");
 	if (str_eq(words, STR("level")) &&
 	    (text.len == 0 || !expand_compare_levels(text, STR("0"), &order)))
 		return refuse(why, "must be a release such as 2 or 3.6");

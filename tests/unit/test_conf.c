@@ -311,6 +311,12 @@ static const struct problem_case reported[] = {
 	"error main.cf:1: mailbox_size_limit: smaller than message_size_limit: "
 	"the largest message could never be delivered\n"},
     {"mailbox_size_limit = 0\nmessage_size_limit = 0\n", ""},
+    {"smtp_bind_address = eth0\n",
+	"error main.cf:1: smtp_bind_address = eth0: must be an IPv4 address, or empty\n"},
+    {"lmtp_bind_address6 = 192.0.2.1\n",
+	"error main.cf:1: lmtp_bind_address6 = 192.0.2.1: must be an IPv6 address, or empty\n"},
+    {"smtp_bind_address = [192.0.2.1]\nsmtp_bind_address6 = 2001:db8::1\nlmtp_bind_address =\n",
+	""},
     {"message_size_limit = 100M\nqueue_minfree = 200M\n",
 	"error main.cf:1: message_size_limit: larger than mailbox_size_limit, which has its "
 	"default: the "
