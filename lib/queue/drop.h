@@ -42,8 +42,6 @@
 #include "lib/ipc/messages.h"
 
 #define DROP_PIECE_MAX 65536
-/* A record with everything around its value: what a reader must be able to buffer. */
-#define DROP_RECORD_MAX (DROP_PIECE_MAX + 16)
 #define DROP_NAME_MAX 200
 #define DROP_ENVID_MAX 100 /* RFC 3461 section 4.4 */
 #define DROP_ORCPT_MAX 500 /* RFC 3461 section 4.2 */
