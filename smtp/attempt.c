@@ -83,7 +83,9 @@ use(struct delivery *d, struct connection **c)
 		return true;
 	}
 	d->tls = arena_str(d->arena, (*c)->tls_status);
+	delivery_step(d, DELIVERY_TALKS);
 	result = transaction_run(d, *c);
+	delivery_step(d, DELIVERY_SEARCHES);
 	if (result != TRANSACTION_DEAD)
 		note_tried(d, (*c)->relay);
 	if (result == TRANSACTION_DONE) {

@@ -74,6 +74,13 @@ target_sent(struct delivery *d, struct target *t, const struct connection *c)
 }
 
 void
+delivery_step(struct delivery *d, enum delivery_step step)
+{
+	if (d->step)
+		*d->step = step;
+}
+
+void
 delivery_connected(struct delivery *d)
 {
 	const struct msg_agent_connected connected = {d->m->attempt};

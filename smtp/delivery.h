@@ -23,6 +23,13 @@
 
 struct client;
 
+/* How far a delivery is, for whoever may have to break it off. */
+enum delivery_step {
+	DELIVERY_SEARCHES, /* for a server: names, connections, greetings, TLS, logins */
+	DELIVERY_TALKS,
+	DELIVERY_ENDS, /* an end of data waits for its answer: broken off now, the message comes twice */
+};
+
 struct target {
 	const struct msg_deliver_rcpt *rcpt;
 	bool open;
@@ -43,8 +50,8 @@ struct delivery {
 	struct content content;
 	struct target *targets;
 	size_t n, open;
-	bool *at_end; /* set while an end of data waits for its answer; may be NULL */
-	bool reached; /* a server has answered MAIL: the destination lives */
+	enum delivery_step *step; /* kept up to date for somebody else; may be NULL */
+	bool reached;             /* a server has answered MAIL: the destination lives */
 	bool told_connected;
 	int64_t begun_us, talked_us; /* wall clock; when the last transaction began */
 	int sessions, addresses;     /* tried so far */
@@ -69,6 +76,7 @@ void delivery_run(struct delivery *d);
  * fails, content.lost.
  */
 void delivery_connected(struct delivery *d);
+void delivery_step(struct delivery *d, enum delivery_step step);
 /* Sends the results of all that are not open. False: the channel is lost, and content.lost from now on. */
 bool delivery_tell(struct delivery *d);
 /* Its channel is lost: what was sent is to be told on another way (late.h). */

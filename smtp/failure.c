@@ -89,11 +89,19 @@ failure_by_loss(struct failure *f, struct arena *a, const struct connection *c, 
 {
 	*f = (struct failure){.dsn = STR("4.4.2")};
 	name_server(f, a, c);
-	f->text = c->broken == STREAM_TIMEOUT && !c->nonsense
-	    ? arena_printf(a, "conversation with %.*s timed out while %s", STR_ARG(c->peer), action)
-	    : arena_printf(a, "%s with %.*s while %s",
-		  c->nonsense ? "broken conversation" : "lost connection", STR_ARG(c->peer),
-		  action);
+	if (c->nonsense)
+		f->text = arena_printf(
+		    a, "broken conversation with %.*s while %s", STR_ARG(c->peer), action);
+	else if (c->broken == STREAM_TIMEOUT)
+		f->text = arena_printf(
+		    a, "conversation with %.*s timed out while %s", STR_ARG(c->peer), action);
+	else if (c->broken == STREAM_CANCELED)
+		f->text = arena_printf(a,
+		    "conversation with %.*s was broken off while %s: the mail system is stopped",
+		    STR_ARG(c->peer), action);
+	else
+		f->text =
+		    arena_printf(a, "lost connection with %.*s while %s", STR_ARG(c->peer), action);
 }
 
 void

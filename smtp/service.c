@@ -19,6 +19,10 @@
 #include "smtp/late.h"
 #include "smtp/session.h"
 
+/* When the suite ends: so long a delivery may go on that has not found a server yet. */
+#define SEARCH_MS 2000
+#define STOP_LOOK_MS                                                                               \
+	1000 /* how often a process that leaves for another reason looks whether it does */
 #define LAST_NOTES_MS 2000 /* for what tlsrpt has not heard yet, at the end */
 
 static struct client client;
@@ -55,15 +59,17 @@ open_for_lmtp(void)
  * a message and its answer: the skeleton cancels its fiber, and this one goes on for a moment.
  */
 struct worker {
+	struct list_link link;
 	struct service_client *from; /* NULL: it is gone, and so should the worker be */
 	struct stream *stream;
 	struct fiber *fiber;
 	struct fiber_waitq changed;
-	bool at_end, done;
+	enum delivery_step step;
+	bool done;
 };
 
 static struct {
-	size_t n;
+	struct list open;
 	struct fiber_waitq ended;
 } workers;
 
@@ -80,8 +86,8 @@ work(void *arg)
 {
 	struct worker *w = arg;
 
-	session_serve(&client, w->stream, idle, w, &w->at_end);
-	workers.n--;
+	session_serve(&client, w->stream, idle, w, &w->step);
+	list_remove(&workers.open, &w->link);
 	fiber_wake_all(&workers.ended);
 	w->done = true;
 	if (w->from)
@@ -99,12 +105,12 @@ serve(struct service_client *from)
 	w->stream = from->stream;
 	from->stream = NULL;
 	fiber_waitq_init(&w->changed);
-	workers.n++;
+	list_append(&workers.open, &w->link);
 	w->fiber = fiber_spawn("channel", work, w);
 	while (!w->done)
 		if (fiber_wait(&w->changed, FIBER_FOREVER) == FIBER_CANCELED && !w->done) {
 			w->from = NULL;
-			if (!w->at_end)
+			if (w->step != DELIVERY_ENDS)
 				fiber_cancel(w->fiber);
 			return;
 		}
@@ -119,6 +125,7 @@ start(void)
 	client.cache = cache_new();
 	client.connect = connect_to;
 	client.late = late_new("private/qmgr-report", client.settings.lmtp ? "lmtp" : "smtp");
+	list_init(&workers.open);
 	fiber_waitq_init(&workers.ended);
 	watch_start(client.watch);
 	if (client.collector)
@@ -126,12 +133,36 @@ start(void)
 	return true;
 }
 
+/* The suite ends: what waits for a server that may never answer waits no longer. */
+static void
+break_off_searches(void)
+{
+	for (struct list_link *l = list_first(&workers.open); l; l = list_next(&workers.open, l)) {
+		const struct worker *w = LIST_ITEM(l, struct worker, link);
+
+		if (w->step == DELIVERY_SEARCHES)
+			fiber_cancel(w->fiber);
+	}
+}
+
 static void
 drain(void)
 {
+	fiber_deadline until = FIBER_FOREVER;
+
 	cache_clear(client.cache);
-	while (workers.n > 0 && fiber_wait(&workers.ended, FIBER_FOREVER) == FIBER_OK)
-		;
+	while (list_first(&workers.open)) {
+		enum fiber_result result = fiber_wait(&workers.ended, fiber_after(STOP_LOOK_MS));
+
+		if (result == FIBER_CANCELED)
+			break;
+		if (!service_stopping())
+			continue;
+		if (until == FIBER_FOREVER)
+			until = fiber_after(SEARCH_MS);
+		if (fiber_now() >= until)
+			break_off_searches();
+	}
 	cache_clear(client.cache);
 	late_drain(client.late, service_end);
 	collector_drain(client.collector, LAST_NOTES_MS);

@@ -79,8 +79,8 @@ next_delivery(struct session *s, struct arena *arena, struct ipc_message *m)
 }
 
 void
-session_serve(
-    struct client *client, struct stream *stream, session_idle *idle, void *idle_arg, bool *at_end)
+session_serve(struct client *client, struct stream *stream, session_idle *idle, void *idle_arg,
+    enum delivery_step *step)
 {
 	struct session s = {.client = client, .idle = idle, .idle_arg = idle_arg};
 	/* The last delivery's, and where the next one comes to. */
@@ -97,7 +97,7 @@ session_serve(
 		next = last;
 		arena_reset(next);
 		delivery_begin(&d, client, s.channel, m.body, arena);
-		d.at_end = at_end;
+		d.step = step;
 		s.unheard = &d;
 		delivery_run(&d);
 		ok = delivery_end(&d);

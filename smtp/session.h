@@ -10,10 +10,10 @@
 typedef bool session_idle(void *arg, bool idle);
 
 /*
- * Takes over STREAM. *AT_END (NULL: not wanted) is set while the end of a message was sent and has not been
- * answered: who cancels the fiber then makes it come twice. Returns when the channel has ended. Waits.
+ * Takes over STREAM. *STEP (NULL: not wanted) says how far the delivery is, of which there may be none. Returns
+ * when the channel has ended. Waits.
  */
-void session_serve(
-    struct client *client, struct stream *stream, session_idle *idle, void *idle_arg, bool *at_end);
+void session_serve(struct client *client, struct stream *stream, session_idle *idle, void *idle_arg,
+    enum delivery_step *step);
 
 #endif

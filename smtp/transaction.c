@@ -185,8 +185,7 @@ lose(struct transaction *t, const char *action)
 static void
 note_end(struct transaction *t, bool sent)
 {
-	if (t->d->at_end)
-		*t->d->at_end = sent;
+	delivery_step(t->d, sent ? DELIVERY_ENDS : DELIVERY_TALKS);
 }
 
 /* False: the connection is broken. */

@@ -45,6 +45,12 @@ service_leaving(void)
 	return service_process()->leaving;
 }
 
+bool
+service_stopping(void)
+{
+	return service_process()->stopping;
+}
+
 void
 service_worker(void (*fn)(void *arg), void *arg)
 {

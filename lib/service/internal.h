@@ -68,7 +68,7 @@ struct service_process {
 	struct fiber_waitq ended; /* something ended: a session, a listener, drain() */
 
 	bool log_socket; /* lines go to postlogd, not to standard error or syslog */
-	bool ready, leaving, drained;
+	bool ready, leaving, stopping, drained;
 	fiber_deadline patience; /* when leaving: sessions still open then are canceled */
 	bool canceled;           /* they were, and patience is for what that takes */
 	volatile bool term;      /* SIGTERM arrived */

@@ -101,6 +101,8 @@ bool service_unprivileged(void);
 void service_retire(const char *cause);
 /* The process is draining: new work is refused. */
 bool service_leaving(void);
+/* … by master's order, since the suite ends, or this service is no more: nobody takes its place. */
+bool service_stopping(void);
 /* When the process ends whatever its sessions and drain() do; FIBER_FOREVER: it waits for them. */
 fiber_deadline service_end(void);
 /*

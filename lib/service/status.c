@@ -109,6 +109,7 @@ obey(struct service_process *p, char order)
 			service_leave(p, "new configuration", p->program->single ? 0 : -1);
 		break;
 	case SERVICE_ORDER_DRAIN:
+		p->stopping = true;
 		service_leave(p, "order of master", -1);
 		break;
 	default:

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -394,6 +395,26 @@ class Turns(unittest.TestCase):
             self.assertEqual(sum(len(to) for hop in lists for _, to, _ in hop.accepted), len(rcpts))
         for hop in lists + [small]:
             hop.stop()
+
+
+class Stop(Hops):
+    def test_silent_host(self):
+        """A stop does not wait for who may never answer; such mail waits for the next start."""
+        silent = hostile.Hop(hostile.at("connect", hostile.hang))
+        with Relay(PREFIX, {"silent.example": route(silent.port)}, patience="300s") as relay:
+            relay.submit("you@silent.example", message(b"silent"))
+            deadline = time.monotonic() + 30
+            while not silent.sessions:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+            relay.stop()
+            self.assertNotIn("has not ended in time", relay.log())
+            status = relay.wait_status("you@silent.example")
+            self.assertEqual((status.word, status.dsn), ("deferred", "4.4.2"))
+            self.assertIn("was broken off while receiving the initial server greeting", status.why)
+            relay.start()
+            relay.wait_left("silent.example", ["you@silent.example"])
+        silent.stop()
 
 
 class Lmtp(Hops):
