@@ -431,7 +431,7 @@ class Tools(Case):
             said = self.postsuper(option, "-", data=data)
             self.assertIn(line + "\n", said)
             self.assertIn("not a queue ID: ALL", said)
-        self.assertEqual(self.postsuper("-d", "4C0000000000z1"), "")
+        self.assertRegex(self.postsuper("-d", "4C0000000000z1"), "warning: 4C0000000000z1: no such message in the queue$")
         self.assertIn("Deleted: 1 message\n", self.postsuper("-d", ids["s0"]))
         self.assertIn("Deleted: 2 messages", self.postsuper("-d", "ALL"))
         self.assertEqual(self.queue(), [])
