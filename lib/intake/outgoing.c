@@ -83,7 +83,6 @@ outgoing_rules_new(const struct conf *conf, bool lmtp, struct table_paths *paths
 	r->limits.field_max = limit(conf, P_header_size_limit, HEADER_LIMIT_MIN);
 	r->limits.depth_max = limit(conf, P_mime_nesting_limit, 0);
 	r->limits.boundary_max = limit(conf, P_mime_boundary_length_limit, 0);
-	r->body_max = limit(conf, P_body_checks_size_limit, 0);
 	for (enum outgoing_maps m = 0; m < OUTGOING_MAPS; m++)
 		table_maps_preload(&r->maps[m],
 		    conf_str(conf, lmtp ? params[m].lmtp : params[m].smtp),

@@ -29,8 +29,7 @@ struct outgoing {
 	struct buf out; /* on its way to the sink */
 
 	bool checks_body;
-	struct buf line;     /* the line of a body that is being gathered */
-	size_t segment_left; /* bytes of this part that are still checked */
+	struct buf line; /* the line of a body that is being gathered */
 	struct buf key, text;
 };
 
@@ -188,7 +187,6 @@ on_header_end(void *arg, const struct mime_part *part, struct str line)
 	struct outgoing *o = arg;
 
 	(void)part;
-	o->segment_left = o->rules->body_max;
 	return emit(o, line);
 }
 
@@ -199,13 +197,12 @@ on_text(void *arg, enum mime_text what, struct str piece)
 	bool ok = true;
 
 	(void)what;
-	while (ok && o->checks_body && piece.len > 0 && (o->segment_left > 0 || o->line.len > 0)) {
+	while (ok && o->checks_body && piece.len > 0) {
 		size_t room = BODY_LINE_MAX - o->line.len, lf = str_chr(piece, '\n');
 		size_t n = lf < room ? lf + 1 : room < piece.len ? room : piece.len;
 
 		buf_str(&o->line, str_sub(piece, 0, n));
 		piece = str_from(piece, n);
-		o->segment_left -= n < o->segment_left ? n : o->segment_left;
 		if (lf < room || o->line.len == BODY_LINE_MAX)
 			ok = line_over(o);
 	}

@@ -26,7 +26,6 @@ struct outgoing_rules {
 	const struct conf *conf;
 	struct table_maps maps[OUTGOING_MAPS];
 	struct mime_limits limits;
-	size_t body_max; /* body_checks_size_limit */
 	bool converts;
 
 	/* For smtp_generic_maps; unset when there are none. */
