@@ -146,11 +146,14 @@ check_plain(struct routes *r, struct str hop, bool mx)
 	size_t colon = str_chr(hop, ':');
 	struct str host = str_sub(hop, 0, colon);
 
-	if (is_address(hop, AF_INET6) || is_address(host, AF_INET)) {
+	/* LMTP looks up no MX hosts: there an address can be nothing else. */
+	if (is_address(hop, AF_INET6) || (mx && is_address(host, AF_INET))) {
 		tell(r, hop, "an address is written in brackets: [address] or [address]:port");
 		return;
 	}
 	if (!check_port(r, hop, colon == STR_NPOS ? STR_EMPTY : str_from(hop, colon)))
+		return;
+	if (is_address(host, AF_INET))
 		return;
 	if (!address_valid_domain(host, true))
 		tell(r, hop, "this is not a host name");

@@ -240,8 +240,11 @@ class Check(MasterTest):
             r'line 14: default_transport: "other:.*": no line of master.cf provides this transport')
         self.assertNotRegex(text, r"192\.0\.2\.2|2001:db8|DUNNO|bob|local:|error:|localhost.: there is")
         self.assertEqual(text.count("warning:"), 7, text)
-        self.suite.master(self.suite.lines() + "other unix - - n - - smtp\n")
+        self.suite.master(self.suite.lines() + "other unix - - n - - smtp\nstore unix - - n - - lmtp\n")
         self.check(0, r'default_transport: "\[x": the "]" is missing')
+        self.suite.main("transport_maps = inline:{ {a.test=store:inet:127.0.0.1:24} {b.test=store:inet:192.0.2.1:nosuchport} }\n")
+        text = self.check(0, r'"192.0.2.1:nosuchport": there is no such port')
+        self.assertNotRegex(text, r"brackets|127\.0\.0\.1")
 
     def test_relay_hosts_that_do_not_exist(self):
         self.suite.main("relayhost = [no-such-host.invalid]:587, no-such-domain.invalid, [localhost]\n")
