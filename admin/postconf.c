@@ -75,7 +75,8 @@ print_problems(const struct conf_problems *problems)
 	for (size_t i = 0; i < problems->count; i++) {
 		const struct conf_problem *p = &problems->list[i];
 
-		if (p->severity == CONF_NOTE)
+		/* What has no effect yet is check's to tell, and the log's: listings are read by programs. */
+		if (p->severity >= CONF_MISSED)
 			continue;
 		/* Without the line, as tools know it from Postfix. */
 		if (str_starts(str_c(p->text), STR("unused parameter: ")))

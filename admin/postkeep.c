@@ -82,6 +82,7 @@ postkeep_print_problems(const struct conf_problems *problems, bool notes)
 	static const char *const words[] = {[CONF_ERROR] = "error",
 	    [CONF_WAITS] = "error",
 	    [CONF_WARNING] = "warning",
+	    [CONF_MISSED] = "warning",
 	    [CONF_NOTE] = "note"};
 
 	for (size_t i = 0; i < problems->count; i++) {

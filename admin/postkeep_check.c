@@ -308,6 +308,7 @@ postkeep_check(struct postkeep *p)
 	for (size_t i = 0; i < problems.count; i++)
 		counts[problems.list[i].severity]++;
 	counts[CONF_ERROR] += counts[CONF_WAITS];
+	counts[CONF_WARNING] += counts[CONF_MISSED];
 	postkeep_say("%s: %zu error%s, %zu warning%s, %zu note%s", p->config_dir,
 	    counts[CONF_ERROR], counts[CONF_ERROR] == 1 ? "" : "s", counts[CONF_WARNING],
 	    counts[CONF_WARNING] == 1 ? "" : "s", counts[CONF_NOTE],

@@ -241,7 +241,7 @@ note_without_effect(const struct check *k, const struct conf_setting *s, enum pa
 	struct str text = param_explanation(p);
 
 	if (is_missed(k, p))
-		problem_at(k, CONF_WARNING, s,
+		problem_at(k, CONF_MISSED, s,
 		    "this parameter has no effect yet: mail is treated as if it were not set");
 	else if (param_infos[p].state == PARAM_STATE_NONE)
 		conf_problem(k->l->problems, CONF_NOTE, s->line ? k->l->c->file : NULL, s->line,
@@ -249,11 +249,11 @@ note_without_effect(const struct check *k, const struct conf_setting *s, enum pa
 	else if (param_infos[p].state != PARAM_STATE_USED)
 		problem_at(k, CONF_NOTE, s, "this parameter has no effect yet");
 	else if (p == P_alias_maps && k->l->c->value[p].len > 0)
-		problem_at(k, CONF_WARNING, s,
+		problem_at(k, CONF_MISSED, s,
 		    "aliases are not expanded yet: mail for a name that stands only there is "
 		    "refused (550); without aliases: alias_maps =");
 	else if (p == P_virtual_alias_maps && k->l->c->value[p].len > 0)
-		problem_at(k, CONF_WARNING, s,
+		problem_at(k, CONF_MISSED, s,
 		    "virtual aliases are not expanded yet: mail for virtual_alias_domains waits, "
 		    "and other mail goes to its recipients as they are");
 }

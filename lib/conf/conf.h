@@ -29,7 +29,8 @@ enum conf_severity {
 	CONF_ERROR,   /* nothing may start with it */
 	CONF_WAITS,   /* an error too, but all runs except what needs it: that mail waits */
 	CONF_WARNING, /* works, but surely not as meant: misspelt name, comment behind a value … */
-	CONF_NOTE,    /* known parameter that has no purpose here, or not yet */
+	CONF_MISSED, /* a warning too: known, not there yet, and mail is treated otherwise without it */
+	CONF_NOTE, /* known parameter that has no purpose here, or not yet */
 };
 
 struct conf_problem {

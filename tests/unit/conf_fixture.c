@@ -60,7 +60,7 @@ fixture_remove(char *dir)
 void
 fixture_tell(const struct conf_problems *p, struct buf *out)
 {
-	static const char *const severities[] = {"error", "waits", "warning", "note"};
+	static const char *const severities[] = {"error", "waits", "warning", "warning", "note"};
 
 	for (size_t i = 0; i < p->count; i++) {
 		const struct conf_problem *problem = &p->list[i];
