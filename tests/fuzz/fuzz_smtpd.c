@@ -73,8 +73,18 @@ check_content(struct str content)
 			abort();
 }
 
+/* Is the last message the one that tells the postmaster of trouble in the session, which no client has sent? */
+static bool
+ends_with_notice(struct str envelopes)
+{
+	size_t before = str_rchr(str_sub(envelopes, 0, envelopes.len - (envelopes.len > 0)), '\n');
+
+	return str_starts(before == STR_NPOS ? envelopes : str_from(envelopes, before + 1),
+	    STR("double-bounce@"));
+}
+
 static void
-check_replies(struct str text, size_t committed)
+check_replies(struct str text, size_t committed, bool notice)
 {
 	size_t acknowledged = 0;
 
@@ -91,7 +101,7 @@ check_replies(struct str text, size_t committed)
 			acknowledged++;
 		text = str_from(text, end + 2);
 	}
-	if (acknowledged != committed)
+	if (acknowledged != committed && !(notice && acknowledged + 1 == committed))
 		abort();
 }
 
@@ -130,7 +140,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fixture_session(f, &script, choice & 128 ? "127.0.0.1" : "192.0.2.1");
 	if (f->sink.begun != f->sink.committed + f->sink.canceled)
 		abort();
-	check_replies(buf_view(&script.out), f->sink.committed);
+	check_replies(buf_view(&script.out), f->sink.committed,
+	    ends_with_notice(buf_view(&f->sink.envelopes)));
 	check_content(buf_view(&f->sink.contents));
 	buf_reset(&f->sink.envelopes);
 	buf_reset(&f->sink.contents);
