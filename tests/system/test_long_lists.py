@@ -30,7 +30,7 @@ class Lists(SchedulerRig):
         self.start()
         rcpts = [f"u{i:05}@d{i % 7}.test" for i in range(LIST)]
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts, batch=100)
-        self.log(f"{queue_id}: removed", timeout=30)
+        self.wait_empty(timeout=30)
         self.assertEqual(sorted(numbers(self.agent.deliveries)), list(range(LIST)))
         self.assertEqual({content for _, content in self.agent.deliveries}, {CONTENT})
 
@@ -38,7 +38,7 @@ class Lists(SchedulerRig):
         """As many destinations as recipients."""
         self.start(name="local", window=8)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(domain="example.com"), batch=100)
-        self.log(f"{queue_id}: removed", timeout=60)
+        self.wait_empty(timeout=60)
         self.assertEqual(sorted(numbers(self.agent.deliveries)), list(range(LIST)))
 
     def test_large_content(self):
@@ -46,7 +46,7 @@ class Lists(SchedulerRig):
         self.daemons.configure("smtp_destination_recipient_limit = 100\n")
         self.start()
         queue_id = ipc.submit(self.net(), content, rcpts=self.addresses(2000), batch=100)
-        self.log(f"{queue_id}: removed", timeout=60)
+        self.wait_empty(timeout=60)
         self.assertEqual({c == content for _, c in self.agent.deliveries}, {True})
         self.assertEqual(sorted(numbers(self.agent.deliveries)), list(range(2000)))
 
@@ -86,7 +86,7 @@ class Lists(SchedulerRig):
             channel.send("report", id=queue_id, index=r["index"], ticket=r["ticket"], dsn="2.0.0", text="delivered",
                          relay="hop", remote_mta="", dsn_passed=False)
             channel.expect("report_ok")
-        self.log(f"{queue_id}: removed", timeout=30)
+        self.wait_empty(timeout=30)
         self.assertEqual(sorted(numbers(self.agent.deliveries[before:])),
                          sorted(set(range(LIST)) - {r["index"] for r in told}))
 
