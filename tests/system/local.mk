@@ -1,6 +1,6 @@
 # tests/system: a whole suite, driven by clients that are not part of it. tools/check runs them.
 EXTRA_DIST += \
-	tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
+	tests/system/dns_zones.py tests/system/ipc.py tests/system/ports.py tests/system/queue_rig.py tests/system/suite.py \
 	tests/system/test_bounce.py tests/system/test_clients.py tests/system/test_confined.py \
 	tests/system/test_dane.py tests/system/test_downgrade.py \
 	tests/system/test_fallback.py \
