@@ -275,7 +275,7 @@ class Maildrop(Case):
         self.drop_file("no-sum", whole[:whole.rindex(b"K16:")])
         self.suite.start("pickup")
         self.wait_queue(1)
-        self.assertEqual(self.maildrop(), ["bad.no-sum", "bad.sector"])
+        self.assertTrue(self.wait_for(lambda: self.maildrop() == ["bad.no-sum", "bad.sector"]), self.maildrop())
 
     def test_bad_files(self):
         self.drop_file("garbage", b"hello\n" * 1000)
@@ -296,7 +296,8 @@ class Maildrop(Case):
         self.suite.start("pickup")
         self.wait_queue(1)
         bad = ["garbage", "torn", "behind", "address", "linked", "symlink", "fifo", "directory"]
-        self.assertEqual(self.maildrop(), sorted(["bad." + b for b in bad] + ["writing"]))
+        self.assertTrue(self.wait_for(lambda: self.maildrop() == sorted(["bad." + b for b in bad] + ["writing"])),
+                        self.maildrop())
         for name in bad:
             self.assertIsNotNone(self.suite.log_wait(f"maildrop/{name}: uid=", mark), name)
         self.wake()  # what was set aside is not looked at again

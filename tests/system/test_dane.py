@@ -186,7 +186,7 @@ class Dane(unittest.TestCase):
                     self.assertIn(words, status.why + " " + status.relay)
                     if wanted not in (WAITS, CLEAR):
                         peer = re.escape(status.relay.split(",")[0])
-                        self.assertRegex(suite.log(), f"{wanted} TLS connection established to {peer}")
+                        suite.wait_log(f"{wanted} TLS connection established to {peer}")
             self.log = suite.log()
         self.hop.by_tls.clear()
         self.plain.accepted.clear()
