@@ -90,7 +90,7 @@ from_reachable_place() {
 	setpriv --reuid=nobody --regid=nogroup --clear-groups test -r "$top/tools/common.sh" && return 0
 	copy=/var/tmp/postkeep-$(basename "$script")
 	say "other users cannot reach $top: working in a copy, $copy"
-	mkdir "$copy" 2>/dev/null
+	mkdir "$copy" 2>/dev/null || true # there may be one from the last time
 	[ "$(stat -c '%F %u %A' "$copy" | sed 's/\(.*\) d....-..-.$/\1/')" = "directory 0" ] ||
 		die "$copy is not a directory that root alone can write to: remove it"
 	find "$copy" -mindepth 1 -maxdepth 1 ! -name 'build-*' -exec rm -rf {} +
