@@ -95,6 +95,7 @@ class Agent:
         with self.condition:
             if channel in self.channels:
                 self.channels.remove(channel)
+        channel.close()
 
     @staticmethod
     def result(channel, delivery, index, status, dsn, text, unreachable=False, more=None):
@@ -126,7 +127,7 @@ class Agent:
             try:
                 for rcpt in delivery["rcpts"]:
                     self.result(channel, delivery, rcpt["index"], status, dsn, text)
-            except BrokenPipeError:
+            except OSError:
                 pass
         self.unanswered = []
 
@@ -175,6 +176,7 @@ class Bounce:
             pass
         with self.condition:
             self.open -= 1
+        channel.close()
 
     def wait(self, count, timeout=10):
         end = time.monotonic() + timeout
@@ -229,8 +231,14 @@ class Rig(unittest.TestCase):
             self.agent = Agent(self.daemons, decide, **more)
         self.daemons.start("qmgr")
 
-    def restart(self):
+    def kill(self):
+        """Kills qmgr, and waits until the agent has taken what had still been on its way."""
         self.daemons.kill("qmgr")
+        if self.agent:
+            self.wait_for("the agent's channels to end", lambda: not self.agent.channels)
+
+    def restart(self):
+        self.kill()
         self.daemons.start("qmgr")
 
     def flush(self, site="", **more):
@@ -248,7 +256,9 @@ class Rig(unittest.TestCase):
             time.sleep(0.02)
 
     def net(self):
-        return ipc.Channel(self.path("private/qmgr-net"))
+        channel = ipc.Channel(self.path("private/qmgr-net"))
+        self.addCleanup(channel.close)
+        return channel
 
     def mailq(self):
         return ipc.mailq(self.path("public/showq"))

@@ -54,13 +54,13 @@ class Queues(Failing):
     def test_unreadable_at_start(self):
         """A slot that cannot be opened at the start is opened later: its message is not forgotten."""
         queue_id = self.queued()
-        self.daemons.kill("qmgr")
+        self.kill()
         slots = self.slots()
         self.armed("qmgr", "read", "EIO", inject.FOREVER, 0)
         self.daemons.start("qmgr")
         # The slots are what is read last; all that comes before is the same at every start.
         first = self.shim.counts()[0]["read"] - slots + 1
-        self.daemons.kill("qmgr")
+        self.kill()
         self.agent.decide = deliver
         self.armed("qmgr", "read", "EIO", first, inject.FOREVER)
         self.daemons.start("qmgr")
@@ -110,7 +110,7 @@ class Queues(Failing):
     def damaged(self, at):
         """A queued message one of whose bytes is another now, and nothing can be renamed."""
         queue_id = self.queued()
-        self.daemons.kill("qmgr")
+        self.kill()
         with open(self.slot_of(queue_id), "r+b") as f:
             where = at if at >= 0 else f.read().index(b"hello")
             f.seek(where)

@@ -58,7 +58,7 @@ class Lists(SchedulerRig):
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
         self.wait_for("half of it", lambda: self.state_on_disk(queue_id)[1].count("S") >= LIST / 2 - 50, timeout=30)
         self.agent.decide = silent
-        self.daemons.kill("qmgr")
+        self.kill()
         done = {i for i, state in enumerate(self.state_on_disk(queue_id)[1]) if state == "S"}
         before = len(self.agent.deliveries)
         self.agent.decide = deliver
@@ -69,11 +69,12 @@ class Lists(SchedulerRig):
 
     def test_reported_late(self):
         """Hundreds were under way when qmgr was killed: while agents report, nothing is tried again."""
+        self.daemons.configure("default_process_limit = 200\n")
         self.start(silent)
         rcpts = [f"u{i:05}@d{i % 40}.test" for i in range(LIST)]
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts, batch=100)
         self.wait_for("a slice", lambda: len(numbers(self.agent.deliveries)) >= 900, timeout=30)
-        self.daemons.kill("qmgr")
+        self.kill()
         told = [r for d, _ in self.agent.deliveries for r in d["rcpts"]][::-1]
         self.agent.decide = deliver
         before = len(self.agent.deliveries)
@@ -197,7 +198,7 @@ class Lists(SchedulerRig):
         self.start(unreachable)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
         self.wait_state(queue_id, "deferred", timeout=30)
-        self.daemons.kill("qmgr")
+        self.kill()
         before = len(self.agent.deliveries)
         with open(self.slot_of(queue_id), "r+b") as f:
             f.seek(f.read().index(b"u02000@"))

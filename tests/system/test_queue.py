@@ -188,7 +188,7 @@ class Queue(Rig):
         queue_id = ipc.submit(self.net(), CONTENT)
         delivery, _ = self.agent.wait(1)
         for spoil in (lambda: os.truncate(path, 15), lambda: os.unlink(path), lambda: os.truncate(path, 100)):
-            self.daemons.kill("qmgr")
+            self.kill()
             spoil()
             self.daemons.start("qmgr")
             with open(path, "rb") as f:
@@ -216,7 +216,7 @@ class Queue(Rig):
         ids = [ipc.submit(channel, CONTENT) for _ in range(3)]
         for queue_id in ids:
             self.wait_state(queue_id, "deferred")
-        self.daemons.kill("qmgr")
+        self.kill()
         with open(self.slot_of(ids[0]), "r+b") as f:
             f.seek(f.read().index(b"hello"))
             f.write(b"J")
@@ -241,7 +241,7 @@ class Queue(Rig):
         self.start(defer)
         queue_id = ipc.submit(self.net(), CONTENT)
         self.wait_state(queue_id, "deferred")
-        self.daemons.kill("qmgr")
+        self.kill()
         with open(self.slot_of(queue_id), "r+b") as f:
             f.seek(256 + 6)
             f.write(b"F")
@@ -255,7 +255,7 @@ class Queue(Rig):
         self.start(defer)
         queue_id = ipc.submit(self.net(), CONTENT)
         self.wait_state(queue_id, "deferred")
-        self.daemons.kill("qmgr")
+        self.kill()
         # What stands there after qmgr ended twice while reading it.
         self.set_mark(queue_id, work=2)
         self.daemons.start("qmgr")

@@ -365,7 +365,7 @@ class Orders(Rig):
             self.assertEqual(len(self.agent.deliveries), 2)
             self.agent.close()
             self.agent = None
-            self.daemons.kill("qmgr")
+            self.kill()
         self.assertEqual([n["rcpts"][0]["action"] for n, _ in self.bounce.notices], ["relayed", "delivered"])
 
     def test_late_report_with_a_notice(self):
@@ -396,7 +396,7 @@ class Orders(Rig):
         self.start(defer)
         queue_id = ipc.submit(self.net(), CONTENT)
         self.wait_state(queue_id, "deferred")
-        self.daemons.kill("qmgr")
+        self.kill()
         self.set_mark(queue_id, b"D", next_time=int(time.time()) + 400 * 86400)
         self.daemons.start("qmgr")
         self.assertLess(self.mailq()[queue_id]["next"], time.time() + 4500)
