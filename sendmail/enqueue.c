@@ -255,8 +255,7 @@ start_postdrop(struct submission *s)
 	const char *dir = conf_cstr(conf_get(), P_command_directory);
 
 	if (!postdrop_start(&s->postdrop, dir, argv))
-		fail(status_run(errno), "%s: unable to execute %s/postdrop: %s", s->who, dir,
-		    strerror(errno));
+		fail(status_run(errno), "unable to execute %s/postdrop: %s", dir, strerror(errno));
 }
 
 static void
@@ -309,6 +308,8 @@ enqueue(const struct options *o)
 	struct submission s = {.options = o, .arena = arena_new(0)};
 
 	check_submitter();
+	/* It starts while the message is read; when there is none, it ends without a word. */
+	start_postdrop(&s);
 	s.input.line_ends = (enum line_ends)conf_enum(conf_get(), P_sendmail_fix_line_endings);
 	s.input.ignore_dots = o->ignore_dots;
 	set_envelope(&s);
@@ -319,7 +320,6 @@ enqueue(const struct options *o)
 		read_header(&s);
 		add_header(&s);
 	}
-	start_postdrop(&s);
 	send_envelope(&s);
 	send_content(&s);
 	while (!o->verify && !s.postdrop.broken && read_piece(&s))

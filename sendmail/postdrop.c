@@ -43,6 +43,7 @@ struct job {
 	struct pickup_link *link;
 	struct drop_file file;
 	bool whole; /* the last record has been seen */
+	bool begun; /* the first byte has */
 	struct verdict *verdict;
 };
 
@@ -118,9 +119,11 @@ read_piece(struct job *j, bool *end)
 		return false;
 	}
 	j->in.len += (size_t)n;
+	j->begun |= n > 0;
 	*end = n == 0;
 	if (*end && !j->whole) {
 		verdict_set(j->verdict, EX_DATAERR, "the message was not complete");
+		j->verdict->nothing = !j->begun;
 		return false;
 	}
 	return parse(j);
@@ -222,7 +225,8 @@ answer(const struct entry *e, const struct verdict *v)
 	if (io_write_all(STDOUT_FILENO, line.data, line.len) < 0)
 		log_debug("answer: %s", strerror(errno));
 	buf_free(&line);
-	if (v->status == 0)
+	/* Why it sent nothing sendmail itself has told. */
+	if (v->status == 0 || (e->from_sendmail && v->nothing))
 		return;
 	log_warning("uid=%ld: %.*s", (long)getuid(), STR_ARG(buf_view(&v->text)));
 	if (!e->from_sendmail) {

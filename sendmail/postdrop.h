@@ -20,6 +20,7 @@
 /* How a message's way ended: the exit status, and what to tell the caller. */
 struct verdict {
 	int status;
+	bool nothing; /* not a byte of a message came */
 	struct buf text;
 };
 void verdict_set(struct verdict *v, int status, const char *format, ...)

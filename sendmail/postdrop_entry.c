@@ -26,6 +26,16 @@
 /* Set by signals alone, read by entry_wait(). */
 static volatile sig_atomic_t gave_up;
 
+/* All of main.cf that this program asks for; and those that allow another directory. */
+static const enum param used[] = {
+    P_authorized_submit_users,
+    P_message_size_limit,
+    P_queue_directory,
+    P_syslog_name,
+    P_trigger_timeout,
+};
+static const enum param allowing[] = {P_alternate_config_directories, P_multi_instance_directories};
+
 static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 #define ENDING_SIGNALS (sizeof(ending_signals) / sizeof(ending_signals[0]))
 
@@ -138,7 +148,8 @@ directory_allowed(const char *dir, struct verdict *v)
 
 	if (!privileged() || getuid() == 0 || strcmp(dir, DEFAULT_CONFIG_DIR) == 0)
 		return true;
-	conf = conf_load(DEFAULT_CONFIG_DIR, NULL, 0, &problems);
+	conf = conf_load_some(
+	    DEFAULT_CONFIG_DIR, allowing, sizeof(allowing) / sizeof(allowing[0]), &problems);
 	ok = listed(conf, P_alternate_config_directories, str_c(dir)) ||
 	    listed(conf, P_multi_instance_directories, str_c(dir));
 	if (!ok && is_callers_own(dir)) {
@@ -185,7 +196,7 @@ load_configuration(const char *dir, struct verdict *v)
 
 	if (!directory_allowed(dir, v))
 		return false;
-	conf = conf_load(dir, NULL, 0, &problems);
+	conf = conf_load_some(dir, used, sizeof(used) / sizeof(used[0]), &problems);
 	conf_problems_free(&problems);
 	conf_set(conf);
 	log_name(conf_cstr(conf, P_syslog_name), "postdrop");

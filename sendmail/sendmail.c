@@ -28,6 +28,18 @@
 
 #define VERBOSE_MAX 4 /* more -v than this say nothing more */
 #define ARGS_MAX 6    /* of a program that this one becomes */
+/* All of main.cf that this program asks for. */
+static const enum param used[] = {
+    P_authorized_submit_users,
+    P_command_directory,
+    P_daemon_directory,
+    P_default_verp_delimiters,
+    P_queue_directory,
+    P_sendmail_fix_line_endings,
+    P_syslog_name,
+    P_verp_delimiter_filter,
+};
+
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void
@@ -71,7 +83,7 @@ load_configuration(const struct options *o)
 	/* For this program and those it starts. */
 	if (o->config_dir && setenv("MAIL_CONFIG", o->config_dir, 1) < 0)
 		fail(EX_TEMPFAIL, "setenv: %s", strerror(errno));
-	conf = conf_load(NULL, NULL, 0, &problems);
+	conf = conf_load_some(NULL, used, sizeof(used) / sizeof(used[0]), &problems);
 	if (conf_unread(conf))
 		fail(EX_TEMPFAIL, "open %s: %s", conf_file(conf), strerror(conf_unread(conf)));
 	/* A mistake somewhere in the file is for `postkeep check` to tell; mail is taken all the same. */

@@ -284,6 +284,17 @@ conf_load_text(const char *dir, struct str text, const struct conf_override *ove
 }
 
 struct conf *
+conf_load_some(
+    const char *dir, const enum param *wanted, size_t n_wanted, struct conf_problems *problems)
+{
+	struct loader l = {.c = conf_new(dir), .problems = problems};
+
+	read_file(&l);
+	conf_evaluate_some(&l, wanted, n_wanted);
+	return l.c;
+}
+
+struct conf *
 conf_defaults(const char *dir)
 {
 	struct conf_problems none = {0};
@@ -294,9 +305,18 @@ conf_defaults(const char *dir)
 	return l.c;
 }
 
+/* Was it among those that conf_load_some() was asked for? */
 static void
-check_type(enum param p, unsigned types, const char *function)
+check_loaded(const struct conf *c, enum param p)
 {
+	if (c->state[p] != VALUE_DONE)
+		log_panic("the value of %.*s was not loaded", STR_ARG(param_name(p)));
+}
+
+static void
+check_type(const struct conf *c, enum param p, unsigned types, const char *function)
+{
+	check_loaded(c, p);
 	if (!(types & (1U << param_infos[p].type)))
 		log_panic("%s(): %.*s is of type %s", function, STR_ARG(param_name(p)),
 		    param_type_name(param_infos[p].type));
@@ -305,40 +325,42 @@ check_type(enum param p, unsigned types, const char *function)
 struct str
 conf_str(const struct conf *c, enum param p)
 {
+	check_loaded(c, p);
 	return c->value[p];
 }
 
 const char *
 conf_cstr(const struct conf *c, enum param p)
 {
+	check_loaded(c, p);
 	return c->value[p].data;
 }
 
 bool
 conf_bool(const struct conf *c, enum param p)
 {
-	check_type(p, 1U << PARAM_BOOL, __func__);
+	check_type(c, p, 1U << PARAM_BOOL, __func__);
 	return c->number[p] != 0;
 }
 
 int64_t
 conf_int(const struct conf *c, enum param p)
 {
-	check_type(p, 1U << PARAM_INT | 1U << PARAM_SIZE, __func__);
+	check_type(c, p, 1U << PARAM_INT | 1U << PARAM_SIZE, __func__);
 	return c->number[p];
 }
 
 int64_t
 conf_time(const struct conf *c, enum param p)
 {
-	check_type(p, 1U << PARAM_TIME, __func__);
+	check_type(c, p, 1U << PARAM_TIME, __func__);
 	return c->number[p];
 }
 
 int
 conf_enum(const struct conf *c, enum param p)
 {
-	check_type(p, 1U << PARAM_ENUM, __func__);
+	check_type(c, p, 1U << PARAM_ENUM, __func__);
 	return (int)c->number[p];
 }
 
@@ -392,6 +414,7 @@ conf_lookup(const struct conf *c, struct str name, struct str *value)
 	enum param p;
 
 	if (param_find(name, &p)) {
+		check_loaded(c, p);
 		*value = c->value[p];
 		return true;
 	}

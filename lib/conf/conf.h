@@ -67,6 +67,12 @@ struct conf *conf_load(const char *dir, const struct conf_override *overrides, s
 /* The same with TEXT in the place of main.cf's. */
 struct conf *conf_load_text(const char *dir, struct str text, const struct conf_override *overrides,
     size_t n_overrides, struct conf_problems *problems);
+/*
+ * Of DIR/main.cf no more than the WANTED parameters and what these refer to, for a program that runs for a millisecond.
+ * To ask for the value of another one ends the program. PROBLEMS: of these, and of lines that are none.
+ */
+struct conf *conf_load_some(
+    const char *dir, const enum param *wanted, size_t n_wanted, struct conf_problems *problems);
 void conf_free(struct conf **c);
 
 /* The snapshot of this process (one of the two globals the house allows). conf_set frees no older one. */

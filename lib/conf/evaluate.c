@@ -254,6 +254,16 @@ evaluate_user(struct loader *l, const struct frame *asked_by, struct conf_user *
 }
 
 void
+conf_evaluate_some(struct loader *l, const enum param *wanted, size_t n_wanted)
+{
+	struct buf why = {0};
+
+	for (size_t i = 0; i < n_wanted; i++)
+		(void)conf_evaluate(l, NULL, wanted[i], &why);
+	buf_free(&why);
+}
+
+void
 conf_evaluate_all(struct loader *l)
 {
 	struct buf why = {0};

@@ -66,6 +66,8 @@ struct frame {
 
 /* evaluate.c: expands and types every value; what is wrong goes to the problems. */
 void conf_evaluate_all(struct loader *l);
+/* The same for a few. */
+void conf_evaluate_some(struct loader *l, const enum param *wanted, size_t n_wanted);
 /* Evaluates P if it is not yet; false (WHY) if that leads back to P. */
 bool conf_evaluate(struct loader *l, const struct frame *asked_by, enum param p, struct buf *why);
 

@@ -1,12 +1,8 @@
 # lib/mail: addresses, headers, dates, status codes. Needs lib/base, and enums of lib/ipc.
 libpostkeep_la_SOURCES += \
-	lib/mail/address.c lib/mail/address.h \
 	lib/mail/date.c lib/mail/date.h \
 	lib/mail/downgrade.c lib/mail/downgrade.h \
-	lib/mail/dsn.c lib/mail/dsn.h \
 	lib/mail/eight_bits.c lib/mail/eight_bits.h \
-	lib/mail/header.c lib/mail/header.h \
-	lib/mail/header_address.c \
 	lib/mail/json.c lib/mail/json.h \
 	lib/mail/lines.c lib/mail/lines.h \
 	lib/mail/mime.c lib/mail/mime.h \
@@ -16,7 +12,14 @@ libpostkeep_la_SOURCES += \
 	lib/mail/received.c lib/mail/received.h \
 	lib/mail/replies.c lib/mail/replies.h \
 	lib/mail/replies_table.c lib/mail/replies_table.h \
-	lib/mail/transfer.c lib/mail/transfer.h \
+	lib/mail/transfer.c lib/mail/transfer.h
+
+# What sendmail reads a message with.
+libcore_la_SOURCES += \
+	lib/mail/address.c lib/mail/address.h \
+	lib/mail/dsn.c lib/mail/dsn.h \
+	lib/mail/header.c lib/mail/header.h \
+	lib/mail/header_address.c \
 	lib/mail/utf8.c lib/mail/utf8.h \
 	lib/mail/verp.c lib/mail/verp.h
 

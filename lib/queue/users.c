@@ -54,19 +54,21 @@ in_file(struct str path, struct str name, struct buf *why)
 	return answer;
 }
 
-/* USERS_YES: the pattern fits. */
+/* USERS_YES: the pattern fits. NAME is looked up when the first pattern asks for it. */
 static enum users_answer
-fits(struct str pattern, struct str name, struct buf *why)
+fits(struct str pattern, uid_t uid, struct buf *name, struct buf *why)
 {
 	if (str_starts(pattern, STR("static:")))
 		return USERS_YES;
-	if (str_starts(pattern, STR("/")))
-		return in_file(pattern, name, why);
-	if (str_chr(pattern, ':') != STR_NPOS) {
+	if (!str_starts(pattern, STR("/")) && str_chr(pattern, ':') != STR_NPOS) {
 		buf_printf(why, "a list of users cannot use the table %.*s", STR_ARG(pattern));
 		return USERS_ERROR;
 	}
-	return str_eq(pattern, name) ? USERS_YES : USERS_NO;
+	if (name->len == 0)
+		users_name(uid, name);
+	if (str_starts(pattern, STR("/")))
+		return in_file(pattern, buf_view(name), why);
+	return str_eq(pattern, buf_view(name)) ? USERS_YES : USERS_NO;
 }
 
 enum users_answer
@@ -76,7 +78,6 @@ users_allowed(struct str list, uid_t uid, struct buf *why)
 	struct str pattern;
 	enum users_answer answer = USERS_NO;
 
-	users_name(uid, &name);
 	while (conf_list_next(&list, &pattern)) {
 		bool negated = false;
 		enum users_answer fit;
@@ -85,7 +86,7 @@ users_allowed(struct str list, uid_t uid, struct buf *why)
 			negated = !negated;
 			pattern = str_from(pattern, 1);
 		}
-		fit = fits(pattern, buf_view(&name), why);
+		fit = fits(pattern, uid, &name, why);
 		if (fit == USERS_NO)
 			continue;
 		answer = fit == USERS_ERROR ? USERS_ERROR : negated ? USERS_NO : USERS_YES;

@@ -19,9 +19,7 @@ import time
 import unittest
 
 BUILD = os.environ.get("BUILDDIR", os.getcwd())
-# The program itself, not the script that libtool puts before it: the name it is called by matters.
-SENDMAIL = os.path.join(BUILD, "sendmail", ".libs", "sendmail")
-LIBRARIES = os.path.join(BUILD, ".libs")
+SENDMAIL = os.path.join(BUILD, "sendmail", "sendmail")
 POSTDROP = os.path.join(BUILD, "sendmail", "postdrop")
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
 USAGE, DATAERR, UNAVAILABLE, TEMPFAIL, NOPERM = 64, 65, 69, 75, 77
@@ -79,7 +77,7 @@ class Case(unittest.TestCase):
         os.chmod(path, 0o755)
 
     def environment(self):
-        return {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": LIBRARIES, "MAIL_CONFIG": self.etc}
+        return {"PATH": "/usr/bin:/bin", "MAIL_CONFIG": self.etc}
 
     def run_program(self, program, *args, data=b"hello\n", env=None, name=None):
         full_env = {**self.environment(), **(env or {})}
@@ -121,6 +119,38 @@ class Case(unittest.TestCase):
         self.assertNotEqual(result.stderr, b"", args)
         self.assertEqual(self.files(), [], args)
         return result.stderr.decode()
+
+
+class Told(Case):
+    """What stands in the log: one line for one mistake, though two programs had a part in it."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.log.close)
+        self.log.bind(os.path.join(self.spool, "public", "postlog"))
+        self.log.settimeout(0)
+
+    def lines(self):
+        lines = []
+        try:
+            while True:
+                lines.append(self.log.recv(4096).decode())
+        except BlockingIOError:
+            return lines
+
+    def test_no_message(self):
+        """postdrop, which has been started already, says nothing of what sendmail did not send."""
+        self.refuse(USAGE, "-t", data=b"From: me\n\nhello\n")
+        self.refuse(USAGE)
+        self.assertEqual([line for line in self.lines() if "postdrop" in line], [])
+
+    def test_half_a_message(self):
+        """Nor does it keep silent of half a message; nor, without -r, of none."""
+        for arguments, data in (["-r"], b"V1:3\nS3:a@b\n"), ([], b""):
+            self.assertEqual(self.run_program(POSTDROP, *arguments, data=data).returncode, DATAERR)
+            (line,) = self.lines()
+            self.assertIn(f"uid={os.getuid()}: the message was not complete", line)
 
 
 class Envelope(Case):

@@ -4,11 +4,13 @@
 #include "config.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -486,6 +488,43 @@ test_list(void **state)
 	}
 }
 
+/* A few values with what they refer to; to ask for another one is a mistake of the program. */
+static void
+test_some(void **state)
+{
+	static const char main_cf[] =
+	    "mail_name = $myhostname\nmyhostname = x.test\nqueue_run_delay = soon\nno line\n";
+	static const enum param wanted[] = {P_mail_name, P_syslog_name};
+	struct conf_problems problems = {0};
+	struct buf told = {0};
+	char *dir = fixture_dir();
+	struct conf *c;
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	fixture_write(dir, "main.cf", main_cf, strlen(main_cf));
+	c = conf_load_some(dir, wanted, 2, &problems);
+	fixture_tell(&problems, &told);
+	assert_string_equal(buf_cstr(&told),
+	    "error main.cf:4: \"=\" is missing; a line that continues the one before it must begin "
+	    "with white space: \"no line\"\n");
+	assert_string_equal(conf_cstr(c, P_mail_name), "x.test");
+	assert_string_equal(conf_cstr(c, P_myhostname), "x.test");
+	assert_string_equal(conf_cstr(c, P_syslog_name), "postkeep");
+	child = fork();
+	if (child == 0) {
+		signal(SIGABRT, SIG_DFL);
+		_exit(conf_time(c, P_queue_run_delay) > 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	conf_problems_free(&problems);
+	conf_free(&c);
+	buf_free(&told);
+	fixture_remove(dir);
+}
+
 /* Names that master.cf uses, and parameters of its services, are known. */
 static void
 test_names_of_master_cf(void **state)
@@ -656,6 +695,7 @@ main(void)
 	    cmocka_unit_test(test_lookup),
 	    cmocka_unit_test(test_expand),
 	    cmocka_unit_test(test_list),
+	    cmocka_unit_test(test_some),
 	    cmocka_unit_test(test_names_of_master_cf),
 	    cmocka_unit_test(test_stock),
 	    cmocka_unit_test(test_table),

@@ -149,6 +149,10 @@ sed 's/"+ab:"/"+ab:c"/' post/post.c >x && mv x post/post.c
 expect "man/post.8:1: the option -c of post is not explained"
 sed 's/"+ab:"/"+a"/' post/post.c >x && mv x post/post.c
 expect "man/post.8:3: post has no option -b"
+printf 'static const enum param used[] = {\n    P_post_limit,\n};\n\nvoid\nload(void)\n{\n' >post/few.c
+printf '\tconf_load_some(used, P_post_limit, P_post_idle);\n}\n' >>post/few.c
+sed 's|post/post.c|post/post.c post/few.c|' post/local.mk >x && mv x post/local.mk
+expect "post/few.c:8: P_post_idle is not among those that conf_load_some() loads"
 sed 's/known\tpost/used\tother/' conf/params.tsv >x && mv x conf/params.tsv
 expect "conf/params.tsv:3: no page in man/ names post_idle"
 sed 's/known\tpost/used\tpost/' conf/params.tsv >x && mv x conf/params.tsv
