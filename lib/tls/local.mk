@@ -25,10 +25,11 @@ tests_system_tls_probe_LDFLAGS = $(AM_LDFLAGS) -no-install
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_tls tests/unit/test_tls_names
-tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+TLS_FIXTURE = tests/unit/tls_fixture.c tests/unit/tls_fixture.h tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c $(TLS_FIXTURE)
 tests_unit_test_tls_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
 tests_unit_test_tls_LDADD = libpostkeep-net.la libpostkeep.la $(OPENSSL_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_tls_names_SOURCES = tests/unit/test_tls_names.c tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+tests_unit_test_tls_names_SOURCES = tests/unit/test_tls_names.c $(TLS_FIXTURE)
 tests_unit_test_tls_names_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
 tests_unit_test_tls_names_LDADD = libpostkeep-net.la libpostkeep.la $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 endif

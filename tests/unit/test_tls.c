@@ -19,44 +19,11 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
-#include "lib/tls/internal.h"
-#include "tests/unit/conf_fixture.h"
+#include "tests/unit/tls_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SHA256_HEX "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define SHA256_OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-
-/* What the cases share: a client of a plain main.cf. */
-static struct conf *conf;
-static struct tls_client *client;
-static struct arena *arena;
-
-static struct tls_client *
-client_of(const char *settings, struct conf **c)
-{
-	/* No authorities but those that are named: the machine's do not matter here. */
-	*c = fixture_load_good("compatibility_level = 3.11\n", settings);
-	return tls_client_prepare(*c, TLS_CLIENT_SMTP);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	client = client_of("", &conf);
-	arena = arena_new(0);
-	return tls_client_fault(client) == NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	tls_client_free(&client);
-	conf_free(&conf);
-	arena_free(&arena);
-	return 0;
-}
 
 /* --- Levels ------------------------------------------------------------------------------------- */
 
@@ -698,5 +665,5 @@ main(void)
 	    cmocka_unit_test(test_records_without_data),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, tls_fixture_setup, tls_fixture_teardown);
 }
