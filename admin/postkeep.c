@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,8 @@ main(int argc, char **argv)
 
 	open_standard_descriptors();
 	umask(022);
+	/* Where the caller ignores it, what became of a program that this one starts would not be known. */
+	signal(SIGCHLD, SIG_DFL);
 	while ((option = getopt(argc, argv, "+c:Dv")) != -1) {
 		if (option == 'c')
 			dir = optarg;

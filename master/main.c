@@ -176,6 +176,8 @@ open_signals(struct master *m)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGCHLD);
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever started this process may ignore it, and then nobody would hear of processes that end. */
+	signal(SIGCHLD, SIG_DFL);
 	m->signal_fd = -1;
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
 		m->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -186,6 +186,8 @@ main(int argc, char **argv)
 		usage(buf_cstr(&why));
 	log_verbose(o.verbose);
 	signal(SIGPIPE, SIG_IGN);
+	/* Where the caller ignores it, what became of postdrop would not be known. */
+	signal(SIGCHLD, SIG_DFL);
 	load_configuration(&o);
 	if (o.warnings.len)
 		caution("%.*s", STR_ARG(str_trim(buf_view(&o.warnings))));

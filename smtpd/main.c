@@ -8,6 +8,7 @@
  * Stand-alone (-S, for sendmail -bs) it talks to the user who started it, is not confined, and leaves
  * messages with postdrop as sendmail does.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +80,8 @@ smtpd_start(void)
 		/* The caller of sendmail -bs expects nothing on standard error; without syslog it stays. */
 		if (access("/dev/log", W_OK) == 0)
 			log_to_syslog();
+		/* What became of postdrop is to be known, whatever the caller ignores. */
+		signal(SIGCHLD, SIG_DFL);
 		server.stand_alone = true;
 		server.sink = &sink_postdrop;
 		server.sink_context = &server;

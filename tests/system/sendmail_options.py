@@ -412,6 +412,21 @@ class Errors(Case):
         self.assertEqual(result.returncode, TEMPFAIL, result.stderr)
         self.assertEqual(self.files(), [])
 
+    def test_ignored_signals(self):
+        """A caller that does not want to hear of its own children: what was stored is told as stored all the same."""
+        def ignore():
+            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGHUP, signal.SIGTERM, signal.SIGALRM):
+                signal.signal(number, signal.SIG_IGN)
+        self.configure(f"daemon_directory = {BUILD}/smtpd")
+        for args, data in ((["bob"], b"hello\n"),
+                           (["-bs"], b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bob>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n")):
+            result = subprocess.run([SENDMAIL, *args], input=data, env=self.environment(), capture_output=True,
+                                    timeout=60, check=False, preexec_fn=ignore)
+            self.assertEqual(result.returncode, 0, (args, result.stderr))
+            self.assertNotIn(b"fatal", result.stderr)
+            self.assertNotIn(b"\r\n4", result.stdout)
+            self.assertEqual(self.take()["D"], b"hello\r\n")
+
     def test_closed_descriptors(self):
         result = subprocess.run(["/bin/sh", "-c", f"exec {SENDMAIL} bob <&- >&- 2>&-"],
                                 env=self.environment(),

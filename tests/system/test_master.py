@@ -46,6 +46,18 @@ class StartStop(MasterTest):
         self.assertIn("is not running", text)
         self.assertEqual(self.suite.postkeep("stop")[0], 1)
 
+    def test_started_where_sigchld_is_ignored(self):
+        """Whoever starts it may ignore what becomes of children; master must not."""
+        r = subprocess.run([os.path.join(BUILD, "admin/postkeep"), "-c", self.suite.etc, "start"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                           preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(r.returncode, 0, r.stderr)
+        pickup = int(wait_for("orders", lambda: [o for o in self.suite.orders() if o[0] == "pickup"])[0][1])
+        os.kill(pickup, signal.SIGKILL)
+        self.wait_log(r"pickup pid %d was killed by signal 9" % pickup)
+        status, text = self.suite.postkeep("stop")
+        self.assertEqual(status, 0, text)
+
     def test_second_instance(self):
         self.start()
         self.fails("already running: process %d" % self.suite.pid())
