@@ -42,6 +42,7 @@ struct dirs {
 
 struct maildir {
 	char *base, *path, *full;
+	char *full_tmp, *full_new;
 	char *host;
 	uid_t owner;
 	uint64_t size_limit;  /* of a file; 0 = none */
@@ -87,6 +88,10 @@ maildir_new(const char *base, const char *path, uid_t owner, const char *host)
 	m->base = mem_strdup(base);
 	m->path = mem_strdup(path);
 	m->full = buf_take(&full);
+	buf_printf(&full, "%s/tmp", m->full);
+	m->full_tmp = buf_take(&full);
+	buf_printf(&full, "%s/new", m->full);
+	m->full_new = buf_take(&full);
 	m->host = host_for_names(host);
 	m->owner = owner;
 	m->pid = (long)getpid();
@@ -114,6 +119,8 @@ maildir_free(struct maildir **m)
 	free((*m)->base);
 	free((*m)->path);
 	free((*m)->full);
+	free((*m)->full_tmp);
+	free((*m)->full_new);
 	free((*m)->host);
 	free(*m);
 	*m = NULL;
@@ -191,6 +198,16 @@ dirs_open(struct maildir *m, struct store_problem *p)
 	return d;
 }
 
+/* Is PATH the directory that FD has open? Not when it was removed, or moved away. */
+static bool
+names_directory(const char *path, int fd)
+{
+	struct stat named, ours;
+
+	return stat(path, &named) == 0 && fstat(fd, &ours) == 0 && named.st_dev == ours.st_dev &&
+	    named.st_ino == ours.st_ino;
+}
+
 /* Is the mailbox still what D has open? */
 static bool
 still_there(const struct maildir *m, const struct dirs *d)
@@ -198,7 +215,8 @@ still_there(const struct maildir *m, const struct dirs *d)
 	struct stat st;
 
 	return d->broken == 0 && stat(m->full, &st) == 0 && st.st_dev == d->dev &&
-	    st.st_ino == d->ino;
+	    st.st_ino == d->ino && names_directory(m->full_tmp, d->tmp) &&
+	    names_directory(m->full_new, d->new);
 }
 
 /* What is open now, NULL if nothing is, without the lock held after it. */

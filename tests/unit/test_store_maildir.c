@@ -268,6 +268,32 @@ refused(struct fixture *f, const char *dsn, const char *why)
 		fail_msg("\"%s\" is not in \"%s\"", why, buf_cstr(&f->problem.why));
 }
 
+/* So it is with the parts of it: what somebody has moved away, or removed, is made again. */
+static void
+test_part_moved_away(void **state)
+{
+	static const char *const parts[] = {"Maildir/new", "Maildir/tmp"};
+	struct fixture *f = *state;
+	struct buf content = {0};
+
+	assert_true(deliver(f->maildir, STR("H: 1\n"), STR("\nfirst\n"), &f->problem));
+	take_only(f, &content);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		char *part = path_of(f, parts[i]), *moved = path_of(f, "moved");
+
+		assert_int_equal(rename(part, moved), 0);
+		assert_true(deliver(f->maildir, STR("H: 1\n"), STR("\nsecond\n"), &f->problem));
+		take_only(f, &content);
+		assert_int_equal(rmdir(moved), 0);
+		assert_int_equal(rmdir(part), 0);
+		assert_true(deliver(f->maildir, STR("H: 1\n"), STR("\nthird\n"), &f->problem));
+		take_only(f, &content);
+		free(moved);
+		free(part);
+	}
+	buf_free(&content);
+}
+
 static void
 test_refused(void **state)
 {
@@ -400,6 +426,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_large, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_given_up, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_moved_away, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_part_moved_away, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
