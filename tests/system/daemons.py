@@ -101,7 +101,7 @@ class Daemons:
         with self.condition:
             return len(self.lines)
 
-    def log_wait(self, text, since=0, timeout=5):
+    def log_wait(self, text, since=0, timeout=30):
         """The first line from SINCE on that has TEXT; None if there is none in time."""
         end = time.monotonic() + timeout
         with self.condition:
@@ -172,7 +172,7 @@ class Daemons:
         for fd in fillers:
             os.close(fd)
         theirs.close()
-        ours.settimeout(10)
+        ours.settimeout(60)
         if not ours.recv(1000):
             raise RuntimeError("%s did not start: %s" % (program, self.lines[-5:]))
         return self.processes[program][0].pid
@@ -228,7 +228,7 @@ class Client:
     """A raw SMTP client: says what it is told, reads whole replies."""
 
     def __init__(self, port, host="127.0.0.1", source=None, greeting=True):
-        self.socket = socket.create_connection((host, port), timeout=10,
+        self.socket = socket.create_connection((host, port), timeout=60,
                                                source_address=(source, 0) if source else None)
         self.buffer = b""
         if greeting:

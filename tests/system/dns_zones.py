@@ -25,7 +25,7 @@ mx1b A 192.0.2.11
 mx2 A 192.0.2.2
 mx2 AAAA 2001:db8::2
 texts TXT "a b" "c"
-short 2 A 192.0.2.3
+short 5 A 192.0.2.3
 none TXT "no address"
 null MX 0 .
 nulls MX 0 .

@@ -62,7 +62,7 @@ class Agent:
 
     def serve(self, sock):
         try:
-            channel = ipc.Channel(sock=sock, name="local", timeout=60)
+            channel = ipc.Channel(sock=sock, name="local", timeout=None)  # however long a test is busy
         except OSError:
             return  # qmgr was killed
         with self.condition:
@@ -102,7 +102,7 @@ class Agent:
         channel.send("result", id=delivery["id"], attempt=delivery["attempt"], index=index, status=status,
                      dsn=dsn, text=text, relay="local", unreachable=unreachable, **(more or {}))
 
-    def wait(self, count, timeout=10):
+    def wait(self, count, timeout=60):
         end = time.monotonic() + timeout
         with self.condition:
             while len(self.deliveries) < count:
@@ -156,7 +156,7 @@ class Bounce:
     close = Agent.close
 
     def serve(self, sock):
-        channel = ipc.Channel(sock=sock, name="bounce", timeout=60)
+        channel = ipc.Channel(sock=sock, name="bounce", timeout=None)
         with self.condition:
             self.channels.append(channel)
             self.open += 1
@@ -178,7 +178,7 @@ class Bounce:
             self.open -= 1
         channel.close()
 
-    def wait(self, count, timeout=10):
+    def wait(self, count, timeout=60):
         end = time.monotonic() + timeout
         with self.condition:
             while len(self.notices) < count:
@@ -248,7 +248,7 @@ class Rig(unittest.TestCase):
         channel.close()
         return done["count"]
 
-    def wait_for(self, what, condition, timeout=10):
+    def wait_for(self, what, condition, timeout=60):
         end = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > end:
@@ -270,7 +270,7 @@ class Rig(unittest.TestCase):
         channel.close()
         return done["count"]
 
-    def wait_state(self, queue_id, state, timeout=10):
+    def wait_state(self, queue_id, state, timeout=60):
         end = time.monotonic() + timeout
         while True:
             entry = self.mailq().get(queue_id)
@@ -280,12 +280,12 @@ class Rig(unittest.TestCase):
                 raise AssertionError(f"{queue_id}: {entry}, expected {state}\n" + "\n".join(self.daemons.lines[-15:]))
             time.sleep(0.05)
 
-    def log(self, text, timeout=10):
+    def log(self, text, timeout=60):
         line = self.daemons.log_wait(text, timeout=timeout)
         self.assertIsNotNone(line, f"not in the log: {text}\n" + "\n".join(self.daemons.lines[-15:]))
         return line
 
-    def wait_empty(self, timeout=10):
+    def wait_empty(self, timeout=60):
         self.wait_for("an empty queue", lambda: not self.mailq(), timeout)
 
     def state_on_disk(self, queue_id):

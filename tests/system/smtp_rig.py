@@ -38,7 +38,7 @@ class Suite:
             c.say("EHLO " + ehlo, "250-mx.example.com")
         return c
 
-    def logged(self, text, timeout=5):
+    def logged(self, text, timeout=30):
         line = self.daemons.log_wait(text, self.mark, timeout)
         assert line, "not in the log: %r; there: %s" % (text, self.daemons.lines[self.mark:][-6:])
         return line

@@ -56,7 +56,7 @@ class Lists(SchedulerRig):
             return deliver(delivery, content) if numbers([(delivery, content)])[0] < LIST / 2 else None
         self.start(first_half)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
-        self.wait_for("half of it", lambda: self.state_on_disk(queue_id)[1].count("S") >= LIST / 2 - 50, timeout=30)
+        self.wait_for("half of it", lambda: self.state_on_disk(queue_id)[1].count("S") >= LIST / 2 - 50, timeout=60)
         self.agent.decide = silent
         self.kill()
         done = {i for i, state in enumerate(self.state_on_disk(queue_id)[1]) if state == "S"}
@@ -73,13 +73,13 @@ class Lists(SchedulerRig):
         self.start(silent)
         rcpts = [f"u{i:05}@d{i % 40}.test" for i in range(LIST)]
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts, batch=100)
-        self.wait_for("a slice", lambda: len(numbers(self.agent.deliveries)) >= 900, timeout=30)
+        self.wait_for("a slice", lambda: len(numbers(self.agent.deliveries)) >= 900, timeout=60)
         self.kill()
         told = [r for d, _ in self.agent.deliveries for r in d["rcpts"]][::-1]
         self.agent.decide = deliver
         before = len(self.agent.deliveries)
         self.daemons.start("qmgr")
-        channel = ipc.Channel(self.path("private/qmgr-report"), timeout=30)
+        channel = ipc.Channel(self.path("private/qmgr-report"), timeout=60)
         # More slowly than the second of grace allows.
         for n, r in enumerate(told):
             if n % 150 == 0:
@@ -184,20 +184,20 @@ class Lists(SchedulerRig):
         """All of it fails, and is tried again."""
         self.start(unreachable)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
-        self.wait_state(queue_id, "deferred", timeout=30)
+        self.wait_state(queue_id, "deferred", timeout=60)
         self.assertEqual(len(self.mailq()[queue_id]["rcpts"]), LIST)
         self.assertLess(len(self.agent.deliveries), 10)
         self.agent.decide = deliver
         before = len(self.agent.deliveries)
         self.assertEqual(self.flush(site="one.test"), 1)
-        self.wait_for("the rest", lambda: self.flush() == 0 and not self.mailq(), timeout=30)
+        self.wait_for("the rest", lambda: self.flush() == 0 and not self.mailq(), timeout=60)
         self.assertEqual(sorted(set(numbers(self.agent.deliveries[before:]))), list(range(LIST)))
 
     def test_damaged(self):
         """One byte in the middle of the list is noticed before anything is delivered."""
         self.start(unreachable)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
-        self.wait_state(queue_id, "deferred", timeout=30)
+        self.wait_state(queue_id, "deferred", timeout=60)
         self.kill()
         before = len(self.agent.deliveries)
         with open(self.slot_of(queue_id), "r+b") as f:
@@ -220,7 +220,7 @@ class Lists(SchedulerRig):
         before = self.memory()
         ids = [ipc.submit(channel, CONTENT, rcpts=rcpts, batch=100) for _ in range(20)]
         self.agent.wait(10)
-        self.wait_for("all of them to be active", lambda: self.active() == 20, timeout=60)
+        self.wait_for("all of them to be active", lambda: self.active() == 20, timeout=200)
         time.sleep(1)
         used = self.memory() - before
         # Whole they would be 20 * 20,000 recipients of 56 bytes and 80 of text, and more.

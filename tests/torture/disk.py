@@ -68,9 +68,13 @@ def read_log(path):
 def stopped(pid):
     """Has every thread of PID come to a halt?"""
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/stat") as f:
-            if f.read().rpartition(")")[2].split()[0] not in ("T", "Z", "X"):
-                return False
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat") as f:
+                state = f.read().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended since
+        if state not in ("T", "Z", "X"):
+            return False
     return True
 
 

@@ -23,7 +23,7 @@ queue_slots_spare = 16
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 """
-PATIENCE = 30
+PATIENCE = 120  # it takes less than a second, but for a machine with much else to do
 
 
 def ask(daemons, path, what, answer, **values):

@@ -102,13 +102,16 @@ class Verdict:
     # --- The queue -----------------------------------------------------------------------------------
 
     def drain(self, seconds):
-        """Flushes until the queue and maildrop are empty, SECONDS at the most; what is left."""
+        """Flushes until the queue and maildrop are empty, SECONDS at the most; what is left. Maildrop comes first:
+        what pickup takes meanwhile is in the queue then. What comes into the queue behind the place where its list
+        has got to, as a notice may, is seen by a second look."""
         end = time.monotonic() + seconds
-        left, flushed = None, 0
+        left, flushed, calm = None, 0, 0
         while time.monotonic() < end:
             try:
-                left = self.suite.queue() + self.waiting_in_maildrop()
-                if not left or all(self.held(e) for e in left):
+                left = self.waiting_in_maildrop() + self.suite.queue()
+                calm = 0 if left and not all(self.held(e) for e in left) else calm + 1
+                if calm == 2:
                     break
                 if time.monotonic() - flushed > 3:
                     self.suite.run("postqueue", "-c", self.suite.conf, "-f", check=False)
@@ -127,9 +130,16 @@ class Verdict:
     def maildrop(self):
         return [p for p in glob.glob(self.suite.spool + "/maildrop/*") if os.path.isfile(p)]
 
+    @staticmethod
+    def finished(path):
+        """Has postdrop written all of it? Not, when pickup has just taken it away."""
+        try:
+            return bool(os.stat(path).st_mode & 0o100)
+        except FileNotFoundError:
+            return False
+
     def waiting_in_maildrop(self):
-        return [p for p in self.maildrop()
-                if os.stat(p).st_mode & 0o100 and not os.path.basename(p).startswith("bad.")]
+        return [p for p in self.maildrop() if self.finished(p) and not os.path.basename(p).startswith("bad.")]
 
     def release_held(self, left):
         """A message over which qmgr was killed twice while reading it is put on hold, by rule: the log says
@@ -185,7 +195,7 @@ class Verdict:
         for path in self.maildrop():
             if os.path.basename(path).startswith("bad."):
                 self.fail(f"{path} was not understood")
-            elif not os.stat(path).st_mode & 0o100:
+            elif not self.finished(path):
                 unfinished += 1
         self.facts["unfinished files in maildrop/"] = unfinished
         self.facts["files in tmp/ of Maildirs"] = sum(
