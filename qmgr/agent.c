@@ -17,6 +17,7 @@
 #include "lib/mail/dsn.h"
 #include "qmgr/dead.h"
 #include "qmgr/handover.h"
+#include "qmgr/outage.h"
 #include "qmgr/schedule.h"
 
 #define CONNECT_MS 10000
@@ -28,7 +29,6 @@
  */
 #define SHORT_TURN_MS 50
 #define WINDOW_MAX 64
-#define RESTART_MS 1000    /* after a channel was lost without a single result */
 #define CONNECTING_TIMES 4 /* so many times the limit of channels may be connecting beyond it */
 #define PACE_LOOK_MS 1000  /* while destinations wait for channels */
 #define SWEEP_MS 60000     /* between two looks for what can be forgotten */
@@ -208,6 +208,7 @@ take_result(struct agent *a, const struct msg_result *r)
 	if (!d || !take_index(d, r->index))
 		return false;
 	a->results++;
+	outage_over(a->dest->transport);
 	outcome_of(r, a->dest->transport->name, &o);
 	o.sent_us = d->sent_us;
 	o.unreachable = r->unreachable ? a->dest : NULL;
@@ -265,36 +266,30 @@ reader_fiber(void *arg)
 
 /* --- The channel's life --------------------------------------------------------------------------------------- */
 
-static void
-fail_with(struct destination *dest, struct str dsn, struct str text)
-{
-	struct outcome o = {
-	    .status = dsn.len > 0 && dsn.data[0] == '5' ? DELIVERY_BOUNCED : DELIVERY_DEFERRED,
-	    .dsn = dsn,
-	    .text = text,
-	    .relay = str_c(dest->transport->name),
-	    .logged_as = dest->transport->name,
-	};
-
-	if (o.status == DELIVERY_DEFERRED)
-		o.relay = STR("none");
-	destination_fail(dest, &o);
-}
-
 enum open_result { OPEN_OK, OPEN_BUSY, OPEN_FAILED };
 
-/* Hears what the agent says to the introduction. */
+/*
+ * The agent has ended, without a word or, as WHY says, without a result: one more may be tried, or what waits
+ * has been deferred. The pause is for whoever starts agents.
+ */
 static enum open_result
-hear_ready(struct agent *a, struct arena *arena)
+has_ended(struct agent *a, int64_t began, struct str why)
+{
+	ipc_channel_free(&a->channel);
+	outage_ended(a->dest, began, why);
+	fiber_sleep(OUTAGE_PAUSE_MS);
+	return OPEN_FAILED;
+}
+
+/* Hears what the agent, which was asked for a channel at BEGAN, says to the introduction. */
+static enum open_result
+hear_ready(struct agent *a, struct arena *arena, int64_t began)
 {
 	static const struct ipc_schema *const accept[] = {&msg_agent_ready, &msg_agent_no, NULL};
 	struct ipc_message m;
 
-	if (ipc_recv(a->channel, arena, accept, false, &m) != IPC_OK) {
-		fail_with(a->dest, STR("4.3.0"),
-		    STR("mail transport unavailable: the delivery agent ended"));
-		return OPEN_FAILED;
-	}
+	if (ipc_recv(a->channel, arena, accept, false, &m) != IPC_OK)
+		return has_ended(a, began, STR("the delivery agent ended"));
 	if (m.schema == &msg_agent_ready) {
 		uint64_t window = ((struct msg_agent_ready *)m.body)->window;
 
@@ -306,23 +301,11 @@ hear_ready(struct agent *a, struct arena *arena)
 		return OPEN_OK;
 	}
 	const struct msg_agent_no *no = m.body;
+	outage_over(a->dest->transport);
 	if (no->busy)
 		return OPEN_BUSY;
-	fail_with(a->dest, no->dsn, no->text);
+	outage_fail(a->dest, no->dsn, no->text);
 	return OPEN_FAILED;
-}
-
-/* The socket of the agent cannot be had, for the reason ERROR. */
-static void
-no_agent(struct agent *a, const char *path, int error)
-{
-	struct buf text = {0};
-
-	log_warning("connect to transport %s: %s", path, strerror(error));
-	buf_printf(&text, "mail transport unavailable: %s: %s%s", path, strerror(error),
-	    error == ENOENT ? " (has master.cf a line for it?)" : "");
-	fail_with(a->dest, STR("4.3.0"), buf_view(&text));
-	buf_free(&text);
 }
 
 static enum open_result
@@ -330,22 +313,25 @@ open_channel(struct agent *a)
 {
 	struct msg_agent_open hello = {.recipient = str_c(a->dest->open_as)};
 	struct arena *arena;
-	enum open_result result = OPEN_FAILED;
+	int64_t began = fiber_now();
+	enum open_result result;
 	char path[200];
 
+	if (outage_refuses(a->dest))
+		return OPEN_FAILED;
 	snprintf(path, sizeof(path), "private/%s", a->dest->transport->name);
 	a->channel = ipc_connect(path, "qmgr", fiber_after(CONNECT_MS));
 	if (!a->channel) {
-		no_agent(a, path, errno);
+		outage_no_socket(a->dest, path, errno);
 		return OPEN_FAILED;
 	}
 	stream_timeout(ipc_stream(a->channel), conf_time(conf_get(), P_ipc_timeout) * 1000);
 	arena = arena_new(512);
 	if (ipc_send(a->channel, &msg_agent_open, &hello) == IPC_OK &&
 	    ipc_flush(a->channel) == IPC_OK)
-		result = hear_ready(a, arena);
+		result = hear_ready(a, arena, began);
 	else
-		fail_with(a->dest, STR("4.3.0"), STR("mail transport unavailable"));
+		result = has_ended(a, began, STR("the delivery agent ended"));
 	arena_free(&arena);
 	/* From now on an agent may have much to wait for: what it has delivered would come twice. */
 	if (result == OPEN_OK)
@@ -541,6 +527,8 @@ close_channel(struct agent *a)
 static void
 run_channel(struct agent *a)
 {
+	int64_t began = fiber_now();
+
 	switch (open_channel(a)) {
 	case OPEN_FAILED:
 		return;
@@ -558,10 +546,12 @@ run_channel(struct agent *a)
 	/* Now it is known whether there is use for more of them. */
 	ask_for_channel(a->dest);
 	use_channel(a);
-	bool fruitless = a->lost && a->results == 0;
+	bool fruitless = a->lost && a->results == 0, idle = list_empty(&a->sent);
 	close_channel(a);
-	if (fruitless)
-		fiber_sleep(RESTART_MS);
+	if (fruitless && idle)
+		fiber_sleep(OUTAGE_PAUSE_MS);
+	else if (fruitless)
+		(void)has_ended(a, began, STR("lost connection with the delivery agent"));
 }
 
 static void agent_fiber(void *arg);

@@ -49,6 +49,11 @@ struct transport {
 	struct list resting; /* those whose pause after a delivery is not over, in that order */
 	fiber_deadline not_before; /* the pause of the transport itself */
 	struct fiber_waitq spare;  /* a channel has been closed, or could be */
+
+	/* outage.c's. */
+	int64_t lost_at; /* the first channel lost since the last result, fiber_now(); or 0 */
+	char *outage;    /* why the agent cannot be had; NULL: it can */
+	fiber_deadline outage_end; /* it is not asked before */
 };
 
 struct destination {

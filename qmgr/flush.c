@@ -14,6 +14,7 @@
 #include "lib/table/table.h"
 #include "qmgr/dead.h"
 #include "qmgr/notice.h"
+#include "qmgr/outage.h"
 #include "qmgr/slots.h"
 
 /* Values of .site that are no hash. */
@@ -255,6 +256,7 @@ size_t
 flush_messages(const struct msg_flush *wanted)
 {
 	notice_retry();
+	outage_retry_all();
 	if (wanted->id.len > 0)
 		return flush_one(wanted->id);
 	if (wanted->site.len + wanted->sender.len + wanted->recipient.len > 0)

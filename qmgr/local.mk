@@ -11,6 +11,7 @@ libqmgr_la_SOURCES = \
 	qmgr/handover.c qmgr/handover.h \
 	qmgr/message.c qmgr/message.h qmgr/round.c \
 	qmgr/notice.c qmgr/notice.h \
+	qmgr/outage.c qmgr/outage.h \
 	qmgr/receive.c qmgr/receive.h \
 	qmgr/recipients.c qmgr/recipients.h \
 	qmgr/report.c qmgr/report.h \

@@ -21,6 +21,7 @@
 #include "qmgr/destination.h"
 #include "qmgr/flush.h"
 #include "qmgr/message.h"
+#include "qmgr/outage.h"
 #include "qmgr/receive.h"
 #include "qmgr/report.h"
 #include "qmgr/schedule.h"
@@ -145,6 +146,7 @@ qmgr_reload(void)
 
 	fiber_offload(FIBER_POOL_READ, read_channels, &channels);
 	transport_channels_take(channels);
+	outage_retry_all();
 	agent_let_go();
 	dead_release_all();
 	schedule_wake();

@@ -9,7 +9,7 @@ EXTRA_DIST += \
 	tests/system/test_hostile_local.py tests/system/test_late.py tests/system/test_relay.py \
 	tests/system/test_log.py \
 	tests/system/test_long_lists.py tests/system/test_message.py tests/system/test_namespaces.py \
-	tests/system/test_outgoing.py \
+	tests/system/test_outage.py tests/system/test_outgoing.py \
 	tests/system/test_pass.py \
 	tests/system/test_postmap.py \
 	tests/system/test_queue.py tests/system/test_queue_clock.py tests/system/test_queue_files.py \

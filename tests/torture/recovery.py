@@ -21,6 +21,7 @@ queue_slots_reserved = 2
 queue_slot_size = 8192
 queue_slots_spare = 16
 minimal_backoff_time = 1s
+transport_retry_time = 2s
 maximal_backoff_time = 2s
 """
 PATIENCE = 120  # it takes less than a second, but for a machine with much else to do
