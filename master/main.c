@@ -205,15 +205,31 @@ open_log(struct master *m)
 }
 
 static void
-raise_limits(void)
+raise_to_hard(int resource, const char *what)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+	if (getrlimit(resource, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_warning("cannot raise the limit of open files: %s", strerror(errno));
+		if (setrlimit(resource, &limit) < 0)
+			log_warning("cannot raise the limit of %s: %s", what, strerror(errno));
 	}
+}
+
+/*
+ * The limits of the shell that this was started from are meant for its user's programs: with that of file sizes, mail
+ * that main.cf allows would be refused, and mailboxes would stop growing.
+ */
+static void
+raise_limits(void)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+	raise_to_hard(RLIMIT_NOFILE, "open files");
+	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
+		raise_to_hard(RLIMIT_FSIZE, "file sizes");
+	if (setrlimit(RLIMIT_CPU, &none) < 0)
+		raise_to_hard(RLIMIT_CPU, "processor time");
 }
 
 /* Standard descriptors that the caller left closed would be taken by sockets. */

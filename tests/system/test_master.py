@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -57,6 +58,22 @@ class StartStop(MasterTest):
         self.wait_log(r"pickup pid %d was killed by signal 9" % pickup)
         status, text = self.suite.postkeep("stop")
         self.assertEqual(status, 0, text)
+
+    def test_limits_of_the_shell(self):
+        """Of file sizes and processor time are not the suite's: they are raised as far as may be."""
+        kinds = (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU)
+        hard = {kind: resource.getrlimit(kind)[1] for kind in kinds}
+
+        def limit():
+            for kind in kinds:
+                resource.setrlimit(kind, (100000, hard[kind]))
+        r = subprocess.run([os.path.join(BUILD, "admin/postkeep"), "-c", self.suite.etc, "start"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60, preexec_fn=limit)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        pickup = int(wait_for("orders", lambda: [o for o in self.suite.orders() if o[0] == "pickup"])[0][1])
+        for pid in (self.suite.pid(), pickup):
+            for kind in kinds:
+                self.assertEqual(resource.prlimit(pid, kind)[0], hard[kind])
 
     def test_second_instance(self):
         self.start()
