@@ -14,7 +14,6 @@
 #include "lib/base/mem.h"
 #include "lib/conf/conf.h"
 #include "lib/ipc/channel.h"
-#include "lib/mail/dsn.h"
 #include "qmgr/dead.h"
 #include "qmgr/handover.h"
 #include "qmgr/outage.h"
@@ -49,6 +48,7 @@ struct agent {
 	bool leaving;            /* give the channel back as soon as nothing is under way */
 	bool woken;              /* has been told to look for work, and has not looked yet */
 	bool connecting;         /* counted apart: see set_connecting() */
+	bool again;              /* the content of what is under way is wanted once more */
 	struct fiber_waitq work; /* for the sender: new deliveries, results, the end */
 	struct fiber *reader;
 };
@@ -89,7 +89,6 @@ pause_end(const struct destination *dest)
 							      : dest->transport->not_before;
 }
 
-/* May the transport have another channel? */
 /* How many channels there may be. */
 static size_t
 channels_max(const struct transport *t)
@@ -144,28 +143,6 @@ find_delivery(struct agent *a, uint64_t attempt)
 	return NULL;
 }
 
-static void
-outcome_of(const struct msg_result *r, const char *transport, struct outcome *o)
-{
-	static const char *const plain[] = {"2.0.0", "4.0.0", "5.0.0"};
-	enum delivery_status status =
-	    r->status < DELIVERY_STATUSES ? (enum delivery_status)r->status : DELIVERY_DEFERRED;
-
-	*o = (struct outcome){
-	    .status = status,
-	    .dsn = dsn_valid(r->dsn) ? r->dsn : str_c(plain[status]),
-	    .text = r->text,
-	    .relay = r->relay,
-	    .diagnostic = r->diagnostic,
-	    .remote_mta = r->remote_mta,
-	    .tls = r->tls,
-	    .dsn_passed = status == DELIVERY_SENT && r->dsn_passed,
-	    .connect_us = r->connect_us,
-	    .transmit_us = r->transmit_us,
-	    .logged_as = transport,
-	};
-}
-
 /* True when D has the recipient, which it now has no more: a deferred one keeps its mark. */
 static bool
 take_index(struct delivery *d, uint64_t index)
@@ -209,7 +186,7 @@ take_result(struct agent *a, const struct msg_result *r)
 		return false;
 	a->results++;
 	outage_over(a->dest->transport);
-	outcome_of(r, a->dest->transport->name, &o);
+	handover_outcome(r, a->dest->transport->name, &o);
 	o.sent_us = d->sent_us;
 	o.unreachable = r->unreachable ? a->dest : NULL;
 	size_t index = r->index;
@@ -240,17 +217,35 @@ take_connected(struct agent *a, const struct msg_agent_connected *c)
 	return true;
 }
 
+/* Where several may be under way it would not be known which content comes. */
+static bool
+take_again(struct agent *a, const struct msg_agent_again *again)
+{
+	a->again = a->window == 1 && find_delivery(a, again->attempt);
+	return a->again;
+}
+
+static bool
+take(struct agent *a, const struct ipc_message *m)
+{
+	if (m->schema == &msg_result)
+		return take_result(a, m->body);
+	if (m->schema == &msg_agent_again)
+		return take_again(a, m->body);
+	return take_connected(a, m->body);
+}
+
 static void
 reader_fiber(void *arg)
 {
-	static const struct ipc_schema *const accept[] = {&msg_result, &msg_agent_connected, NULL};
+	static const struct ipc_schema *const accept[] = {
+	    &msg_result, &msg_agent_connected, &msg_agent_again, NULL};
 	struct agent *a = arg;
 	struct arena *arena = arena_new(1024);
 	struct ipc_message m;
 
 	while (ipc_recv(a->channel, arena, accept, false, &m) == IPC_OK) {
-		if (m.schema == &msg_result ? !take_result(a, m.body)
-					    : !take_connected(a, m.body)) {
+		if (!take(a, &m)) {
 			log_warning("transport %s: message about a delivery it was not given",
 			    a->dest->transport->name);
 			break;
@@ -458,6 +453,16 @@ send_delivery(struct agent *a, struct delivery *d)
 	return handover(a->channel, d, first);
 }
 
+/* For another server. False: the channel is no good any more. */
+static bool
+send_again(struct agent *a)
+{
+	struct list_link *l = list_first(&a->sent);
+
+	a->again = false;
+	return !l || handover_content(a->channel, LIST_ITEM(l, struct delivery, link)->message);
+}
+
 /* Works until the channel ends, is not needed, or is to be given back. */
 static void
 use_channel(struct agent *a)
@@ -465,6 +470,9 @@ use_channel(struct agent *a)
 	struct destination *dest = a->dest;
 
 	while (!a->lost) {
+		if (a->again && !send_again(a))
+			return;
+
 		bool stop = must_stop(a);
 		struct delivery *d = stop ? NULL : next_delivery(a);
 
@@ -538,7 +546,7 @@ run_channel(struct agent *a)
 	case OPEN_OK:
 		break;
 	}
-	a->lost = a->leaving = a->woken = false;
+	a->lost = a->leaving = a->woken = a->again = false;
 	a->results = 0;
 	a->began_ms = fiber_now();
 	a->reading = true;

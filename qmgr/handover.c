@@ -1,5 +1,5 @@
 /*
- * handover - a delivery goes to its agent: see handover.h
+ * handover - what a delivery agent is told, and what it says: see handover.h
  */
 #include "qmgr/handover.h"
 
@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/ipc/messages.h"
+#include "lib/mail/dsn.h"
 #include "qmgr/recipients.h"
 #include "qmgr/ticket.h"
 
@@ -37,6 +38,17 @@ send_content(struct ipc_channel *channel, struct message *msg)
 			done += (uint64_t)n;
 	}
 	free(chunk);
+	return ok;
+}
+
+bool
+handover_content(struct ipc_channel *channel, struct message *msg)
+{
+	bool ok;
+
+	message_ref(msg);
+	ok = send_content(channel, msg) && ipc_flush(channel) == IPC_OK;
+	message_unref(msg);
 	return ok;
 }
 
@@ -97,11 +109,32 @@ handover(struct ipc_channel *channel, const struct delivery *d, bool tell_connec
 	    sizeof(struct slot_attr) == sizeof(struct msg_attr), "one is sent as the other");
 	fill_rcpts(d, rcpts, tickets);
 	message_ref(msg);
-	ok = ipc_send(channel, &msg_deliver, &deliver) == IPC_OK && send_content(channel, msg) &&
-	    ipc_flush(channel) == IPC_OK;
+	ok = ipc_send(channel, &msg_deliver, &deliver) == IPC_OK && handover_content(channel, msg);
 	free(rcpts);
 	free(tickets);
 	buf_free(&sender);
 	message_unref(msg);
 	return ok;
+}
+
+void
+handover_outcome(const struct msg_result *r, const char *transport, struct outcome *o)
+{
+	static const char *const plain[] = {"2.0.0", "4.0.0", "5.0.0"};
+	enum delivery_status status =
+	    r->status < DELIVERY_STATUSES ? (enum delivery_status)r->status : DELIVERY_DEFERRED;
+
+	*o = (struct outcome){
+	    .status = status,
+	    .dsn = dsn_valid(r->dsn) ? r->dsn : str_c(plain[status]),
+	    .text = r->text,
+	    .relay = r->relay,
+	    .diagnostic = r->diagnostic,
+	    .remote_mta = r->remote_mta,
+	    .tls = r->tls,
+	    .dsn_passed = status == DELIVERY_SENT && r->dsn_passed,
+	    .connect_us = r->connect_us,
+	    .transmit_us = r->transmit_us,
+	    .logged_as = transport,
+	};
 }

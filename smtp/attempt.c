@@ -125,7 +125,7 @@ limit_reached(const struct delivery *d)
 static bool
 may_go_on(struct delivery *d)
 {
-	return d->open > 0 && !fiber_canceled() && content_rewind(&d->content);
+	return d->open > 0 && !fiber_canceled() && !d->content.lost;
 }
 
 /* What is known of a next hop. */

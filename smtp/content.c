@@ -4,6 +4,7 @@
 #include "smtp/content.h"
 
 #include "lib/base/log.h"
+#include "lib/ipc/messages.h"
 
 static bool
 receive(struct content *c, struct str *piece)
@@ -28,11 +29,13 @@ receive(struct content *c, struct str *piece)
 }
 
 void
-content_begin(struct content *c, struct ipc_channel *channel, struct arena *arena, uint64_t size)
+content_begin(struct content *c, struct ipc_channel *channel, struct arena *arena, uint64_t attempt,
+    uint64_t size)
 {
 	struct str piece;
 
-	*c = (struct content){.channel = channel, .arena = arena, .size = size, .left = size};
+	*c = (struct content){
+	    .channel = channel, .arena = arena, .attempt = attempt, .size = size, .left = size};
 	if (size > CONTENT_KEPT)
 		return;
 	(void)buf_reserve(&c->kept, (size_t)size);
@@ -45,14 +48,30 @@ bool
 content_rewind(struct content *c)
 {
 	c->shown = false;
-	return !c->lost && (c->whole || c->left == c->size);
+	c->again = !c->whole && c->left < c->size;
+	return !c->lost;
+}
+
+/* The queue manager is busy with the rest until that is read, and hears nothing else before. */
+static bool
+ask_again(struct content *c)
+{
+	const struct msg_agent_again again = {c->attempt};
+
+	c->again = false;
+	if (!content_skip(c))
+		return false;
+	c->lost = ipc_send(c->channel, &msg_agent_again, &again) != IPC_OK ||
+	    ipc_flush(c->channel) != IPC_OK;
+	c->left = c->size;
+	return !c->lost;
 }
 
 bool
 content_next(struct content *c, struct str *piece)
 {
 	if (!c->whole)
-		return receive(c, piece);
+		return (!c->again || ask_again(c)) && receive(c, piece);
 	if (c->shown || c->kept.len == 0)
 		return false;
 	c->shown = true;

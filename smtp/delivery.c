@@ -21,7 +21,7 @@ delivery_begin(struct delivery *d, struct client *client, struct ipc_channel *ch
 	d->targets = arena_array(a, d->n + 1, sizeof(*d->targets));
 	for (size_t i = 0; i < d->n; i++)
 		d->targets[i] = (struct target){.rcpt = &rcpts[i], .open = true};
-	content_begin(&d->content, channel, a, m->size);
+	content_begin(&d->content, channel, a, m->attempt, m->size);
 }
 
 void

@@ -228,6 +228,11 @@ static const struct ipc_field agent_connected_fields[] = {
 };
 MESSAGE(agent_connected, 23);
 
+static const struct ipc_field agent_again_fields[] = {
+    IPC_FIELD(struct msg_agent_again, attempt, IPC_U64, 0),
+};
+MESSAGE(agent_again, 25);
+
 static const struct ipc_field agent_close_fields[] = {
     IPC_FIELD(struct msg_agent_close, reserved, IPC_U64, 0),
 };
@@ -432,6 +437,7 @@ const struct ipc_schema *const msg_all[] = {
     &msg_agent_ready,
     &msg_agent_no,
     &msg_agent_connected,
+    &msg_agent_again,
     &msg_agent_close,
     &msg_deliver,
     &msg_result,

@@ -117,7 +117,9 @@ struct msg_submit_ok {
 
 /* ---- Delivery: qmgr → agent --------------------------------------------------------------------
  *
- *   → deliver, content …                  ← result (one per recipient, any order)
+ *   → deliver, content …                  ← agent_connected
+ *   → content …                           ← agent_again
+ *                                         ← result (one per recipient, any order)
  *   → agent_close
  *
  * Several deliveries may be on their way on one channel; ATTEMPT tells results apart. The agent counts
@@ -155,6 +157,14 @@ struct msg_agent_no {
  * when the results come at once.
  */
 struct msg_agent_connected {
+	uint64_t attempt;
+};
+
+/*
+ * Of the delivery that is under way on a channel with a window of one: its content is wanted once more, all of it. It
+ * follows at once. Said when the content that came before has been read to its end.
+ */
+struct msg_agent_again {
 	uint64_t attempt;
 };
 
@@ -498,11 +508,12 @@ struct msg_drop_done {
 
 extern const struct ipc_schema msg_submit_begin, msg_submit_id, msg_submit_no, msg_submit_envelope,
     msg_submit_rcpts, msg_submit_commit, msg_submit_cancel, msg_submit_ok, msg_agent_open,
-    msg_agent_ready, msg_agent_no, msg_agent_connected, msg_agent_close, msg_deliver, msg_result,
-    msg_report, msg_report_ok, msg_notice, msg_notice_done, msg_admin, msg_admin_done,
-    msg_admin_cat, msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry, msg_showq_end,
-    msg_lookup, msg_lookup_answer, msg_anvil, msg_anvil_count, msg_sts_ask, msg_sts_answer,
-    msg_tlsrpt_note, msg_tlsrpt_noted, msg_drop_begin, msg_drop_commit, msg_drop_done;
+    msg_agent_ready, msg_agent_no, msg_agent_connected, msg_agent_again, msg_agent_close,
+    msg_deliver, msg_result, msg_report, msg_report_ok, msg_notice, msg_notice_done, msg_admin,
+    msg_admin_done, msg_admin_cat, msg_admin_slot, msg_flush, msg_showq_ask, msg_showq_entry,
+    msg_showq_end, msg_lookup, msg_lookup_answer, msg_anvil, msg_anvil_count, msg_sts_ask,
+    msg_sts_answer, msg_tlsrpt_note, msg_tlsrpt_noted, msg_drop_begin, msg_drop_commit,
+    msg_drop_done;
 
 /* Every message, NULL at the end: for tests and fuzzing. */
 extern const struct ipc_schema *const msg_all[];

@@ -155,6 +155,17 @@ say_result(struct ipc_channel *channel, const struct msg_deliver *d, uint64_t in
 		ipc_send(channel, &msg_result, &r);
 }
 
+/* Its content once more; HOW: of a delivery that is not there, or without waiting for it. */
+static bool
+wants_again(struct ipc_channel *channel, struct arena *a, const struct msg_deliver *d, unsigned how)
+{
+	const struct msg_agent_again again = {d->attempt + (how % 4 == 3)};
+
+	if (ipc_send(channel, &msg_agent_again, &again) != IPC_OK || ipc_flush(channel) != IPC_OK)
+		return false;
+	return how % 4 == 2 || hear_content(channel, a, d->size);
+}
+
 /* One delivery with its results. False: enough. */
 static bool
 deliver(struct ipc_channel *channel, struct arena *a, struct str *script)
@@ -176,6 +187,8 @@ deliver(struct ipc_channel *channel, struct arena *a, struct str *script)
 		else if (how % 16 != 6)
 			say_result(channel, &d, rcpts[i].index, how, script);
 		if (how % 16 == 8)
+			return false;
+		if (how % 16 == 10 && !wants_again(channel, a, &d, next(script)))
 			return false;
 	}
 	return ipc_flush(channel) == IPC_OK;

@@ -30,6 +30,7 @@ MESSAGES = {
     "agent_ready": (17, [("window", U)]),
     "agent_close": (22, [("reserved", U)]),
     "agent_connected": (23, [("attempt", U)]),
+    "agent_again": (25, [("attempt", U)]),
     "agent_no": (18, [("dsn", S), ("text", S), ("busy", B)]),
     "deliver": (19, [("id", S), ("attempt", U), ("nexthop", S), ("sender", S), ("size", U),
                      ("arrival_us", I), ("smtputf8", B), ("body_8bit", B),

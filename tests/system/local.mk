@@ -7,7 +7,7 @@ EXTRA_DIST += \
 	tests/system/test_failing.py tests/system/test_guide.py tests/system/test_full.py \
 	tests/system/test_hops.py tests/system/test_hostile.py tests/system/test_hostile_hop.py \
 	tests/system/test_hostile_local.py tests/system/test_late.py tests/system/test_relay.py \
-	tests/system/test_log.py \
+	tests/system/test_large_content.py tests/system/test_log.py \
 	tests/system/test_long_lists.py tests/system/test_message.py tests/system/test_namespaces.py \
 	tests/system/test_outage.py tests/system/test_outgoing.py \
 	tests/system/test_pass.py \

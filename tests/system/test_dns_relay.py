@@ -8,7 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "hops"), HERE]
 import hostile  # noqa: E402
 import name_servers  # noqa: E402
-from box import Missing  # noqa: E402
+from box import Missing, without_trace  # noqa: E402
 from relay import Relay, message  # noqa: E402
 from sink import Sink  # noqa: E402
 
@@ -165,6 +165,39 @@ class ByDns(unittest.TestCase):
             self.assertIn("TLS is required", suite.wait_status("you@strict.zone.example").why)
             mails = [sum(c.startswith(b"MAIL") for c in s.commands) for s in hop.sessions]
             self.assertEqual(mails, [3, 0])
+
+    def test_large_message(self):
+        """The second MX host gets what the first one has broken off, and for those whom that one did not take."""
+        def behave(s, stage, reply):
+            if s.conn.getsockname()[0] == "127.0.0.1":
+                return reply
+            if stage == "rcpt" and s.rcpt.startswith("later"):
+                return b"450 4.2.0 later\r\n"
+            if stage == "data" and s.transaction.sender.endswith("example.net"):
+                s.send(reply)
+                s.bytes(30000)
+                raise hostile.Gone
+            return reply
+        hops = [hostile.Hop(behave)]
+        hops.append(hostile.Hop(behave, address="127.0.0.77", port=hops[0].port))
+        for hop in hops:
+            self.addCleanup(hop.stop)
+        text = message(b"large", b"0123456789 abcdef\r\n" * 10000)
+        with name_servers.Relay(self.nsd.port) as relay, self.suite(relay, start=False) as suite:
+            suite.add_conf(f"smtp_tcp_port = {hops[0].port}\nsmtp_tls_security_level = none\n")
+            suite.start()
+            for sender, first in (("a@example.org", "closed"), ("a@example.net", "open")):
+                hosts = {"now": first, "later": "open"}
+                suite.submit([f"{who}-{first}@two.zone.example" for who in hosts], text, sender)
+                for who, host in hosts.items():
+                    status = suite.wait_status(f"{who}-{first}@two.zone.example")
+                    self.assertEqual((status.word, status.relay),
+                                     ("sent", f"{host}.zone.example[{'127.0.0.77' if host == 'closed' else '127.0.0.1'}]"
+                                      f":{hops[0].port}"), status.why)
+            suite.wait_empty()
+        self.assertEqual([len(hop.accepted) for hop in hops], [2, 1])
+        for _, _, content in hops[0].accepted + hops[1].accepted:
+            self.assertEqual(without_trace(content.replace(b"\r\n", b"\n")), text.replace(b"\r\n", b"\n"))
 
     def test_fallback(self):
         """What is not found goes to smtp_fallback_relay; what says that it takes no mail comes back."""

@@ -210,6 +210,29 @@ slow_initial_destination_concurrency = 1
         self.log("transport smtp: message about a delivery it was not given")
         self.assertEqual(len(self.mailq()), 1)
 
+    def test_content_again(self):
+        """An agent gets the content of what it has as often as it asks for it, and nothing else."""
+        self.start(silent)
+        ipc.submit(self.net(), CONTENT + b"0123456789 abcdef\r\n" * 10000, rcpts=["a@one.test"])
+        delivery, content = self.agent.wait(1)
+        channel = self.agent.unanswered[0][0]
+        for times in (1, 2):
+            channel.send("agent_again", attempt=delivery["attempt"])
+            self.wait_for("the content", lambda: len(self.agent.again) >= times * len(content))
+        self.assertEqual(self.agent.again, content * 2)
+        channel.send("agent_again", attempt=delivery["attempt"] + 1)
+        self.log("transport smtp: message about a delivery it was not given")
+        self.assertEqual(len(self.mailq()), 1)
+
+    def test_content_again_of_several(self):
+        """Where several deliveries are under way at once nobody could tell whose content it is."""
+        self.start(silent, window=8)
+        self.send_many(1)
+        delivery, _ = self.agent.wait(1)
+        self.agent.unanswered[0][0].send("agent_again", attempt=delivery["attempt"])
+        self.log("transport smtp: message about a delivery it was not given")
+        self.assertEqual(self.agent.again, b"")
+
     # --- Order in a destination ---------------------------------------------------------------------
 
     def test_list_and_small_mail(self):

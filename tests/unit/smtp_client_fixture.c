@@ -103,6 +103,39 @@ connect_hook(const struct settings *st, const struct server *server)
 
 /* --- The queue manager ---------------------------------------------------------------------------- */
 
+static void
+put_content(struct play *p, struct str content)
+{
+	while (content.len > 0) {
+		struct str piece = str_sub(content, 0, 50000);
+		unsigned char header[IPC_HEADER];
+
+		ipc_frame_put(header,
+		    (struct ipc_frame){.length = (uint32_t)piece.len, .type = IPC_TYPE_CONTENT});
+		buf_append(&p->channel_in, header, sizeof(header));
+		buf_str(&p->channel_in, piece);
+		content = str_from(content, piece.len);
+	}
+}
+
+/* The content of the delivery that is under way comes once more, before the next delivery. */
+static void
+put_again(struct play *p)
+{
+	size_t end = p->ends[p->stage], before = p->channel_in.len;
+	struct buf next = {0};
+
+	must(p->at == end, "content is asked for again before it was read to its end");
+	buf_append(&next, p->channel_in.data + end, before - end);
+	buf_truncate(&p->channel_in, end);
+	put_content(p, p->deliveries[p->stage].content);
+	buf_str(&p->channel_in, buf_view(&next));
+	for (size_t i = p->stage; i <= p->n; i++)
+		p->ends[i] += p->channel_in.len - before;
+	p->asked_again++;
+	buf_free(&next);
+}
+
 /* Takes the results out of what the client has said. */
 static void
 hear_results(struct play *p)
@@ -118,6 +151,8 @@ hear_results(struct play *p)
 			break;
 		p->parsed += IPC_HEADER + frame.length;
 		p->told_connected += frame.type == msg_agent_connected.type;
+		if (frame.type == msg_agent_again.type)
+			put_again(p);
 		if (frame.type != msg_result.type)
 			continue;
 		must(p->n_results < PLAY_RESULTS_MAX, "too many results");
@@ -162,21 +197,6 @@ channel_write(void *ctx, const void *data, size_t n, int *wait_for)
 }
 
 static const struct stream_io channel_io = {channel_read, channel_write, nothing};
-
-static void
-put_content(struct play *p, struct str content)
-{
-	while (content.len > 0) {
-		struct str piece = str_sub(content, 0, 50000);
-		unsigned char header[IPC_HEADER];
-
-		ipc_frame_put(header,
-		    (struct ipc_frame){.length = (uint32_t)piece.len, .type = IPC_TYPE_CONTENT});
-		buf_append(&p->channel_in, header, sizeof(header));
-		buf_str(&p->channel_in, piece);
-		content = str_from(content, piece.len);
-	}
-}
 
 static void
 put(struct play *p, const struct ipc_schema *schema, const void *message)

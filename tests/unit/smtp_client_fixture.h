@@ -40,7 +40,7 @@ struct play {
 	size_t connections;
 	struct msg_result results[PLAY_RESULTS_MAX];
 	size_t n_results;
-	size_t told_connected;
+	size_t told_connected, asked_again;
 	struct arena *arena; /* of the results */
 
 	/* The fixture's own. */

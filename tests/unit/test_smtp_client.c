@@ -241,6 +241,41 @@ test_cut(void **state)
 	buf_free(&large);
 }
 
+/* A server that breaks in the middle of large content: the next one gets all of it. */
+static void
+test_large_again(void **state)
+{
+	static const struct str packets[] = {HELLO, STR("250 m\r\n250 r\r\n354 d\r\n"), STR("\f"),
+	    HELLO, STR("250 m\r\n250 r\r\n354 d\r\n"), STR("250 q\r\n"),
+	    STR("250 s\r\n250 m\r\n250 r\r\n354 d\r\n"), STR("250 q2\r\n")};
+	struct play p = {.packets = packets,
+	    .n_packets = COUNT(packets),
+	    .n = 2,
+	    .main_cf = "smtp_discard_ehlo_keywords = size\n"};
+	struct buf large = {0};
+
+	(void)state;
+	for (size_t i = 0; i < 5000; i++)
+		buf_puts(&large, "a line of some length\r\n");
+	p.deliveries[0] = (struct play_delivery){
+	    .nexthop = STR("[127.0.0.1] [127.0.0.2]"), .rcpts = one, .content = buf_view(&large)};
+	p.deliveries[1] =
+	    (struct play_delivery){.nexthop = STR("[127.0.0.2]"), .rcpts = one, .content = CONTENT};
+	play(&p);
+	assert_int_equal(p.n_results, 2);
+	assert_int_equal(p.results[0].status, DELIVERY_SENT);
+	assert_true(str_eq(p.results[1].text, STR("250 q2")));
+	assert_int_equal(p.asked_again, 1);
+	buf_puts(&large, ".\r\n");
+	size_t first = str_find(buf_view(&p.wire), buf_view(&large));
+
+	assert_int_not_equal(first, STR_NPOS);
+	assert_int_not_equal(
+	    str_find(str_from(buf_view(&p.wire), first + 1), buf_view(&large)), STR_NPOS);
+	buf_free(&large);
+	play_free(&p);
+}
+
 static void
 test_xforward(void **state)
 {
@@ -376,8 +411,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sessions),
-	    cmocka_unit_test(test_again),
+	    cmocka_unit_test(test_large_again),
 	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_xforward),
 	    cmocka_unit_test(test_rset_refused),
 	    cmocka_unit_test(test_loop),
