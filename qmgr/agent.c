@@ -477,7 +477,7 @@ use_channel(struct agent *a)
 		struct delivery *d = stop ? NULL : next_delivery(a);
 
 		a->woken = false;
-		if (d && d->message->want_delete) {
+		if (d && message_stopped(d->message)) {
 			delivery_fail(d, NULL);
 		} else if (d) {
 			if (!send_delivery(a, d))

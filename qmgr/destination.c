@@ -439,7 +439,7 @@ delivery_fail(struct delivery *d, const struct outcome *o)
 	struct message *msg = d->message;
 
 	message_ref(msg);
-	if (msg->want_delete)
+	if (msg->want_delete || !o)
 		message_drop(msg, d->open);
 	else
 		for (size_t i = 0; i < d->count; i++)

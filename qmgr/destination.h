@@ -131,7 +131,7 @@ struct delivery *destination_take(struct destination *dest);
 
 /* D has no recipient left, or is given up: its memory goes. */
 void delivery_free(struct delivery *d);
-/* Every recipient of D still open gets this outcome; frees D. */
+/* Every recipient of D still open gets this outcome, or none when its message is stopped (NULL); frees D. */
 void delivery_fail(struct delivery *d, const struct outcome *o);
 /* Everything that waits for DEST gets it. */
 void destination_fail(struct destination *dest, const struct outcome *o);

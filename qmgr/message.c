@@ -744,10 +744,25 @@ message_settle_reports(struct message *msg)
 	}
 }
 
+bool
+message_stopped(const struct message *msg)
+{
+	return msg->want_delete || msg->want_hold;
+}
+
+void
+message_leave_out(struct message *msg)
+{
+	msg->left_out = true;
+	/* They wait for nobody: the message must not be parked, whatever has become of the others. */
+	msg->blocked_otherwise = true;
+}
+
 void
 message_drop(struct message *msg, size_t count)
 {
 	msg->pending -= count;
+	message_leave_out(msg);
 	fiber_wake_all(&msg->fewer);
 	if (msg->pending == 0 && msg->refs == 0 && !msg->starting)
 		round_over(msg);

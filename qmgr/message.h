@@ -44,6 +44,7 @@ struct message {
 	bool notified; /* notices were tried in this round */
 	bool expiring; /* its recipients were given up in this round, if it has expired */
 	bool want_hold, want_delete, want_expire;
+	bool left_out; /* an order has left out recipients that had not been handed over */
 	uint32_t site; /* flush.c's: where recipients go that were to be done in this round */
 	bool flushed;  /* somebody wants it tried now */
 	bool probe;    /* read back to find out whether a dead destination lives */
@@ -137,7 +138,11 @@ void message_want_expire(struct message *msg);
 /* It is not to be held any more; RENEWED: nor to be expired. */
 void message_want_on(struct message *msg, bool renewed);
 
-/* COUNT recipients will get no result: an administrator has deleted the message. */
+/* Is nothing more of it to be handed over: is it deleted, or to be held? */
+bool message_stopped(const struct message *msg);
+/* It is, and recipients are left that had not been handed over: when it is released meanwhile, they are due. */
+void message_leave_out(struct message *msg);
+/* COUNT recipients that were handed to the scheduler will get no result: message_stopped(). */
 void message_drop(struct message *msg, size_t count);
 
 /* --- round.c: what happens when the last result is in ---------------------------------------------- */

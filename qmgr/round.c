@@ -237,7 +237,9 @@ defer(struct message *msg)
 		notice_delay(msg, arrival(msg) + lifetime(msg));
 		return;
 	}
-	put_back(msg, SLOT_DEFERRED, has_been_overtaken(msg) ? clock_wall() : next_attempt(msg));
+	bool due = msg->left_out || has_been_overtaken(msg);
+
+	put_back(msg, SLOT_DEFERRED, due ? clock_wall() : next_attempt(msg));
 }
 
 void

@@ -173,7 +173,9 @@ static void
 schedule_whole(struct message *msg, struct arena *a)
 {
 	for (size_t i = 0, n = 0; i < msg->m.header.rcpts; i++) {
-		if (msg->want_expire || msg->want_delete || msg->m.marks[i].state != SLOT_RCPT_TODO)
+		if (msg->want_expire || message_stopped(msg))
+			break;
+		if (msg->m.marks[i].state != SLOT_RCPT_TODO)
 			continue;
 		schedule_rcpt(msg, i, a);
 		arena_reset(a);
@@ -182,7 +184,7 @@ schedule_whole(struct message *msg, struct arena *a)
 	}
 }
 
-/* Waits until more of MSG are to be read; how many, 0 when it was canceled. */
+/* Waits until more of MSG are to be read; how many, 0 when it was canceled or MSG is stopped. */
 static size_t
 wait_for_more(struct message *msg)
 {
@@ -194,7 +196,7 @@ wait_for_more(struct message *msg)
 	size_t place = 0;
 
 	lot = lot > 0 && lot < SLICE ? lot : SLICE;
-	while (msg->pending > 0 && !msg->want_delete) {
+	while (msg->pending > 0 && !message_stopped(msg)) {
 		size_t room = message_room_for_rcpts();
 		bool late = fiber_now() >= anyway;
 
@@ -206,6 +208,8 @@ wait_for_more(struct message *msg)
 		if (fiber_wait(&msg->fewer, late ? fiber_after(ROOM_MS) : anyway) == FIBER_CANCELED)
 			return 0;
 	}
+	if (message_stopped(msg))
+		return 0;
 	place = message_room_for_rcpts();
 	place = place < SLICE ? place : SLICE;
 	return place > least ? place : least > 0 ? least : 1;
@@ -218,8 +222,8 @@ schedule_slices(struct message *msg, struct arena *a)
 	struct slice *slice;
 	size_t max;
 
-	while (!msg->want_expire && !msg->want_delete && !msg->want_hold &&
-	    (max = wait_for_more(msg)) > 0 && recipients_next(msg, max, &slice)) {
+	while (!msg->want_expire && (max = wait_for_more(msg)) > 0 &&
+	    recipients_next(msg, max, &slice)) {
 		/* The last one that has its result takes the slice with it. */
 		size_t n = slice->n;
 		uint32_t *indexes = mem_array(n, sizeof(*indexes));
@@ -244,6 +248,8 @@ schedule_message(struct message *msg)
 		schedule_whole(msg, a);
 	else
 		schedule_slices(msg, a);
+	if (message_stopped(msg))
+		message_leave_out(msg);
 	arena_free(&a);
 }
 

@@ -54,6 +54,7 @@ class Orders(Rig):
         queue_id = self.active(rcpts=["bob@example.com", "bob+x@example.com"])
         self.assertEqual(self.admin(DELETE, queue_id), 1)
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")
+        self.assertEqual(self.mailq(), {})
         for verb in (HOLD, RELEASE, REQUEUE, EXPIRE, DELETE):
             self.assertEqual(self.admin(verb, queue_id), 0)
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")
@@ -95,6 +96,44 @@ class Orders(Rig):
         self.assertEqual(self.admin(RELEASE, queue_id), 1)
         self.agent.answer_all(DEFERRED, "4.2.2", "mailbox is away")
         self.wait_state(queue_id, "deferred")
+
+    def hold_a_list(self, *sites):
+        """A list of ten at each site, held with one delivery of two recipients under way to each."""
+        self.daemons.configure("smtp_destination_concurrency_limit = 1\n"
+                               "smtp_destination_recipient_limit = 2\n")
+        self.start(silent, name="smtp", window=1)
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=[f"r{i}@{site}" for site in sites for i in range(10)])
+        self.agent.wait(len(sites))
+        self.assertEqual(self.admin(HOLD, queue_id), 1)
+        return queue_id
+
+    def delivered(self):
+        return sorted(r["address"] for delivery, _ in self.agent.deliveries for r in delivery["rcpts"])
+
+    def test_hold_stops(self):
+        """What has not been handed over when it is held is not before it is released."""
+        queue_id = self.hold_a_list("one.test")
+        self.agent.answer_all()
+        self.wait_for("the end of the round", lambda: self.state_on_disk(queue_id) == ("H", "SSQQQQQQQQ"))
+        time.sleep(0.5)
+        self.assertEqual(len(self.agent.deliveries), 1)
+        self.assertEqual(self.admin(RELEASE, queue_id), 1)
+        self.wait_empty()
+        self.assertEqual(self.delivered(), sorted(f"r{i}@one.test" for i in range(10)))
+
+    def test_released_before_it_has_stopped(self):
+        """Those that the order has left out go at once, not after a pause that no delivery has earned."""
+        queue_id = self.hold_a_list("one.test", "two.test")
+        channel, delivery = self.agent.unanswered.pop(0)
+        for rcpt in delivery["rcpts"]:
+            self.agent.result(channel, delivery, rcpt["index"], *deliver(delivery, b""))
+        self.log("status=sent")
+        time.sleep(0.5)
+        self.assertEqual(len(self.agent.deliveries), 2)
+        self.assertEqual(self.admin(RELEASE, queue_id), 1)
+        self.agent.answer_all()
+        self.wait_empty()
+        self.assertEqual(self.delivered(), sorted(f"r{i}@{n}.test" for n in ("one", "two") for i in range(10)))
 
     def test_expire_while_active(self):
         self.bounce = Bounce(self.daemons)
