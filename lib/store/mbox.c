@@ -182,7 +182,10 @@ abandoned(const struct mbox *m, int fd)
 	    flock(fd, LOCK_EX | LOCK_NB) == 0 && names_lock(m, fd);
 }
 
-/* A lock that nobody has touched for so long, or whose holder is dead, has no owner any more. */
+/*
+ * A lock that nobody has touched for so long, or whose holder is dead, has no owner any more. A file of another user is
+ * none: it is the mailbox of somebody whose name ends in ".lock".
+ */
 static void
 remove_stale(struct mbox *m)
 {
@@ -190,7 +193,8 @@ remove_stale(struct mbox *m)
 	    m->dir_fd, m->lock_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	bool stale = fstatat(m->dir_fd, m->lock_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode) && st.st_ctime + m->options.stale < clock_wall();
+	    S_ISREG(st.st_mode) && (st.st_uid == m->options.owner || st.st_uid == 0) &&
+	    st.st_ctime + m->options.stale < clock_wall();
 
 	if (stale || (fd >= 0 && abandoned(m, fd)))
 		(void)unlinkat(m->dir_fd, m->lock_name, 0);

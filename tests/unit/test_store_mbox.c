@@ -453,6 +453,26 @@ test_dotlock(void **state)
 	free(kept);
 }
 
+/* Of another user it is no lock that could be left over, however old, but perhaps their mailbox. */
+static void
+test_dotlock_of_others(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open(f->lock, O_WRONLY | O_CREAT, 0600);
+
+	assert_int_equal(io_close(&fd), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(f->lock, 1, (gid_t)-1), 0);
+	else
+		f->options.owner = geteuid() + 1;
+	f->options.any_owner = true;
+	f->options.stale = 1;
+	set_options(f);
+	sleep(3);
+	assert_int_equal(mbox_lock(f->mbox, &f->problem), MBOX_BUSY);
+	assert_int_equal(access(f->lock, F_OK), 0);
+}
+
 /* A child that has the mailbox locked until it is killed. */
 static pid_t
 lock_in_child(struct fixture *f)
@@ -579,6 +599,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_file_locks, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_dotlock, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_dotlock_of_others, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_dotlock_of_dead, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_dotlock_replaced, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_below_home, set_up, tear_down),
