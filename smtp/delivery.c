@@ -61,8 +61,8 @@ target_sent(struct delivery *d, struct target *t, const struct connection *c)
 	smtp_reply_join(&c->reply, &text);
 	t->failure.dsn = arena_str(d->arena, str_c(dsn));
 	t->failure.text = arena_str(d->arena, str_sub(buf_view(&text), 0, MSG_TEXT_MAX));
-	/* What LMTP says is final; sent to any other server is only relayed: notices tell them apart by this. */
-	if (!d->client->settings.lmtp)
+	/* Whose result names a server is relayed, other mail is delivered: notices tell them apart by this. */
+	if (!d->client->settings.final)
 		t->failure.remote_mta = arena_printf(d->arena, "dns; %.*s", STR_ARG(c->host));
 	buf_free(&text);
 	t->status = DELIVERY_SENT;

@@ -105,6 +105,7 @@ settings_read(struct settings *st, const struct conf *conf, bool lmtp, struct bu
 	*st = (struct settings){.conf = conf, .lmtp = lmtp};
 	read_rows(st);
 	st->my_name = conf_str(conf, P_myhostname);
+	st->final = lmtp && conf_bool(conf, P_lmtp_assume_final);
 	st->skip_reused = !lmtp && conf_bool(conf, P_smtp_tlsrpt_skip_reused_handshakes);
 	st->always_ehlo = lmtp || conf_bool(conf, P_smtp_always_send_ehlo);
 	st->never_ehlo = !lmtp && conf_bool(conf, P_smtp_never_send_ehlo);

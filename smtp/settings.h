@@ -25,6 +25,7 @@ struct settings {
 	bool quote;    /* smtp_quote_rfc821_envelope */
 	bool skip_5xx; /* smtp_skip_5xx_greeting */
 	bool skip_quit;
+	bool final; /* lmtp_assume_final: what the server has taken is delivered, not relayed */
 	bool xforward;
 	bool wrapper;          /* smtp_tls_wrappermode */
 	bool note_starttls;    /* smtp_tls_note_starttls_offer */

@@ -24,7 +24,7 @@ class LargeContent(Case):
                 hops = f"[127.0.0.1]:{hop.port}, [127.0.0.1]:{other.port}"
                 before = self.client.again
                 self.result(self.client.deliver(None, nexthop=hops, content=LARGE)[0], SENT, "2.0.0", "250")
-                self.assertEqual(self.accepted(other)[0][2], LARGE)
+                self.assertTrue(self.accepted(other)[0][2] == LARGE)
                 self.assertEqual(self.client.again - before, 1)
                 self.assertEqual(hop.accepted, [])
 
@@ -37,8 +37,9 @@ class LargeContent(Case):
         results = self.client.deliver(None, nexthop=" ".join(f"[127.0.0.1]:{h.port}" for h in hops), content=LARGE,
                                       rcpts=["a@hop.example", "b@hop.example", "c@hop.example"])
         self.assertEqual([r["status"] for r in results], [SENT, SENT, DEFERRED])
-        self.assertEqual([h.accepted and h.accepted[0][1:] for h in hops],
-                         [(["a@hop.example"], LARGE), (["b@hop.example"], LARGE), []])
+        self.assertEqual([self.accepted(h)[0][1] for h in hops[:2]], [["a@hop.example"], ["b@hop.example"]])
+        self.assertTrue(all(h.accepted[0][2] == LARGE for h in hops[:2]))
+        self.assertEqual(hops[2].accepted, [])
         self.assertEqual(self.client.again - before, 1)
 
 

@@ -112,14 +112,17 @@ class RemoteNotices(unittest.TestCase):
         self.assertNotIn("NOTIFY", " ".join(hop.commands))
 
     def test_final(self):
-        """What LMTP has taken is delivered, whatever the service is called that took it there."""
-        hop = NextHop()
-        self.start(hop, f"default_transport = mailboxes:inet:{hop.hop}\nrelayhost =\n",
-                   "mailboxes unix - - n - - lmtp\n")
-        self.send("bob@example.com", options=["NOTIFY=SUCCESS"])
-        _, _, rcpts, _ = self.notice(b"Your mail was delivered")
-        self.assertEqual(rcpts["bob@example.com"]["Action"], "delivered")
-        self.assertNotIn("Remote-MTA", rcpts["bob@example.com"])
+        """What LMTP has taken is relayed too, unless lmtp_assume_final says that the mailboxes are there; whatever the
+        service is called that took it there."""
+        for options, action in (("", "relayed"), ("  -o lmtp_assume_final=yes\n", "delivered")):
+            with self.subTest(action):
+                hop = NextHop()
+                self.start(hop, f"default_transport = mailboxes:inet:{hop.hop}\nrelayhost =\n",
+                           "mailboxes unix - - n - - lmtp\n" + options)
+                self.send("bob@example.com", options=["NOTIFY=SUCCESS"])
+                _, _, rcpts, _ = self.notice(b"Your mail was delivered")
+                self.assertEqual(rcpts["bob@example.com"]["Action"], action)
+                self.assertEqual("Remote-MTA" in rcpts["bob@example.com"], action == "relayed")
 
     def test_taken_over(self):
         """One that has DSN is told who wants to know what, and nothing is sent from here."""
