@@ -2,6 +2,7 @@
 bounce program that are not part of the suite."""
 import glob
 import os
+import select
 import socket
 import struct
 import sys
@@ -32,6 +33,14 @@ def listen(daemons, name):
     return listener, os.path.join(daemons.spool, name)
 
 
+def there(channels):
+    """How many of CHANNELS qmgr has not closed, whether that was read already or not."""
+    poll = select.poll()
+    for channel in channels:
+        poll.register(channel.sock, 0)
+    return len(channels) - len(poll.poll(0))
+
+
 class Agent:
     """private/local, or another transport: takes deliveries and answers as DECIDE says, a function of
     (delivery, content) that returns (status, dsn, text) and, perhaps, whether the destination is
@@ -44,6 +53,7 @@ class Agent:
         self.deliveries = []
         self.unanswered = []
         self.again = b""
+        self.verdict, self.verdicts = None, 0  # of answer_all, and how often there was one
         self.condition = threading.Condition()
         self.channels = []
         self.closed = 0   # channels that were closed in order
@@ -68,7 +78,7 @@ class Agent:
             return  # qmgr was killed
         with self.condition:
             self.channels.append(channel)
-            self.at_once = max(self.at_once, len(self.channels))
+            self.at_once = max(self.at_once, there(self.channels))
         try:
             destination = channel.expect("agent_open")["recipient"]
             with self.condition:
@@ -85,15 +95,18 @@ class Agent:
                 if name != "deliver":
                     raise AssertionError(f"{name} came to the agent")
                 content = channel.take_content(delivery["size"])
+                verdicts = self.verdicts
+                answer = self.decide(delivery, content)
                 with self.condition:
+                    if not answer and verdicts != self.verdicts:
+                        answer = self.verdict
+                    if not answer:
+                        self.unanswered.append((channel, delivery))
+                    # Who waits for the delivery finds it among the unanswered.
                     self.deliveries.append((delivery, content if self.keep else None))
                     self.condition.notify_all()
-                answer = self.decide(delivery, content)
-                if not answer:
-                    self.unanswered.append((channel, delivery))
-                else:
-                    for rcpt in delivery["rcpts"]:
-                        self.result(channel, delivery, rcpt["index"], *answer)
+                for rcpt in delivery["rcpts"] if answer else ():
+                    self.result(channel, delivery, rcpt["index"], *answer)
         except (ipc.Closed, OSError):
             pass
         with self.condition:
@@ -126,14 +139,16 @@ class Agent:
 
     def answer_all(self, status=SENT, dsn="2.0.0", text="delivered"):
         """Answers what has not been answered, on the channels it came by, if they are still there; later ones too."""
-        self.decide = lambda delivery, content: (status, dsn, text)
-        for channel, delivery in list(self.unanswered):
+        with self.condition:
+            self.decide = lambda delivery, content: (status, dsn, text)
+            self.verdict, self.verdicts = (status, dsn, text), self.verdicts + 1
+            unanswered, self.unanswered = self.unanswered, []
+        for channel, delivery in unanswered:
             try:
                 for rcpt in delivery["rcpts"]:
                     self.result(channel, delivery, rcpt["index"], status, dsn, text)
             except OSError:
                 pass
-        self.unanswered = []
 
     def close(self):
         self.listener.close()
@@ -148,7 +163,7 @@ class Bounce:
     def __init__(self, daemons, decide=lambda notice, original: (True, "")):
         self.decide = decide
         self.notices = []
-        self.at_once = self.open = 0
+        self.at_once = 0  # most channels there were at the same time
         self.condition = threading.Condition()
         self.channels = []
         self.listener, self.path = listen(daemons, "private/bounce")
@@ -163,8 +178,7 @@ class Bounce:
         channel = ipc.Channel(sock=sock, name="bounce", timeout=None)
         with self.condition:
             self.channels.append(channel)
-            self.open += 1
-            self.at_once = max(self.at_once, self.open)
+            self.at_once = max(self.at_once, there(self.channels))
         try:
             while True:
                 notice = channel.expect("notice")
@@ -179,7 +193,8 @@ class Bounce:
         except (ipc.Closed, OSError):
             pass
         with self.condition:
-            self.open -= 1
+            if channel in self.channels:
+                self.channels.remove(channel)
         channel.close()
 
     def wait(self, count, timeout=60):
@@ -314,11 +329,16 @@ class Rig(unittest.TestCase):
             key = struct.unpack("=QQ", f.read())
         return struct.pack("=QQ", *siphash(key, queue_id.encode() + struct.pack("=Q", index), long=True))
 
-    def report(self, queue_id, ticket, index=0, **more):
-        """What an agent says that has delivered and lost its channel."""
+    def report(self, queue_id, ticket, index=0, restart=False, **more):
+        """What an agent says that has delivered and lost its channel. RESTART: as qmgr was killed; the next one finds
+        the report when it starts."""
+        if restart:
+            self.kill()
         report = ipc.Channel(self.path("private/qmgr-report"))
         values = {"dsn": "2.0.0", "text": "delivered", "relay": "local", **more}
         report.send("report", id=queue_id, index=index, ticket=ticket, **values)
+        if restart:
+            self.daemons.start("qmgr")
         report.expect("report_ok")
         report.close()
 

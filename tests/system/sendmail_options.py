@@ -501,6 +501,19 @@ class Postdrop(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(self.take()["D"], b"x\r\n")
 
+    def wait_for(self, condition, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    @staticmethod
+    def catches(pid, sig):
+        """Has the process begun so far that it looks after SIG itself?"""
+        with open(f"/proc/{pid}/status") as f:
+            mask = next(line for line in f if line.startswith("SigCgt:"))
+        return int(mask.split()[1], 16) >> (sig - 1) & 1
+
     def test_refused(self):
         for data in (b"", self.HEAD, self.HEAD + b"D3:x\r\n\n", self.HEAD + b"D2:x\n\nZ1:2\n",
                      self.HEAD + b"Z1:0\nx", b"V1:1\nR1:b\nZ1:0\n", b"S1:a\n", b"\0" * 1000,
@@ -518,7 +531,8 @@ class Postdrop(Case):
                                  stderr=subprocess.PIPE, env=self.environment())
             p.stdin.write(self.HEAD + b"D3:x\r\n\n")
             p.stdin.flush()
-            time.sleep(0.2)
+            self.wait_for(lambda: self.catches(p.pid, signal.SIGTERM))
+            time.sleep(0.2)  # in which it comes to read
             p.send_signal(sig)
             p.wait(timeout=30)
             p.communicate()
@@ -531,10 +545,7 @@ class Postdrop(Case):
                              stderr=subprocess.PIPE, env=self.environment())
         p.stdin.write(self.HEAD + (b"D60002:" + b"x" * 60000 + b"\r\n\n") * 10)
         p.stdin.flush()
-        for _ in range(100):
-            if self.files():
-                break
-            time.sleep(0.05)
+        self.wait_for(self.files)
         (path,) = self.files()
         self.assertFalse(os.stat(path).st_mode & stat.S_IXUSR)
         p.send_signal(signal.SIGTERM)

@@ -94,7 +94,8 @@ class Fallback(unittest.TestCase):
         hops = {stage: self.hop(behave=behave) for stage, (behave, _) in STAGES.items()}
         routes = {f"{level}.{stage}.example": f"{level}:[127.0.0.1]:{hop.port}" for level in levels
                   for stage, hop in hops.items()}
-        with Relay(PREFIX, routes, services=services, extra=f"smtp_tls_CAfile = {self.authority.ca}\n") as relay:
+        with Relay(PREFIX, routes, services=services, patience="8s",
+                   extra=f"smtp_tls_CAfile = {self.authority.ca}\n") as relay:
             for domain in routes:
                 relay.submit("you@" + domain, message(domain.encode()))
             for stage, hop in hops.items():

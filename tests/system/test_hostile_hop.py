@@ -193,7 +193,7 @@ def stops_reading(s, stage, reply):
 def after_we_gave_up(s, stage, reply):
     """Longer than it is waited for; then the message is kept after all."""
     t = s.pending
-    s.hop.over.wait(12)
+    s.hop.over.wait(20)
     s.keep(t, t.rcpts)
     return reply
 
@@ -267,12 +267,12 @@ class HostileHop(unittest.TestCase):
                     else:
                         self.assertEqual(copies, 1, f"{case.name}: {rcpt}")
 
-    def play(self, cases, **more):
+    def play(self, cases):
         calm = Hop()
         routes = everything(cases)
         routes["calm.example"] = f"smtp:[127.0.0.1]:{calm.port}"
         extra = "smtp_tls_security_level = may\ndefault_process_limit = 300\nlmtp_tls_security_level = none\n"
-        with Relay(PREFIX, routes, extra=extra, **more) as relay:
+        with Relay(PREFIX, routes, extra=extra, patience="8s") as relay:
             for case in cases:
                 relay.submit(case.rcpts, message(case.token, case.body))
             relay.submit("one@calm.example", message(b"calm"))
@@ -334,7 +334,7 @@ class HostileHop(unittest.TestCase):
         with Relay(PREFIX, routes, patience="1000s") as relay:
             for case in cases:
                 relay.submit(case.rcpts, message(case.token, case.body))
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while not all(case.hop.sessions for case in cases):
                 self.assertLess(time.monotonic(), deadline, "not all were connected to")
                 time.sleep(0.1)
@@ -351,7 +351,7 @@ class HostileHop(unittest.TestCase):
         calm.stop()
 
     def check_flushed(self, relay, cases):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while relay.queue() and time.monotonic() < deadline:
             relay.flush()
             time.sleep(0.5)

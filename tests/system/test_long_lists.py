@@ -30,7 +30,7 @@ class Lists(SchedulerRig):
         self.start()
         rcpts = [f"u{i:05}@d{i % 7}.test" for i in range(LIST)]
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts, batch=100)
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         self.assertEqual(sorted(numbers(self.agent.deliveries)), list(range(LIST)))
         self.assertEqual({content for _, content in self.agent.deliveries}, {CONTENT})
 
@@ -63,7 +63,7 @@ class Lists(SchedulerRig):
         before = len(self.agent.deliveries)
         self.agent.decide = deliver
         self.daemons.start("qmgr")
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         again = numbers(self.agent.deliveries[before:])
         self.assertEqual(sorted(again), sorted(set(range(LIST)) - done))
 
@@ -87,7 +87,7 @@ class Lists(SchedulerRig):
             channel.send("report", id=queue_id, index=r["index"], ticket=r["ticket"], dsn="2.0.0", text="delivered",
                          relay="hop", remote_mta="", dsn_passed=False)
             channel.expect("report_ok")
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         self.assertEqual(sorted(numbers(self.agent.deliveries[before:])),
                          sorted(set(range(LIST)) - {r["index"] for r in told}))
 
@@ -99,7 +99,7 @@ class Lists(SchedulerRig):
         self.start(decide)
         rcpts = [f"u{i:05}@{'bad' if i % 10 == 0 else 'good'}.test" for i in range(LIST)]
         ipc.submit(self.net(), CONTENT, rcpts=rcpts, batch=100)
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         told = [r["address"] for notice, _ in self.bounce.notices for r in notice["rcpts"]]
         self.assertEqual(sorted(told), sorted(r for r in rcpts if "bad" in r))
 
@@ -113,7 +113,7 @@ class Lists(SchedulerRig):
         self.assertEqual(self.admin(EXPIRE, queue_id), 1)
         self.agent.decide = unreachable
         self.agent.answer_all(SENT)
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         told = {r["address"] for notice, _ in self.bounce.notices for r in notice["rcpts"]}
         sent = {r["address"] for d, _ in self.agent.deliveries for r in d["rcpts"]}
         self.assertEqual(told, {r["address"] for i, r in enumerate(rcpts) if i % 2 == 0} - sent)
@@ -137,7 +137,7 @@ class Lists(SchedulerRig):
         self.wait_for("each to be sent or to wait", all_there)
         self.assertGreater(len(left), 1000)
         self.assertEqual(self.admin(RELEASE, queue_id), 1)
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         self.assertEqual(sorted(numbers(self.agent.deliveries)), list(range(LIST)))
 
     def test_deleted(self):
@@ -154,16 +154,19 @@ class Lists(SchedulerRig):
         self.start(silent)
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=self.addresses(), batch=100)
         self.agent.wait(1)
-        self.restart()
+        self.kill()
+        before = len(self.agent.deliveries)
+        self.agent.unanswered = []
+        self.agent.decide = deliver
         report = ipc.Channel(self.path("private/qmgr-report"))
         for index in (2500, 7):
             report.send("report", id=queue_id, index=index, ticket=self.ticket(queue_id, index), dsn="2.0.0", text="delivered",
                         relay="local")
+        self.daemons.start("qmgr")
+        for _ in range(2):
             report.expect("report_ok")
-        before = len(self.agent.deliveries)
-        self.agent.unanswered = []
-        self.agent.decide = deliver
-        self.wait_empty(timeout=30)
+        report.close()
+        self.wait_empty(timeout=60)
         self.assertEqual(sorted(numbers(self.agent.deliveries[before:])),
                          [i for i in range(LIST) if i not in (7, 2500)])
 
@@ -178,7 +181,7 @@ class Lists(SchedulerRig):
         report.expect("report_ok")
         self.assertEqual(self.state_on_disk(queue_id)[1][2999], "S")
         self.agent.answer_all()
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
 
     def test_deferred_and_flushed(self):
         """All of it fails, and is tried again."""

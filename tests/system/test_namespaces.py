@@ -85,7 +85,7 @@ class BadNetwork(unittest.TestCase):
         hop = self.hop()
         routes = {"two.example": f"smtp:[{SILENT}]:{hop.port}, [{THERE}]:{hop.port}",
                   "silent.example": f"smtp:[{SILENT}]:{hop.port}", "calm.example": f"smtp:[{THERE}]:{hop.port}"}
-        with Relay(PREFIX, routes) as relay:
+        with Relay(PREFIX, routes, patience="8s") as relay:
             for domain in routes:
                 relay.submit(f"one@{domain}", message(b"silent"))
             self.assertEqual(relay.wait_status("one@calm.example", timeout=DEADLINE).word, "sent")
@@ -101,7 +101,7 @@ class BadNetwork(unittest.TestCase):
         routes = {f"{h}.hop.example": f"smtp:[{h}.example]:{hop.port}" for h in hosts}
         for preference in ("any", "ipv6", "ipv4"):
             extra = f"inet_protocols = all\nsmtp_host_lookup = native\nsmtp_address_preference = {preference}\n"
-            with self.subTest(preference), Relay(PREFIX, routes, extra=extra) as relay:
+            with self.subTest(preference), Relay(PREFIX, routes, extra=extra, patience="8s") as relay:
                 for host in hosts:
                     relay.submit(f"one@{host}.hop.example", message(preference.encode()))
                 for host in hosts:
@@ -151,7 +151,7 @@ class BadNetwork(unittest.TestCase):
             s.pause(600)
 
         hop = self.hop(at("mail", note))
-        with Relay(PREFIX, {"hop.example": f"smtp:[{THERE}]:{hop.port}"}) as relay:
+        with Relay(PREFIX, {"hop.example": f"smtp:[{THERE}]:{hop.port}"}, patience="8s") as relay:
             relay.submit("one@hop.example", message(b"cut"))
             deadline = time.monotonic() + DEADLINE
             while not asked:

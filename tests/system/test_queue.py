@@ -51,7 +51,7 @@ class Queue(Rig):
         self.start(decide)
         rcpts = [f"{'bad' if i % 10 == 0 else 'user'}{i}@example.com" for i in range(120)]
         queue_id = ipc.submit(self.net(), CONTENT, rcpts=rcpts)
-        self.agent.wait(120, timeout=20)
+        self.agent.wait(120, timeout=60)
         entry = self.wait_state(queue_id, "deferred")
         self.assertEqual(sorted(r["address"] for r in entry["rcpts"]),
                          sorted(r for r in rcpts if r.startswith("bad")))
@@ -120,8 +120,7 @@ class Queue(Rig):
         self.start(lambda d, c: None)
         queue_id = ipc.submit(self.net(), CONTENT)
         delivery, _ = self.agent.wait(1)
-        self.restart()
-        self.report(queue_id, delivery["rcpts"][0]["ticket"])
+        self.report(queue_id, delivery["rcpts"][0]["ticket"], restart=True)
         self.log(f"{queue_id}: removed")
         self.assertEqual(len(self.agent.deliveries), 1)
 
@@ -396,8 +395,8 @@ class Queue(Rig):
             channel.send("result", id=queue_id, attempt=attempt, index=index, status=SENT, dsn="2.0.0", text="x",
                          relay="x")
             self.wait_state(queue_id, "deferred")
-            self.flush()  # the second time it counts as an agent that cannot be had
             count = len(self.agent.deliveries) + 1
+            self.flush()  # the second time it counts as an agent that cannot be had
             delivery, _ = self.agent.wait(count)
         self.assertTrue(self.daemons.alive("qmgr"))
 

@@ -494,7 +494,7 @@ class WithBounce(Rig):
         self.restart()
         self.daemons.start("bounce")
         self.flush()
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
         told = "".join(c.decode() for d, c in self.agent.deliveries if d["sender"] == "")
         for queue_id in ids:
             self.assertIn(queue_id, told)

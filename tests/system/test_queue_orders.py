@@ -151,16 +151,16 @@ class Orders(Rig):
         self.start(defer)
         queue_id = ipc.submit(self.net(), b"x" * 30000000)
         for pause in (0, 0.003, 0.01, 0.02, 0.05):
-            self.wait_state(queue_id, "deferred", timeout=30)
+            self.wait_state(queue_id, "deferred", timeout=60)
             self.flush()
             time.sleep(pause)
             self.assertEqual(self.admin(HOLD, queue_id), 1)
-            self.wait_state(queue_id, "hold", timeout=30)
+            self.wait_state(queue_id, "hold", timeout=60)
             self.assertEqual(len(self.mailq()), 1)
             self.assertEqual(self.admin(RELEASE, queue_id), 1)
         self.flush()
         self.assertEqual(self.admin(DELETE, queue_id), 1)
-        self.wait_empty(timeout=30)
+        self.wait_empty(timeout=60)
 
     def test_listed_while_read(self):
         """mailq shows every message once, whatever it is doing."""
@@ -198,7 +198,7 @@ class Orders(Rig):
             thread.join()
         kinds[:] = [deliver] * 4
         self.admin(RELEASE, "ALL")
-        self.wait_for("an empty queue", lambda: not self.mailq() or self.flush() < 0, timeout=30)
+        self.wait_for("an empty queue", lambda: not self.mailq() or self.flush() < 0, timeout=60)
         delivered = {d["id"] for d, _ in self.agent.deliveries}
         self.assertEqual(set(ids) - delivered - deleted, set())
         # Each slot is in use once: none was freed twice.
@@ -244,7 +244,7 @@ class Orders(Rig):
         for _ in range(60):
             ipc.submit(channel, CONTENT, rcpts=busy)
         queue_id = ipc.submit(channel, CONTENT, rcpts=["late@example.com"])
-        self.log(f"{queue_id}: removed", timeout=30)
+        self.log(f"{queue_id}: removed", timeout=60)
         self.assertLess(len(self.agent.deliveries), 60 * 200)
 
     def test_recipients_in_a_delivery(self):
@@ -283,7 +283,7 @@ class Orders(Rig):
         slots = len(glob.glob(self.path("slots/*/*")))
         channels, codes = [], []
         for _ in range(80):
-            channel = ipc.Channel(self.path("private/qmgr-net"), timeout=1.5)
+            channel = ipc.Channel(self.path("private/qmgr-net"), timeout=6)
             channels.append(channel)
             channel.send("submit_begin", size=1)
             try:
@@ -293,7 +293,7 @@ class Orders(Rig):
             if name == "submit_no":
                 codes.append(values["code"])
         self.assertEqual(set(codes) - {451}, set())
-        self.assertIsNotNone(self.daemons.log_wait("Too many open files", timeout=0))
+        self.log("Too many open files")
         for channel in channels:
             channel.close()
         self.assertTrue(ipc.submit(self.net(), CONTENT))
@@ -315,7 +315,7 @@ class Orders(Rig):
         listing.expect("showq_entry")
         time.sleep(0.3)
         self.agent.answer_all()
-        self.log(f"{queue_id}: removed", timeout=30)
+        self.log(f"{queue_id}: removed", timeout=60)
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")
         listing.close()
 
@@ -418,11 +418,9 @@ class Orders(Rig):
         for n, (more, action) in enumerate((({}, "delivered"), (relayed, "relayed"), ({"dsn_passed": True}, None)) * 2, 1):
             queue_id = ipc.submit(self.net(), CONTENT, rcpts=[{"address": "bob@example.com", "notify": SUCCESS}])
             delivery, _ = self.agent.wait(n)
-            if n <= 3:
-                self.restart()
-            else:
+            if n > 3:
                 self.agent.hang_up()
-            self.report(queue_id, delivery["rcpts"][0]["ticket"], **more)
+            self.report(queue_id, delivery["rcpts"][0]["ticket"], restart=n <= 3, **more)
             line = self.log(f"{queue_id}: to=<bob@example.com>, relay={more.get('relay', 'local')}, ")
             self.assertIn(f"dsn=2.0.0, status=sent (told late: {more.get('text', 'delivered')})", line)
             self.log(f"{queue_id}: removed")
@@ -460,7 +458,7 @@ class Orders(Rig):
         begun.expect("submit_ok")
         self.agent.answer_all()
         self.assertEqual(self.daemons.wait_end("qmgr"), 0)
-        self.assertIsNotNone(self.daemons.log_wait(f"{queue_id}: removed", timeout=0))
+        self.log(f"{queue_id}: removed")
         self.assertEqual(len(self.agent.deliveries), 1)
         self.assertEqual(self.agent.closed, 1)
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")

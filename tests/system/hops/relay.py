@@ -7,7 +7,6 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from suite import Suite  # noqa: E402
 
-# Short, so that a test that waits for them does not take long.
 CONF = """
 transport_maps = texthash:{dir}/etc/transport
 disable_dns_lookups = yes
@@ -44,9 +43,10 @@ class Status:
 
 class Relay(Suite):
     """ROUTES: domain -> "smtp:[127.0.0.1]:port" and the like. EXTRA, SERVICES: more lines of main.cf and master.cf, FILES: of
-    name -> text, in the configuration directory, which they call @etc. PATIENCE, BACKOFF: values of the timeouts."""
+    name -> text, in the configuration directory, which they call @etc. PATIENCE, BACKOFF: values of the timeouts. A short
+    patience is for hops that hang: on a busy machine the others can be slow."""
 
-    def __init__(self, prefix, routes, extra="", services="", files=None, patience="4s", backoff="1000s",
+    def __init__(self, prefix, routes, extra="", services="", files=None, patience="60s", backoff="1000s",
                  run_delay="300s", **more):
         start = more.pop("start", True)
         super().__init__(prefix, start=False, edit_master=lambda text: text + services.replace("@etc", self.conf), **more)
@@ -89,7 +89,7 @@ class Relay(Suite):
         """What the log says of every recipient, in order."""
         return [Status(m) for m in STATUS.finditer(self.log())]
 
-    def wait_status(self, rcpt, words=("sent", "deferred", "bounced"), timeout=60, count=1):
+    def wait_status(self, rcpt, words=("sent", "deferred", "bounced"), timeout=120, count=1):
         """The last of COUNT log lines that give RCPT one of WORDS."""
         wanted = (words,) if isinstance(words, str) else words
         deadline = time.monotonic() + timeout
@@ -102,7 +102,7 @@ class Relay(Suite):
                 raise AssertionError(f"{rcpt} is not {wanted} but {of_it}\n{self.log()[-3000:]}")
             time.sleep(0.05)
 
-    def wait_left(self, domain, rcpts, timeout=30):
+    def wait_left(self, domain, rcpts, timeout=120):
         """Until RCPTS are those of DOMAIN that the queue has. Who is bounced is there until there is a notice."""
         deadline = time.monotonic() + timeout
         while True:
