@@ -58,7 +58,8 @@ pidfile_query(const char *queue_directory, struct pidfile_info *info, struct buf
 		return false;
 	}
 	pid = read_text(dir, info);
-	fd = openat(dir, LOCK_PATH, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	/* To ask needs no right to write: a disk that has become read-only must not keep anybody from stopping. */
+	fd = openat(dir, LOCK_PATH, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0) {
 		info->pid = lock.l_type == F_UNLCK ? 0 : lock.l_pid > 0 ? lock.l_pid : pid;
 	} else if (fd < 0 && errno == EACCES) {

@@ -258,6 +258,18 @@ class Full(unittest.TestCase):
             self.until_taken(smtp, "after")
         self.all_arrive()
 
+    def test_read_only(self):
+        """The kernel has made the file system read-only after an error: what is asked, and the stop, work."""
+        self.start()
+        spool = self.suite.spool
+        for order, status in (("status", 0), ("stop", 0), ("status", 1)):
+            result = subprocess.run(
+                ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"', "sh", spool,
+                 self.suite.program("postkeep"), "-c", self.suite.conf, order], capture_output=True, text=True, timeout=120)
+            self.assertEqual(result.returncode, status, order + ": " + result.stderr)
+        self.suite.started = False
+
     # --- The mailboxes ----------------------------------------------------------------------------
 
     def test_mailboxes(self):
