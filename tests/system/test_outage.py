@@ -1,5 +1,6 @@
 """Transports whose delivery agent cannot be had: missing, or ending at once. Their mail is deferred with that reason,
 nobody is asked again before transport_retry_time has passed, and nothing is lost."""
+import itertools
 import os
 import socket
 import sys
@@ -25,7 +26,7 @@ class Crashing:
 
     def __init__(self, daemons, ready=False):
         self.ready = ready
-        self.asked = 0
+        self.counted = self.looks = 0
         self.listener, self.path = listen(daemons, "private/smtp")
         self.listener.listen(300)
         threading.Thread(target=self.accept, daemon=True).start()
@@ -36,7 +37,7 @@ class Crashing:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            self.asked += 1
+            self.counted += 1
             if self.ready:
                 threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
             else:
@@ -51,6 +52,15 @@ class Crashing:
             channel.close()
         except (ipc.Closed, OSError):
             pass
+
+    def asked(self):
+        """How often it was asked so far. Who comes next is taken last: by then all that came before are counted."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(self.path)
+            s.recv(1)
+        self.looks += 1
+        return self.counted - self.looks
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -80,11 +90,11 @@ class Outage(Rig):
 
     def all_deferred(self, ids, *reasons):
         for queue_id in ids:
-            entry = self.wait_state(queue_id, "deferred", timeout=15)
+            entry = self.wait_state(queue_id, "deferred", timeout=60)
             self.assertIn(entry["rcpts"][0]["reason"], reasons)
 
     def delivered_once(self, count):
-        self.wait_empty(30)
+        self.wait_empty()
         who = [rcpt["address"] for delivery, _ in self.agent.deliveries for rcpt in delivery["rcpts"]]
         self.assertEqual(len(who), count)
         self.assertEqual(len(set(who)), count)
@@ -107,8 +117,14 @@ class Outage(Rig):
         self.all_deferred(self.send(3), MISSING)
         self.works()
         self.daemons.order("qmgr", "R")
-        self.send(2, 3)
-        self.agent.wait(2)
+        hosts = itertools.count(3)
+
+        def goes():
+            queue_id, = self.send(1, next(hosts))
+            ended = {"state": "deferred"}
+            self.wait_for("its end", lambda: self.mailq().get(queue_id, ended)["state"] == "deferred")
+            return self.agent.deliveries
+        self.wait_for("new mail to go", goes)
 
     def test_time(self):
         """Without help."""
@@ -121,9 +137,9 @@ class Outage(Rig):
         crashing = Crashing(self.daemons)
         self.start(crashing)
         self.all_deferred(self.send(20), ENDED)
-        asked = crashing.asked
+        asked = crashing.asked()
         self.all_deferred(self.send(10, 20), ENDED)
-        self.assertEqual(crashing.asked, asked)
+        self.assertEqual(crashing.asked(), asked)
         self.assertEqual(self.said("the delivery agent ended, again, without a result"), 1)
         self.works()
         self.flush()
@@ -139,9 +155,9 @@ class Outage(Rig):
             self.all_deferred(self.send(1, count), LOST, UNAVAILABLE + LOST)
             count += 1
             time.sleep(0.2)
-        asked = crashing.asked
+        asked = crashing.asked()
         self.all_deferred(self.send(10, count), UNAVAILABLE + LOST)
-        self.assertEqual(crashing.asked, asked)
+        self.assertEqual(crashing.asked(), asked)
         self.works()
         self.flush()
         self.delivered_once(count + 10)
@@ -151,7 +167,7 @@ class Outage(Rig):
         crashing = Crashing(self.daemons)
         self.start(crashing)
         self.send(20)
-        self.wait_for("the agent to be asked", lambda: crashing.asked)
+        self.wait_for("the agent to be asked", lambda: crashing.counted)
         self.works()
         self.delivered_once(20)
         self.assertEqual(self.said("status=deferred"), 0)

@@ -225,8 +225,10 @@ class Hop:
         except (Gone, OSError, ValueError):
             pass
         finally:
-            self.open.discard(conn)
-            conn.close()
+            # What it was before a handshake, and what it is now.
+            for each in {conn, session.conn}:
+                self.open.discard(each)
+                each.close()
 
     def heal(self):
         """From now on it is honest, to connections that begin now; the others are closed."""

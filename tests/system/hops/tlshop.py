@@ -14,6 +14,7 @@ class TlsSession(hostile.Session):
 
     def handshake(self):
         self.conn = self.hop.context.wrap_socket(self.conn, server_side=True)
+        self.hop.open.add(self.conn)
         self.tls, self.input = True, b""
         self.answer("secured", b"")
 
