@@ -100,7 +100,7 @@ emit_field(struct outgoing *o, enum mime_header header, struct str field)
 {
 	struct str name = str_sub(field, 0, header_name_length(field));
 	size_t colon = str_chr(field, ':') + 1;
-	struct buf value = {0};
+	struct buf value = {0}, folded = {0};
 	enum outgoing_status status;
 	bool changed = false, ok;
 	struct header_field f;
@@ -110,13 +110,16 @@ emit_field(struct outgoing *o, enum mime_header header, struct str field)
 	    header_role(name) == HEADER_OTHER || !header_next(&rest, &f))
 		return emit(o, field);
 	status = outgoing_generic_field(o->rules, f.value, &value, &changed, &o->why);
-	if (status != OUTGOING_OK)
+	if (status != OUTGOING_OK) {
 		ok = failed(o, status);
-	else if (!changed)
+	} else if (!changed) {
 		ok = emit(o, field);
-	else
-		ok = emit(o, str_sub(field, 0, colon)) && emit(o, buf_view(&value)) &&
+	} else {
+		header_fold_list(buf_view(&value), colon, &folded);
+		ok = emit(o, str_sub(field, 0, colon)) && emit(o, buf_view(&folded)) &&
 		    emit(o, STR("\r\n"));
+	}
+	buf_free(&folded);
 	buf_free(&value);
 	return ok;
 }

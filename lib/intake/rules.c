@@ -125,9 +125,14 @@ intake_field(struct intake *in, struct str field)
 		keep_message_id(in, value);
 	if (in->rewrite && header_role(name) != HEADER_OTHER &&
 	    header_qualify(value, &in->qualify, &changed)) {
+		struct buf folded = {0};
+
+		/* What has been added may have made lines too long for SMTP, which would cut them anywhere. */
+		header_fold_list(buf_view(&changed), colon, &folded);
 		intake_emit(in, str_sub(field, 0, colon));
-		intake_emit(in, buf_view(&changed));
+		intake_emit(in, buf_view(&folded));
 		intake_emit(in, STR("\r\n"));
+		buf_free(&folded);
 	} else {
 		intake_emit(in, field);
 	}

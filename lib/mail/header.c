@@ -8,6 +8,8 @@
 #include "lib/mail/header.h"
 #include "lib/mail/utf8.h"
 
+#define LINE_MAX_BYTES 998 /* RFC 5322 section 2.1.1 */
+
 static bool
 is_blank(char c)
 {
@@ -216,4 +218,69 @@ header_phrase(struct str name, struct buf *out)
 		buf_putc(out, c < 32 || c == 127 ? ' ' : c);
 	}
 	buf_putc(out, '"');
+}
+
+/* Where in an address list are we? What quotes, comments and brackets hold is of one address. */
+struct list_state {
+	bool quoted, escaped;
+	size_t comments;
+	char closing; /* of <> or [], 0 outside */
+};
+
+/* Takes the next byte; true: it is a comma between two addresses. */
+static bool
+list_comma(struct list_state *s, char c)
+{
+	if (s->escaped) {
+		s->escaped = false;
+	} else if (c == '\\' && (s->quoted || s->comments > 0)) {
+		s->escaped = true;
+	} else if (s->quoted) {
+		s->quoted = c != '"';
+	} else if (c == '(') {
+		s->comments++;
+	} else if (s->comments > 0) {
+		s->comments -= c == ')';
+	} else if (c == '"') {
+		s->quoted = true;
+	} else if (s->closing) {
+		s->closing = c == s->closing ? 0 : s->closing;
+	} else if (c == '<' || c == '[') {
+		s->closing = c == '<' ? '>' : ']';
+	}
+	return c == ',' && !s->quoted && s->comments == 0 && !s->closing;
+}
+
+/* One address with the comma behind it, on this line or on a new one. */
+static void
+fold_before(struct str part, bool first, size_t *column, struct buf *out)
+{
+	size_t lf = str_chr(part, '\n');
+	size_t line = lf == STR_NPOS ? part.len : lf;
+
+	/* Never in front of nothing: a line of blanks alone is no continuation. */
+	if (!first && *column + line > LINE_MAX_BYTES + (lf != STR_NPOS) &&
+	    str_trim(str_sub(part, 0, line)).len > 0) {
+		bool blank = is_blank(part.data[0]);
+
+		buf_puts(out, blank ? "\r\n" : "\r\n\t");
+		*column = blank ? 0 : 1;
+	}
+	buf_str(out, part);
+	*column = lf == STR_NPOS ? *column + part.len : part.len - str_rchr(part, '\n') - 1;
+}
+
+void
+header_fold_list(struct str value, size_t column, struct buf *out)
+{
+	struct list_state state = {0};
+	size_t from = 0;
+
+	for (size_t i = 0; i < value.len; i++) {
+		if (!list_comma(&state, value.data[i]))
+			continue;
+		fold_before(str_sub(value, from, i + 1 - from), from == 0, &column, out);
+		from = i + 1;
+	}
+	fold_before(str_from(value, from), from == 0, &column, out);
 }

@@ -93,6 +93,13 @@ typedef enum header_mapped header_mapper(
 enum header_mapped header_map(
     struct str value, size_t max, header_mapper *mapper, void *arg, struct buf *out);
 
+/*
+ * Appends VALUE, the list of addresses behind the first COLUMN bytes of a field's line, to OUT, folded behind a comma
+ * where a line would be longer than the 998 bytes of RFC 5322 section 2.1.1. A line in which no comma stands between
+ * two addresses stays as long as it is.
+ */
+void header_fold_list(struct str value, size_t column, struct buf *out);
+
 /* NAME as a phrase before an address: quoted (or RFC 2047 encoded when it is not ASCII) as needed. */
 void header_phrase(struct str name, struct buf *out);
 

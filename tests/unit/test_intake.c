@@ -388,6 +388,33 @@ test_header_size(void **state)
 	conf_free(&conf);
 }
 
+/* A line of bare names that is well within 998 bytes is so with what has been added to them. */
+static void
+test_qualified_line_is_folded(void **state)
+{
+	struct conf *conf = load("");
+	struct intake_context c = context(conf, true);
+	struct sink sink = {.room = SIZE_MAX};
+	struct buf in = {0};
+	struct str rest, line;
+
+	(void)state;
+	buf_puts(&in, "To: someone");
+	for (int i = 0; i < 120; i++)
+		buf_printf(&in, ", u%d", i);
+	buf_puts(&in, "\r\n\r\n");
+	assert_int_equal(run(&c, buf_view(&in), SIZE_MAX, &sink), INTAKE_OK);
+	rest = buf_view(&sink.out);
+	while (str_token(&rest, "\r\n", &line)) {
+		assert_true(line.len <= 998);
+		assert_true(line.data[0] != ' ' || line.data[1] == 'u');
+	}
+	assert_true(str_find(buf_view(&sink.out), STR(",\r\n u")) != STR_NPOS);
+	buf_free(&in);
+	buf_free(&sink.out);
+	conf_free(&conf);
+}
+
 /* What is kept of a field is looked into as any other. */
 static void
 test_cut_field_is_qualified(void **state)
@@ -686,6 +713,7 @@ main(void)
 	    cmocka_unit_test(test_cases),
 	    cmocka_unit_test(test_from),
 	    cmocka_unit_test(test_told),
+	    cmocka_unit_test(test_qualified_line_is_folded),
 	    cmocka_unit_test(test_hops),
 	    cmocka_unit_test(test_size),
 	    cmocka_unit_test(test_header_size),

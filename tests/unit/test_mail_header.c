@@ -226,6 +226,60 @@ test_qualify_parts(void **state)
 	buf_free(&b);
 }
 
+/* The longest line of a folded field whose name takes COLUMN bytes. */
+static size_t
+longest_line(struct str s, size_t column)
+{
+	size_t longest = 0, end;
+
+	while ((end = str_find(s, STR("\r\n"))) != STR_NPOS) {
+		longest = column + end > longest ? column + end : longest;
+		column = 0;
+		s = str_from(s, end + 2);
+		assert_true(s.data[0] == ' ' || s.data[0] == '\t');
+	}
+	return column + s.len > longest ? column + s.len : longest;
+}
+
+/* Folded behind commas between addresses alone, where a line would be too long, and nothing else changed. */
+static void
+test_fold_list(void **state)
+{
+	static const char *const parts[] = {"user@or.ig", "\"a, \\\" b\" <@r,@s:x@y>",
+	    "(c, (d, \\) e)) z@[1,2]", "on its\r\n own line", "g:;"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		for (size_t n = 1; n < 400; n += 13) {
+			struct buf list = {0}, folded = {0}, again = {0};
+
+			for (size_t j = 0; j < n; j++)
+				buf_printf(&list, "%s%s",
+				    j == 0      ? " "
+					: j % 2 ? ","
+						: ", ",
+				    parts[i]);
+			header_fold_list(buf_view(&list), 3, &folded);
+			assert_true(longest_line(buf_view(&folded), 3) <= 998);
+			if (longest_line(buf_view(&list), 3) <= 998)
+				assert_string_equal(buf_cstr(&folded), buf_cstr(&list));
+			/* Without the folds it is what it was; they stand behind commas. */
+			for (size_t at = 0; at < folded.len; at++) {
+				bool fold =
+				    folded.data[at] == '\r' && at > 0 && folded.data[at - 1] == ',';
+
+				if (fold)
+					at += folded.data[at + 2] == '\t' ? 3 : 2;
+				buf_putc(&again, folded.data[at]);
+			}
+			assert_string_equal(buf_cstr(&again), buf_cstr(&list));
+			buf_free(&list);
+			buf_free(&folded);
+			buf_free(&again);
+		}
+	}
+}
+
 /* The number of addresses is the caller's to limit: just below, just above. */
 static void
 test_max(void **state)
@@ -388,6 +442,7 @@ main(void)
 	    cmocka_unit_test(test_unfold),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_qualify_parts),
+	    cmocka_unit_test(test_fold_list),
 	    cmocka_unit_test(test_max),
 	    cmocka_unit_test(test_recipients),
 	    cmocka_unit_test(test_phrases),
