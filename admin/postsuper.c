@@ -183,6 +183,7 @@ static void
 act(struct session *s, struct action *action, const char *id)
 {
 	char **q = s->options->queues;
+	uint64_t done = action->count;
 
 	do {
 		const char *state = *q ? *q : "";
@@ -197,8 +198,8 @@ act(struct session *s, struct action *action, const char *id)
 		if (action->release && (*state == '\0' || strcmp(state, "hold") == 0))
 			action->released += order(s, ADMIN_RELEASE, id, state);
 	} while (*q && *++q);
-	/* Of those on standard input some have always left meanwhile. */
-	if (s->missing && !s->reading)
+	/* It may have left by what was done, and of those on standard input some always have. */
+	if (s->missing && action->count == done && !s->reading)
 		tool_say(LOG_LEVEL_WARNING, "%s: no such message in the queue", id);
 }
 

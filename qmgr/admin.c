@@ -39,6 +39,12 @@ admin_state_name(const struct slot *slot)
 	return slot->state == SLOT_DEFERRED ? "deferred" : "incoming";
 }
 
+bool
+admin_deleted(const struct slot *slot)
+{
+	return slot->use == SLOT_USE_ACTIVE && slot->message->want_delete;
+}
+
 /* --- Orders --------------------------------------------------------------------------------------------- */
 
 /* Writes what was ordered; when that fails nothing has changed, and WHY says so. */
@@ -218,7 +224,7 @@ order(const struct msg_admin *m, struct msg_admin_done *done, struct buf *why)
 		buf_puts(why, "unknown order");
 	} else if (!str_eq(m->id, STR("ALL"))) {
 		slot = slots_find(m->id);
-		done->missing = slot == NULL;
+		done->missing = slot == NULL || admin_deleted(slot);
 		if (slot)
 			order_one(slot, m, c, why);
 		settle_batch(c, verb, done, why);

@@ -10,6 +10,9 @@
 /* "incoming", "active", "deferred", "hold": what postqueue and postsuper call a message's state. */
 const char *admin_state_name(const struct slot *slot);
 
+/* Has an administrator deleted what is in SLOT, though a delivery is still under way? Then it is not shown. */
+bool admin_deleted(const struct slot *slot);
+
 /* private/qmgr-admin: hold, release, delete, requeue, expire; show a slot whole. */
 void admin_session(struct service_client *client);
 /*

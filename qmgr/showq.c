@@ -277,8 +277,7 @@ static bool
 show_slot(struct listing *l, struct slot *slot)
 {
 	slot = slots_settled(slot);
-	/* What is deleted is no more in the queue, though a delivery may be under way still. */
-	if (slot && slot->use == SLOT_USE_ACTIVE && slot->message->want_delete)
+	if (slot && admin_deleted(slot))
 		return true;
 	if (slot && slot->use == SLOT_USE_ACTIVE && slot->message->whole)
 		return show_active(l, slot);

@@ -282,11 +282,12 @@ class Rig(unittest.TestCase):
     def mailq(self):
         return ipc.mailq(self.path("public/showq"))
 
-    def admin(self, verb, queue_id, state=""):
+    def admin(self, verb, queue_id, state="", missing=False):
         channel = ipc.Channel(self.path("private/qmgr-admin"))
         channel.send("admin", verb=verb, id=queue_id, state=state)
         done = channel.expect("admin_done")
         channel.close()
+        self.assertTrue(done["missing"] or not missing)
         return done["count"]
 
     def wait_state(self, queue_id, state, timeout=60):

@@ -56,7 +56,7 @@ class Orders(Rig):
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")
         self.assertEqual(self.mailq(), {})
         for verb in (HOLD, RELEASE, REQUEUE, EXPIRE, DELETE):
-            self.assertEqual(self.admin(verb, queue_id), 0)
+            self.assertEqual(self.admin(verb, queue_id, missing=True), 0)
         self.assertEqual(self.state_on_disk(queue_id)[0], "F")
         self.agent.answer_all(DEFERRED, "4.0.0", "too late")
         self.wait_empty()
