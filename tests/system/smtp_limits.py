@@ -5,6 +5,7 @@ disk, each just below and just above, and what the log says of them.
     smtp_limits.py [TEST…]
 """
 import os
+import select
 import sys
 import time
 
@@ -48,15 +49,15 @@ def hard_errors(s):
     quit(c)
 
 
-@test("smtpd_soft_error_limit=2", "smtpd_error_sleep_time=1s")
+@test("smtpd_soft_error_limit=2", "smtpd_error_sleep_time=4s")
 def soft_errors(s):
     c = s.client()
     start = time.monotonic()
     c.say("NONSENSE", "502")
     c.say("NONSENSE", "502")
-    assert time.monotonic() - start < 0.7
+    assert time.monotonic() - start < 3.5
     c.say("NOOP", "250")
-    assert time.monotonic() - start >= 0.9
+    assert time.monotonic() - start >= 3.9
 
 
 @test("smtpd_junk_command_limit=3", "smtpd_hard_error_limit=2", "smtpd_error_sleep_time=0")
@@ -102,24 +103,22 @@ def long_lists_in_many_sessions(s):
         quit(c)
 
 
-@test("smtpd_timeout=1s")
+@test("smtpd_timeout=3s")
 def timeouts(s):
     c = s.client()
     start = time.monotonic()
     c.expect("421 4.4.2 mx.example.com Error: timeout exceeded")
-    assert 0.8 <= time.monotonic() - start < 4
+    assert 2.8 <= time.monotonic() - start < 30
     assert c.gone()
     s.logged("timeout after EHLO from localhost[127.0.0.1]")
     c = s.client()  # a byte now and then does not make a command
-    start = time.monotonic()
-    try:
-        for _ in range(30):
-            c.send("N")
-            time.sleep(0.2)
-    except OSError:
-        pass
-    c.socket.settimeout(1)
-    assert "421 4.4.2" in c.reply() and time.monotonic() - start < 8
+    for _ in range(200):
+        c.send("N")
+        if select.select([c.socket], [], [], 0.2)[0]:
+            break
+    else:
+        raise AssertionError("it is still waited for more")
+    assert "421 4.4.2" in c.reply()
     c = s.client()
     envelope(c)
     c.say("DATA", "354")
@@ -127,27 +126,26 @@ def timeouts(s):
     s.logged("timeout after DATA (0 bytes) from localhost[127.0.0.1]")
 
 
-@test("smtpd_timeout=1s", "smtpd_minimum_rate=1000")
+@test("smtpd_timeout=3s", "smtpd_minimum_rate=1000")
 def minimum_rate(s):
     c = s.client()
     envelope(c)
     c.say("DATA", "354")
     start = time.monotonic()
-    for _ in range(20):  # 2,000 bytes in two seconds is fast enough
-        c.send(b"x" * 98 + b"\r\n")
+    for _ in range(40):  # 2,000 bytes a second is fast enough
+        c.send(b"x" * 198 + b"\r\n")
         time.sleep(0.1)
-    assert time.monotonic() - start > 1.5
+    assert time.monotonic() - start > 3.5
     c.say(".", "250 2.0.0 Ok: queued as")
     envelope(c)
     c.say("DATA", "354")
-    start = time.monotonic()
     try:
-        for _ in range(80):  # 100 bytes in two seconds is not
+        for _ in range(400):  # 50 bytes a second is not
             c.send(b"xxx\r\n")
             time.sleep(0.1)
+        raise AssertionError("it is still waited for more")
     except OSError:
         pass
-    assert time.monotonic() - start < 6
     s.logged("timeout after DATA (")
 
 
@@ -247,6 +245,7 @@ def message_rate(s):
 def anvil_away(s):
     s.daemons.stop("anvil")
     a, b, c = s.client(), s.client(), s.client()
+    s.logged("private/anvil")
     time.sleep(0.3)
     lines = [line for line in s.daemons.lines[s.mark:] if "private/anvil" in line]
     assert len(lines) == 1, lines

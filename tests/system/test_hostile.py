@@ -69,7 +69,7 @@ class Hostile(unittest.TestCase):
         more.setdefault("source", self.source)
         return Wire(self.ports[listener], **more)
 
-    def wait_calm(self, timeout=30):
+    def wait_calm(self, timeout=60):
         deadline = time.monotonic() + timeout
         while True:
             log = self.suite.log()
@@ -94,7 +94,7 @@ class Hostile(unittest.TestCase):
     def head(self, token):
         return HEAD % (token.encode(), token.encode())
 
-    def stored(self, token, timeout=20):
+    def stored(self, token, timeout=60):
         """The one message with TOKEN: what stands behind the lines that the suite has added."""
         folder = os.path.join(self.suite.mail, self.suite.user, "new")
         deadline = time.monotonic() + timeout
@@ -469,7 +469,7 @@ class Hostile(unittest.TestCase):
         with self.wire(listener, greet=False) as c:
             return c.reply().startswith("220")
 
-    def wait_for(self, condition, timeout=10):
+    def wait_for(self, condition, timeout=60):
         deadline = time.monotonic() + timeout
         while not condition():
             self.assertLess(time.monotonic(), deadline)
