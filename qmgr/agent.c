@@ -556,7 +556,8 @@ run_channel(struct agent *a)
 	use_channel(a);
 	bool fruitless = a->lost && a->results == 0, idle = list_empty(&a->sent);
 	close_channel(a);
-	if (fruitless && idle)
+	/* A user may end the process that delivers to him: that is nobody else's trouble. */
+	if (fruitless && (idle || a->dest->transport->by_user))
 		fiber_sleep(OUTAGE_PAUSE_MS);
 	else if (fruitless)
 		(void)has_ended(a, began, STR("lost connection with the delivery agent"));

@@ -81,13 +81,19 @@ outage_ended(struct destination *dest, int64_t began, struct str why)
 	int64_t forgotten = conf_time(conf_get(), P_transport_retry_time) * 1000;
 	struct buf what = {0}, text = {0};
 
+	buf_printf(&text, UNAVAILABLE "%.*s", STR_ARG(why));
+	/* Of such an agent a part has become the user, who may end it: it is no outage of the others. */
+	if (t->by_user) {
+		outage_fail(dest, STR("4.3.0"), buf_view(&text));
+		buf_free(&text);
+		return;
+	}
 	if (t->lost_at == 0 || began - t->lost_at > forgotten)
 		t->lost_at = fiber_now();
-	if (began < t->lost_at + OUTAGE_PAUSE_MS)
-		return;
-	buf_printf(&what, "%.*s, again, without a result", STR_ARG(why));
-	buf_printf(&text, UNAVAILABLE "%.*s", STR_ARG(why));
-	begin(dest, buf_cstr(&what), buf_cstr(&text));
+	if (began >= t->lost_at + OUTAGE_PAUSE_MS) {
+		buf_printf(&what, "%.*s, again, without a result", STR_ARG(why));
+		begin(dest, buf_cstr(&what), buf_cstr(&text));
+	}
 	buf_free(&what);
 	buf_free(&text);
 }

@@ -19,7 +19,7 @@ void outage_no_socket(struct destination *dest, const char *path, int error);
  * The agent was asked for a channel at BEGAN (fiber_now()), and has ended without a result; WHY says how.
  * One that is killed is started again: only when it happens to a channel that was asked for later than the
  * first loss (by this pause at least, by transport_retry_time at most), and no result has come meanwhile, is it
- * an outage, and what waits for DEST deferred.
+ * an outage, and what waits for DEST deferred. With local, which becomes the user, DEST alone is deferred.
  */
 #define OUTAGE_PAUSE_MS 1000
 void outage_ended(struct destination *dest, int64_t began, struct str why);

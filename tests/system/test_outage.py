@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ipc  # noqa: E402
-from queue_rig import CONTENT, Agent, Rig, listen  # noqa: E402
+from queue_rig import CONTENT, Agent, Rig, deliver, listen  # noqa: E402
 
 NEVER = "transport_retry_time = 10h\nminimal_backoff_time = 10h\nmaximal_backoff_time = 20h\n"
 SOON = "transport_retry_time = 2s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
@@ -66,6 +66,19 @@ class Crashing:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         os.unlink(self.path)
+
+
+class KilledOnce(Agent):
+    """Ends whenever it is asked, until .alive."""
+    alive = False
+    asked = 0
+
+    def serve(self, sock):
+        self.asked += 1
+        if self.alive:
+            super().serve(sock)
+        else:
+            sock.close()
 
 
 class Outage(Rig):
@@ -162,13 +175,28 @@ class Outage(Rig):
         self.flush()
         self.delivered_once(count + 10)
 
+    def test_user_kills(self):
+        """What delivers to a user is a process of that user's, who may end it: that is no outage of all the others."""
+        def decide(delivery, content):
+            if delivery["rcpts"][0]["address"].startswith("mallory"):
+                raise ipc.Closed()
+            return deliver(delivery, content)
+
+        self.start(Agent(self.daemons, decide))
+        for i in range(3):
+            queue_id = ipc.submit(self.net(), CONTENT, rcpts=["mallory@example.com"])
+            self.assertEqual(self.wait_state(queue_id, "deferred")["rcpts"][0]["reason"], LOST)
+            time.sleep(1.2)  # it is asked for again after a second
+        queue_id = ipc.submit(self.net(), CONTENT, rcpts=["bob@example.com"])
+        self.log(f"{queue_id}: removed")
+
     def test_killed_once(self):
         """It is started again by master: nothing is deferred that it had not got."""
-        crashing = Crashing(self.daemons)
-        self.start(crashing)
+        killed = KilledOnce(self.daemons, deliver, name="smtp", window=1)
+        self.start(killed)
         self.send(20)
-        self.wait_for("the agent to be asked", lambda: crashing.counted)
-        self.works()
+        self.wait_for("the agent to be asked", lambda: killed.asked)
+        killed.alive = True
         self.delivered_once(20)
         self.assertEqual(self.said("status=deferred"), 0)
 

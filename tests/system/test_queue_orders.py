@@ -411,7 +411,6 @@ class Orders(Rig):
         """NOTIFY=SUCCESS holds for a delivery that is reported late, too, but not if the next server has taken the
         wish over."""
         self.bounce = Bounce(self.daemons)
-        self.daemons.configure("transport_retry_time = 1s\n")  # an agent that is lost so often is left alone
         self.start(silent)
         relayed = {"remote_mta": "dns; hop.example", "text": "250 ok", "relay": "hop.example[192.0.2.1]:25"}
         said = []
