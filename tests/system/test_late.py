@@ -82,7 +82,7 @@ class Told(Case):
     def report_of(self, queue_id, index, name, hop, **more):
         values = {"id": queue_id, "index": index, "ticket": f"ticket {name}".ljust(16), "dsn": "2.0.0",
                   "text": "250 2.0.0 Ok: kept", "relay": f"127.0.0.1[127.0.0.1]:{hop.port}",
-                  "remote_mta": "" if self.lmtp else "dns; 127.0.0.1", "dsn_passed": True}
+                  "remote_mta": "dns; 127.0.0.1", "dsn_passed": True}
         return values | more
 
     def lost_before_the_answer(self, keywords, names="a"):
