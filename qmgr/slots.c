@@ -25,7 +25,7 @@
 #define OPEN_FREE_MAX 512
 #define REPORTS_MS                                                                                 \
 	30000 /* after a start, in which agents may hold up what waits with their reports */
-#define REPORTS_QUIET_MS 1000 /* from the last of them */
+#define REPORTS_QUIET_MS 1000 /* from the last of them, or from the start */
 #define CLOCK_SLACK_MS 10000  /* a clock that differs by less was not set, it drifts */
 #define SETTLE_LOOK_MS 5      /* a slot is read in less, unless it is large or the disk is busy */
 

@@ -125,8 +125,8 @@ void slots_unschedule(struct slot *slot);
 /* When the wall clock has been set back, all due times go back with it. */
 void slots_follow_clock(void);
 /*
- * An agent reports what it has delivered: for a second nothing that waits is tried again, so that it can be told of all
- * of it; within the first half minute of the process.
+ * Messages were found at the start, or an agent reports what it has delivered: for a second nothing that waits is tried
+ * again, so that all of it can be told of; within the first half minute of the process.
  */
 void slots_put_off_tries(void);
 /* Until when nothing is tried. */

@@ -26,7 +26,6 @@
 #define GROWN_IDLE_MS 5000 /* free for this long, a large slot is cut back */
 #define AGAIN_MS 1000 /* until a slot that was put off is tried again; doubles, up to a minute */
 #define AGAIN_DOUBLED 6
-#define GRACE_SECONDS 1 /* for agents to report what a former qmgr did not hear */
 
 /* --- Recovery ------------------------------------------------------------------------------------ */
 
@@ -86,7 +85,7 @@ recover_message(struct peeked *p, int64_t now)
 	slots_state.messages++;
 	if (slot->state == SLOT_HOLD)
 		return;
-	next = now + GRACE_SECONDS;
+	next = now;
 	/* No time that this qmgr would not have given, whatever the clock was when it was written. */
 	if (slot->state == SLOT_DEFERRED && p->mark.next > next)
 		next = p->mark.next < now + most ? p->mark.next : now + most;
@@ -264,6 +263,9 @@ slots_open(struct buf *why)
 		return false;
 	recover(false);
 	s->opened = fiber_now();
+	/* For agents to report what a former qmgr did not hear. */
+	if (s->messages > 0)
+		slots_put_off_tries();
 	return true;
 }
 
